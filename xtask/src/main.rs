@@ -126,10 +126,6 @@ enum Task {
 
         #[command(flatten)]
         files: bench::Files,
-
-        /// This run is behind the link that the part `link` makes
-        #[arg(long, hide = true)]
-        behind_link: bool,
     },
 }
 
@@ -164,8 +160,7 @@ fn main() -> ExitCode {
             program,
             scale,
             files,
-            behind_link,
-        } => bench::run(&parts, program, scale, &files, behind_link),
+        } => bench::run(&parts, program, scale, &files),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

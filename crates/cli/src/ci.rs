@@ -3,18 +3,18 @@
 //! Each is told by the variable that it documents for that. Whatever fails says which CI was found,
 //! and what to change there.
 
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use countersign_oci::http::Connection;
 use countersign_oci::{Patience, excerpt};
 use countersign_sign::{IdentityEndpoint, IdentityToken};
-use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 use url::Url;
 
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::program::{self, NotRun};
 
 /// For one run of a CI's own program.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,8 +24,8 @@ const TRIES: u32 = 3;
 const LONGEST_PAUSE: u64 = 30;
 /// What to do where an endpoint does not answer, or fails.
 const AWAY: &str = "run the job again; if it fails again, check the CI's status, and the network and proxy of the runner";
-/// Bytes of a program's output.
-const OUTPUT_MAX: u64 = 64 << 10;
+/// Bytes of a program's output that are kept.
+const OUTPUT_MAX: usize = 64 << 10;
 
 /// A CI that hands out identity tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,12 +183,10 @@ impl Provider {
 /// the token.
 #[derive(Debug, thiserror::Error)]
 enum NoToken {
-    #[error("can't be run: {0}")]
-    Run(std::io::Error),
+    #[error(transparent)]
+    NotRun(#[from] NotRun),
     #[error("has printed more than {OUTPUT_MAX} bytes in place of a token")]
     TooLong,
-    #[error("has not answered within {} s", PATIENCE.as_secs())]
-    TimedOut,
     #[error("failed ({status}){}", if .said.is_empty() { String::new() } else { format!(": {}", excerpt(.said)) })]
     Failed { status: ExitStatus, said: String },
 }
@@ -203,48 +201,22 @@ impl NoToken {
 
     fn may_pass(&self) -> bool {
         match self {
-            Self::Run(_) | Self::TooLong => false,
+            Self::NotRun(NotRun::Failed(_)) | Self::TooLong => false,
             // Why a program failed is not known: its server may be away.
-            Self::TimedOut | Self::Failed { .. } => true,
+            Self::NotRun(NotRun::Late(_)) | Self::Failed { .. } => true,
         }
     }
 }
 
 async fn run(program: &str, arguments: &[&str]) -> Result<String, NoToken> {
-    let asked = async {
-        let mut child = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(NoToken::Run)?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let ((printed, rest), (said, _)) = tokio::join!(text(stdout), text(stderr));
-        let status = child.wait().await.map_err(NoToken::Run)?;
-        if !status.success() {
-            return Err(NoToken::Failed { status, said });
-        }
-        if rest > 0 {
-            return Err(NoToken::TooLong);
-        }
-        Ok(printed)
-    };
-    let answered = tokio::time::timeout(PATIENCE, asked).await;
-    answered.unwrap_or(Err(NoToken::TimedOut))
-}
-
-/// What there is to read, of which [`OUTPUT_MAX`] bytes are kept, and how many more there were.
-async fn text(output: Option<impl tokio::io::AsyncRead + Unpin>) -> (String, u64) {
-    let mut bytes = Vec::new();
-    let mut rest = 0;
-    if let Some(mut output) = output {
-        // What can't be read is no token, and told as such.
-        let _ = (&mut output).take(OUTPUT_MAX).read_to_end(&mut bytes).await;
-        // A program whose output nobody reads would never end.
-        let copied = tokio::io::copy(&mut output, &mut tokio::io::sink()).await;
-        rest = copied.unwrap_or(0);
+    let mut command = Command::new(program);
+    command.args(arguments);
+    let ran = program::run(command, PATIENCE, OUTPUT_MAX).await?;
+    match ran.status.success() {
+        true => ran.stdout.whole().ok_or(NoToken::TooLong),
+        false => Err(NoToken::Failed {
+            status: ran.status,
+            said: ran.stderr.text(),
+        }),
     }
-    (String::from_utf8_lossy(&bytes).into_owned(), rest)
 }

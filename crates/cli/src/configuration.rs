@@ -10,7 +10,7 @@ mod file;
 mod tests;
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,7 @@ use rustix::fs::OFlags;
 
 use crate::environment::{CONFIGURATION, Environment};
 use crate::failure::{Failure, Kind};
+use crate::input::text_of;
 use crate::ownership::{ROOT, me, require_owner};
 use crate::printable::path as printable_path;
 use crate::settings::{FileState, Scope, Settings, SettingsFile};
@@ -251,17 +252,7 @@ fn open(path: &Path, flags: OFlags) -> Result<(File, Metadata), Failure> {
 }
 
 fn text(file: File, path: &Path) -> Result<String, Failure> {
-    let mut text = String::new();
-    let read = file.take(BYTES_MAX + 1).read_to_string(&mut text);
-    let read = read.map_err(|error| unreadable(path, error))?;
-    if u64::try_from(read).is_ok_and(|read| read <= BYTES_MAX) {
-        return Ok(text);
-    }
-    let detail = format!("it has more than {BYTES_MAX} bytes");
-    Err(unreadable(
-        path,
-        io::Error::new(io::ErrorKind::InvalidData, detail),
-    ))
+    text_of(Ok(file), BYTES_MAX).map_err(|error| unreadable(path, error))
 }
 
 fn unreadable(path: &Path, error: io::Error) -> Failure {

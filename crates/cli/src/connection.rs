@@ -10,6 +10,10 @@ use url::Url;
 use crate::arguments::registry::RegistryArguments;
 use crate::environment::{CREDENTIAL_FILE, CredentialFiles, Environment};
 use crate::failure::{Failure, Kind};
+use crate::input::read_bytes;
+
+/// Bytes of a file of certificate authorities. That of a whole system has 250 KiB.
+const AUTHORITIES_MAX: u64 = 16 << 20;
 
 /// The registry client, with the logins of docker and podman.
 pub(crate) fn registry(
@@ -27,8 +31,7 @@ pub(crate) fn options(
     let credentials = credentials(environment)?;
     let mut extra_roots = Vec::new();
     if let Some(path) = &arguments.registry_ca {
-        let pem = std::fs::read(path)
-            .map_err(|error| Failure::unreadable(path, "certificate authority", error))?;
+        let pem = read_bytes(path, "certificate authority", AUTHORITIES_MAX)?;
         extra_roots.push(pem);
     }
     let plain_http = if arguments.plain_http {

@@ -1,12 +1,73 @@
-//! Files that the command line names.
+//! Files that the command line names, and files that these name.
 //!
-//! Whatever can't be read is an error that names the file; nothing is ever taken for empty.
+//! Whatever can't be read is an error that names the file; nothing is ever taken for empty, and nothing is read in part.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use crate::failure::Failure;
 
+/// Bytes of a text file. The longest gallery that is known has half a MiB.
+const TEXT_MAX: u64 = 64 << 20;
+
 /// A text file named on the command line. `what` says in errors which one it is.
 pub(crate) fn read_text(path: &Path, what: &str) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path, what, error))
+    text_of(File::open(path), TEXT_MAX).map_err(|error| Failure::unreadable(path, what, error))
+}
+
+/// A file of at most `most` bytes that is named on the command line.
+pub(crate) fn read_bytes(path: &Path, what: &str, most: u64) -> Result<Vec<u8>, Failure> {
+    bytes_of(File::open(path), most).map_err(|error| Failure::unreadable(path, what, error))
+}
+
+/// All that is in a file that was opened.
+///
+/// # Errors
+/// If it was not opened, or can't be read, or has more than `most` bytes.
+pub(crate) fn bytes_of(file: io::Result<File>, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // One byte more than there may be, so that what is too long is seen to be.
+    file?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    match u64::try_from(bytes.len()) {
+        Ok(read) if read <= most => Ok(bytes),
+        Ok(_) | Err(_) => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("expected at most {most} bytes, found more"),
+        )),
+    }
+}
+
+/// As [`bytes_of`], of a file that has to be UTF-8.
+pub(crate) fn text_of(file: io::Result<File>, most: u64) -> io::Result<String> {
+    String::from_utf8(bytes_of(file, most)?).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let detail = format!("expected text in UTF-8, found another byte at {at}");
+        io::Error::new(io::ErrorKind::InvalidData, detail)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_whole_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        std::fs::write(&path, "four").unwrap();
+        assert_eq!(text_of(File::open(&path), 4).unwrap(), "four");
+        let error = text_of(File::open(&path), 3).unwrap_err();
+        assert_eq!(error.to_string(), "expected at most 3 bytes, found more");
+        std::fs::write(&path, b"abc\xff").unwrap();
+        assert_eq!(bytes_of(File::open(&path), 4).unwrap(), b"abc\xff");
+        let error = text_of(File::open(&path), 4).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "expected text in UTF-8, found another byte at 3"
+        );
+        // A file without end is no reason to use all memory.
+        let error = bytes_of(File::open("/dev/zero"), 1 << 20).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
 }

@@ -8,6 +8,7 @@ pub(crate) mod document;
 pub(crate) mod error;
 pub(crate) mod evidence;
 pub(crate) mod installation;
+pub(crate) mod mode;
 pub(crate) mod preview;
 pub(crate) mod results;
 pub(crate) mod signing;

@@ -3,13 +3,14 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use countersign_download::{FileLock, Lock, LockedEntry};
 
 use crate::failure::{Failure, Kind, lock_hint};
+use crate::input::text_of;
 use crate::whole_file;
 
 /// The name of a lock file where none is given.
@@ -124,13 +125,7 @@ impl LockFile {
     }
 
     fn text(&self) -> io::Result<String> {
-        let mut text = String::new();
-        // One byte more than there may be, so that what is too long is seen to be.
-        let bound = Lock::BYTES_MAX as u64 + 1;
-        File::open(&self.path)?
-            .take(bound)
-            .read_to_string(&mut text)?;
-        Ok(text)
+        text_of(File::open(&self.path), Lock::BYTES_MAX as u64)
     }
 
     fn parse(&self, text: &str) -> Result<Lock, Failure> {

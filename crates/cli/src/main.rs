@@ -23,6 +23,7 @@ mod output;
 mod ownership;
 mod policy;
 mod printable;
+mod program;
 mod progress;
 mod run;
 mod settings;

@@ -32,6 +32,21 @@ pub(crate) fn image(text: &str) -> Result<Reference, Box<dyn Error + Send + Sync
     }
 }
 
+/// Reads a repository, or a layout of this machine.
+///
+/// # Errors
+/// What is wrong with it. A tag or a digest behind it is refused: it would decide nothing.
+pub(crate) fn location(text: &str) -> Result<Location, Box<dyn Error + Send + Sync>> {
+    let reference = image(text)?;
+    let location = reference.location().clone();
+    let found = match (reference.digest(), reference.tag()) {
+        (Some(_), _) => "one with a digest",
+        (None, Some(tag)) if text.ends_with(&format!(":{tag}")) => "one with a tag",
+        (None, Some(_) | None) => return Ok(location),
+    };
+    Err(format!("expected a repository, such as {location}, found {found}").into())
+}
+
 /// Reads the path of a layout, which may be relative.
 pub(crate) fn layout(path: &str) -> Result<LayoutPath, Box<dyn Error + Send + Sync>> {
     if path.is_empty() {

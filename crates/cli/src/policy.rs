@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use countersign_policy::{ImageVerifierConfig, Policy, PolicyFile, PolicySpec, PublicKey};
@@ -15,7 +15,7 @@ use crate::arguments::annotations::annotations as annotation_map;
 use crate::arguments::policy::{PolicyArguments, PolicyFields};
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
-use crate::input::read_text;
+use crate::input::{read_text, text_of};
 
 /// Bytes of one key's file.
 const KEY_BYTES: u64 = 64 << 10;
@@ -119,17 +119,7 @@ fn key_beside(path: &Path) -> impl Fn(&str) -> io::Result<String> {
 
 /// The text of a key's file. Keys have at most two thousand bytes.
 fn read_key(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let read = File::open(path)?
-        .take(KEY_BYTES + 1)
-        .read_to_string(&mut text)?;
-    if u64::try_from(read).is_ok_and(|read| read <= KEY_BYTES) {
-        return Ok(text);
-    }
-    Err(io::Error::new(
-        io::ErrorKind::InvalidData,
-        format!("it has more than {KEY_BYTES} bytes"),
-    ))
+    text_of(File::open(path), KEY_BYTES)
 }
 
 /// The key of `--key`, as a policy has it.

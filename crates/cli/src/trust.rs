@@ -13,7 +13,7 @@ use url::Url;
 use crate::arguments::trust::TrustArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
-use crate::input::read_text;
+use crate::input::{read_bytes, read_text};
 use crate::policy::LoadedPolicy;
 use crate::settings::TrustSetting;
 
@@ -138,6 +138,20 @@ impl Instance {
         }
     }
 
+    /// What tells it from others, wherever its files are: by their content.
+    pub(crate) fn identity(&self) -> Result<String, Failure> {
+        Ok(match &self.choice {
+            Choice::File(path) => {
+                let text = read_text(path, "trusted root")?;
+                format!("trusted root {}", Digest::sha256(text.as_bytes()))
+            }
+            Choice::Tuf { url, root } => {
+                format!("TUF {url} from {}", Digest::sha256(&read_root(root)?))
+            }
+            Choice::Named(instance) => format!("instance {}", instance.name()),
+        })
+    }
+
     /// Reads the trusted root that every signature is checked against.
     pub(crate) async fn trusted_root(
         &self,
@@ -227,9 +241,12 @@ impl Instance {
 const UNLOGGED_KEY: &str = "if the key's signatures are in no log, say so in a policy file: `ignore_tlog: true` beside `key`; \
      then no trusted root is needed, and nothing proves the time";
 
+/// Bytes of an initial `root.json`. The public one has 6 KiB.
+const ROOT_MAX: u64 = 1 << 20;
+
 /// The initial `root.json` of a TUF repository.
 pub(crate) fn read_root(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| Failure::unreadable(path, "TUF root", error))
+    read_bytes(path, "TUF root", ROOT_MAX)
 }
 
 /// Where metadata of a TUF repository is kept. Two repositories must not share a cache, and

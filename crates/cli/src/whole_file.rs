@@ -1,7 +1,7 @@
 //! Files that are written in one step: whoever reads one sees the old content or the new.
 
-use std::fs::{self, Permissions};
-use std::io::{self, Write as _};
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -10,25 +10,64 @@ use tempfile::NamedTempFile;
 /// Writes beside the file, and moves it there. A link stays one, and the file's mode is kept. What is no file, a
 /// pipe or a device, is written to as it is.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let path = resolved(path)?;
-    let metadata = match fs::metadata(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        metadata => Some(metadata?),
-    };
-    if metadata.as_ref().is_some_and(|found| !found.is_file()) {
-        return fs::OpenOptions::new()
-            .write(true)
-            .open(path)?
-            .write_all(content);
+    let mut pending = Pending::begin(path)?;
+    pending.write_all(content)?;
+    pending.end()
+}
+
+/// A file that is being written, as by [`write()`]: nothing is at its path before the end. What is given up is removed.
+pub(crate) struct Pending(Place);
+
+enum Place {
+    Beside { file: NamedTempFile, path: PathBuf },
+    There(File),
+}
+
+impl Pending {
+    pub(crate) fn begin(path: &Path) -> io::Result<Self> {
+        let path = resolved(path)?;
+        let metadata = match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            metadata => Some(metadata?),
+        };
+        if metadata.as_ref().is_some_and(|found| !found.is_file()) {
+            let file = fs::OpenOptions::new().write(true).open(path)?;
+            return Ok(Self(Place::There(file)));
+        }
+        let file = new_beside(&path)?;
+        if let Some(metadata) = metadata {
+            file.as_file().set_permissions(metadata.permissions())?;
+        }
+        Ok(Self(Place::Beside { file, path }))
     }
-    let mut file = new_beside(&path)?;
-    if let Some(metadata) = metadata {
-        file.as_file().set_permissions(metadata.permissions())?;
+
+    /// Puts it in its place.
+    pub(crate) fn end(self) -> io::Result<()> {
+        match self.0 {
+            Place::There(_) => Ok(()),
+            Place::Beside { file, path } => {
+                file.as_file().sync_all()?;
+                file.persist(path).map_err(|error| error.error)?;
+                Ok(())
+            }
+        }
     }
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+}
+
+impl Write for Pending {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Place::Beside { file, .. } => file.write(bytes),
+            Place::There(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Place::Beside { file, .. } => file.flush(),
+            Place::There(file) => file.flush(),
+        }
+    }
 }
 
 /// That a file can be written by [`write()`].

@@ -7,11 +7,18 @@ use crate::extract::Cancellation;
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
+    aside(work).await.unwrap_or(Err(Error::Cancelled))
+}
+
+/// Runs `work` on a thread that may block. `None` where the runtime ends before it has begun.
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
+        Ok(result) => Some(result),
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(Error::Cancelled),
+            Err(_) => None,
         },
     }
 }

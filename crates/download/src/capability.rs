@@ -9,7 +9,6 @@ use std::str::FromStr;
 
 use countersign_oci::{ErrorKind, excerpt};
 use countersign_policy::{GalleryEntry, GalleryIndex, PolicyError};
-use serde::Serialize;
 
 use crate::limits::Limits;
 
@@ -23,8 +22,7 @@ const DEFAULT: &str = "default";
 const CPU: &str = "cpu";
 
 /// The hardware of a machine that an image can use: `default`, `nvidia`, `nvidia-cuda-12`, `metal`…
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-#[serde(into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Capability(String);
 
 impl Capability {

@@ -21,7 +21,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use countersign_oci::Digest;
-use serde::Serialize;
 
 use crate::admitted::ImageVerifier;
 use crate::blocking::blocking;
@@ -49,8 +48,7 @@ pub use prove::ProvenSource;
 pub use replacement::Replacement;
 
 /// The outcome of an installation.
-#[derive(Debug, Clone, Serialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
+#[derive(Debug, Clone)]
 pub enum Outcome {
     /// The image was installed, in the place of `replaced` where that is given.
     Installed {
@@ -61,7 +59,6 @@ pub enum Outcome {
         /// Digest of what was there before, as of [`Recorded::digest`].
         replaced: Option<Digest>,
         /// What a lock keeps of it; `None` for an image by itself, which no gallery names.
-        #[serde(skip)]
         locked: Option<Box<LockedEntry>>,
     },
     /// The record says that this digest is installed already, on grounds that are as strong. Nothing
@@ -70,7 +67,6 @@ pub enum Outcome {
         /// What the record says.
         recorded: Box<Recorded>,
         /// What a lock keeps of it, by what was verified now, and not by the record.
-        #[serde(skip)]
         locked: Option<Box<LockedEntry>>,
     },
 }

@@ -2,21 +2,21 @@
 
 mod walk;
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use crate::blocking::blocking;
 use crate::error::Error;
+use crate::file_lock::is_same;
 use crate::inventory::{self, InventoryDigest, Item, ItemKind, Unusable};
 use crate::record::{self, FoundRecord};
 use walk::{Found, Now, buffer, digest, walk};
@@ -96,15 +96,14 @@ fn check_now(directory: &Path) -> Result<CheckResult, Error> {
                 let path = directory.to_owned();
                 return Err(Error::NoRecord { path });
             }
-            root => root.map_err(Error::io("open", directory))?,
+            root => File::from(root.map_err(Error::io("open", directory))?),
         };
-        let result = check_once(directory, &root);
+        let looked_at = root.metadata().map_err(Error::io("look at", directory))?;
+        let result = check_once(directory, &root.into());
         // What was replaced meanwhile was looked at while it was deleted.
-        let looked_at = fstat(&root).map_err(Error::io("look at", directory))?;
-        match fs::metadata(directory) {
-            Ok(now) if now.ino() == looked_at.st_ino => return result,
-            Err(error) => return Err(Error::io("look at", directory)(error)),
-            Ok(_) => {}
+        let now = fs::metadata(directory).map_err(Error::io("look at", directory))?;
+        if is_same(&now, &looked_at) {
+            return result;
         }
     }
     Err(Error::Busy {
@@ -129,10 +128,13 @@ fn check_once(directory: &Path, root: &OwnedFd) -> Result<CheckResult, Error> {
     let Some(named) = &recorded.inventory else {
         return Ok(CheckResult::NoInventory);
     };
-    let items = items(root, named).map_err(|Unusable { expected, found }| Error::Inventory {
-        path: path(),
-        expected,
-        found,
+    let items = items(root, named).map_err(|error| match error {
+        Unusable::Damaged { expected, found } => Error::Inventory {
+            path: path(),
+            expected,
+            found,
+        },
+        Unusable::Unread(error) => Error::io("read the inventory in", directory)(error),
     })?;
     let found = walk(root, &items).map_err(Error::io("list", directory))?;
     let mut differences = compare(root, &items, &found);
@@ -158,7 +160,10 @@ fn check_once(directory: &Path, root: &OwnedFd) -> Result<CheckResult, Error> {
 
 fn items(root: &OwnedFd, named: &InventoryDigest) -> Result<Vec<Item>, Unusable> {
     let file = record::open_file(root, inventory::FILE);
-    let file = file.map_err(|error| Unusable::new(inventory::FILE, error.to_string()))?;
+    let file = file.map_err(|error| match record::is_none(&error) {
+        true => Unusable::damaged(inventory::FILE, error.to_string()),
+        false => Unusable::Unread(error),
+    })?;
     inventory::read(file, named)
 }
 

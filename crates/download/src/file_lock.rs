@@ -1,6 +1,6 @@
 //! A lock between processes: a file that one of them holds.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -32,18 +32,28 @@ impl FileLock {
                 Err(errno) => return Err(errno.into()),
             }
             // Whoever held it may have removed it after we opened it and before it was ours.
-            let ours = file.metadata()?;
-            match fs::symlink_metadata(path) {
-                Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => {
-                    return Ok(Some(Self {
-                        path: path.to_owned(),
-                        _file: file,
-                    }));
-                }
-                _ => continue,
+            if is_at(path, &file.metadata()?)? {
+                return Ok(Some(Self {
+                    path: path.to_owned(),
+                    _file: file,
+                }));
             }
         }
     }
+}
+
+/// Whether what is at `path` is still `opened`. A link is not followed.
+fn is_at(path: &Path, opened: &Metadata) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok(is_same(&there, opened)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether both are of one file or directory. A number alone is one of its file system.
+pub(crate) fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 impl Drop for FileLock {
@@ -52,5 +62,26 @@ impl Drop for FileLock {
         if let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!(%error, path = %self.path.display(), "can't remove the lock file");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_can_not_be_looked_at_is_an_error_and_one_that_is_gone_is_tried_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let [ours, other] = ["ours", "other"].map(|name| directory.path().join(name));
+        for path in [&ours, &other] {
+            fs::write(path, "").unwrap();
+        }
+        let opened = fs::metadata(&ours).unwrap();
+        for (name, expected) in [("ours", true), ("other", false), ("gone", false)] {
+            let path = directory.path().join(name);
+            assert_eq!(is_at(&path, &opened).unwrap(), expected, "{name}");
+        }
+        let error = is_at(&ours.join("below"), &opened).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
     }
 }

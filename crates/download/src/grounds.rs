@@ -46,6 +46,13 @@ impl Grounds {
         self.evidence().into_iter().chain(further)
     }
 
+    /// The earliest time that is stated of any of the signatures, for people. Which of two is the older is decided by
+    /// other times.
+    pub fn signed_at(&self) -> Option<jiff::Timestamp> {
+        let times = self.all_evidence().flat_map(|one| &one.signed_at);
+        times.min().copied()
+    }
+
     /// The policy that accepted a signature, in words.
     pub fn policy(&self) -> Option<&PolicySummary> {
         match self {

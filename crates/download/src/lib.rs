@@ -67,6 +67,7 @@
 #![cfg(unix)]
 
 mod admitted;
+mod age;
 mod archive;
 mod audit;
 mod blocking;
@@ -152,7 +153,7 @@ pub use planned::{PlannedSource, Role};
 pub use record::{Installed, Provenance, Recorded};
 pub use request::InstallRequest;
 pub use requirement::{Integrity, Requirement, RequirementError, RequirementKind, UNPROVEN};
-pub use source::{Server, Source, SourceError, Tarball, TarballCompression};
+pub use source::{Server, Source, SourceError, Tarball};
 pub use store::{Installation, Name, NameError, RecordState, Store, StoreError};
 
 /// The Rust blocks of the page on embedding, compiled as the tests of documentation are.

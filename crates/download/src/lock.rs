@@ -176,7 +176,7 @@ impl LockedGrounds {
                     .any(|one| one.bound_name == Some(BoundName::Repository)),
                 signer: LockedSigner::of(evidence),
                 further: further_evidence.iter().map(LockedSigner::of).collect(),
-                signed_at: evidence.signed_at.first().copied(),
+                signed_at: grounds.signed_at(),
             },
             Grounds::Digest => Self::Digest,
             Grounds::Nothing => Self::Nothing,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::source::Source;
 
 /// A source, and why it is in the plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlannedSource {
     /// Why it is in the plan.

@@ -189,7 +189,7 @@ pub(crate) fn read(root: &Path) -> io::Result<FoundRecord> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::DIRECTORY;
     match openat(CWD, root, flags, Mode::empty()) {
         Ok(root) => read_in(&root),
-        Err(errno) if is_no_record(&errno.into()) => Ok(FoundRecord::None),
+        Err(errno) if is_none(&errno.into()) => Ok(FoundRecord::None),
         Err(errno) => Err(errno.into()),
     }
 }
@@ -204,7 +204,7 @@ pub(crate) fn read_in(root: &OwnedFd) -> io::Result<FoundRecord> {
     }
     let file = match open_file(root, FILE) {
         Ok(file) => file,
-        Err(error) if is_no_record(&error) => return Ok(FoundRecord::None),
+        Err(error) if is_none(&error) => return Ok(FoundRecord::None),
         Err(error) => return Err(error),
     };
     let mut json = Vec::new();
@@ -232,9 +232,9 @@ pub(crate) fn path(root: &Path) -> PathBuf {
     root.join(RESERVED).join(FILE)
 }
 
-/// Whether an error says that nothing that we make is there: nothing at all, a link, or a file of
+/// Whether an error of [`open_file`] says that nothing that we make is there: nothing at all, a link, or a file of
 /// another kind. Any other says nothing of what is there.
-fn is_no_record(error: &io::Error) -> bool {
+pub(crate) fn is_none(error: &io::Error) -> bool {
     const OTHERS: [Errno; 3] = [Errno::LOOP, Errno::NOTDIR, Errno::NXIO];
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     errno.is_some_and(|errno| OTHERS.contains(&errno))

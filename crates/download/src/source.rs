@@ -11,14 +11,12 @@ use countersign_oci::http::HostKind;
 use countersign_oci::{
     Digest, LayoutPath, LayoutPathError, Location, Reference, ReferenceError, excerpt,
 };
-use serde::{Serialize, Serializer};
 use url::Url;
 
 use crate::http::shown;
 
 /// Where the content of an entry is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Source {
     /// An image in a registry: `oci://reference`, or the reference alone.
     Image {
@@ -35,31 +33,19 @@ pub enum Source {
     Tarball(Tarball),
     /// A directory on this machine: `file://` and an absolute path, or the path alone.
     Directory {
-        /// Absolute. In JSON, U+FFFD stands for each byte that is not UTF-8.
-        #[serde(serialize_with = "lossily")]
+        /// Absolute.
         path: PathBuf,
     },
 }
 
-/// An archive to fetch, and what its bytes must hash to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-pub struct Tarball {
-    #[serde(serialize_with = "without_query")]
-    url: Url,
-    compression: TarballCompression,
-    digest: Option<Digest>,
-}
+/// How the path of a tarball's URL ends.
+const ENDINGS: [&str; 4] = [".tar", ".tar.gz", ".tgz", ".tar.zst"];
 
-/// How a [`Tarball`] is compressed, by the end of its URL's path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TarballCompression {
-    /// `.tar`
-    None,
-    /// `.tar.gz` or `.tgz`
-    Gzip,
-    /// `.tar.zst`
-    Zstd,
+/// An archive to fetch, and what its bytes must hash to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Tarball {
+    url: Url,
+    digest: Option<Digest>,
 }
 
 /// Where the content of a source comes from.
@@ -147,11 +133,6 @@ impl Source {
             Self::Image { reference } => Some(reference),
             Self::Layout { .. } | Self::Tarball(_) | Self::Directory { .. } => None,
         }
-    }
-
-    /// The image in a registry, if it is one.
-    pub fn image(&self) -> Option<&Reference> {
-        self.reference()
     }
 
     /// The tag of an image in a registry, if it is named by one.
@@ -297,11 +278,6 @@ impl Tarball {
         &self.url
     }
 
-    /// How it is compressed.
-    pub fn compression(&self) -> TarballCompression {
-        self.compression
-    }
-
     /// What its bytes must hash to; `None` where the entry doesn't say.
     pub fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
@@ -322,33 +298,14 @@ impl Tarball {
                 host: url.host_str().unwrap_or_default().to_owned(),
             });
         }
-        let ends = |ending| url.path().to_ascii_lowercase().ends_with(ending);
-        let compression = if ends(".tar") {
-            TarballCompression::None
-        } else if ends(".tar.gz") || ends(".tgz") {
-            TarballCompression::Gzip
-        } else if ends(".tar.zst") {
-            TarballCompression::Zstd
-        } else {
+        let path = url.path().to_ascii_lowercase();
+        if !ENDINGS.iter().any(|ending| path.ends_with(ending)) {
             return Err(SourceError::NotATarball {
                 found: excerpt(url.path()),
             });
-        };
-        Ok(Self {
-            url,
-            compression,
-            digest,
-        })
+        }
+        Ok(Self { url, digest })
     }
-}
-
-/// A path as a text: serde refuses one that is not UTF-8.
-pub(crate) fn lossily<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&path.to_string_lossy())
-}
-
-fn without_query<S: Serializer>(url: &Url, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&shown(url))
 }
 
 /// As it can be read again, except that a URL's query is left out, since it may hold a token, and that

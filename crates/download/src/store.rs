@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use countersign_oci::{ErrorKind, excerpt};
-use serde::Serialize;
 
 use crate::admitted::ImageVerifier;
 use crate::blocking::blocking;
@@ -38,29 +37,25 @@ pub struct Store {
 
 /// The name of an installation: at most 128 letters, digits, `.`, `_`, `-` and `+`. The first is a letter
 /// or a digit. So it is a file's name, and never a path.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
 /// An installation in a store, or what is there in the place of one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Installation {
     /// Its name.
     pub name: Name,
-    /// Where it is. In JSON, U+FFFD stands for each byte that is not UTF-8.
-    #[serde(serialize_with = "crate::source::lossily")]
+    /// Where it is.
     pub directory: PathBuf,
     /// Whether it has a record.
     pub record: RecordState,
     /// What its record says, where it can be read.
-    #[serde(flatten)]
     pub recorded: Option<Recorded>,
 }
 
 /// Whether a record says what something in a store is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordState {
     /// It has a record that was read.
     Read,

@@ -7,6 +7,7 @@
 //! the target. Something that only looks like a leftover is not followed, not installed and not
 //! removed.
 
+mod above;
 mod durable;
 mod leftovers;
 mod mounts;
@@ -30,8 +31,10 @@ use crate::error::Error;
 use crate::file_lock::FileLock;
 use crate::options::Unrecorded;
 use crate::record;
+use above::{DIRECTORY_ABOVE, directory_above};
 use removal::remove_tree;
 
+pub(crate) use above::{Above, look};
 pub(crate) use leftovers::staged;
 
 /// Random characters at the end of a staging directory's name.
@@ -282,31 +285,6 @@ impl Drop for Staging {
     }
 }
 
-/// Whether the directory above a target has to be there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Above {
-    /// It has to.
-    Required,
-    /// An installation makes it.
-    Made,
-}
-
-/// Checks that what is at `directory` may be replaced, without taking it and without writing anything.
-///
-/// # Errors
-/// [`Error::Target`] or [`Error::Mounted`].
-pub(crate) fn look(directory: &Path, above: Above) -> Result<(), Error> {
-    let missing = |path: &Path| !path.exists();
-    if above == Above::Made && directory.parent().is_some_and(missing) {
-        return Ok(());
-    }
-    let target = Target::new(directory)?;
-    match target.occupant()? {
-        Occupant::Nobody => Ok(()),
-        Occupant::EmptyDirectory | Occupant::Installation => target.refuse_mounts(),
-    }
-}
-
 impl Target {
     fn new(path: &Path) -> Result<Self, Error> {
         let name = path.file_name().ok_or_else(|| Error::Target {
@@ -314,17 +292,11 @@ impl Target {
             expected: "a path that ends in a name",
             found: "one that doesn't",
         })?;
-        let parent = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        if !parent.is_dir() {
-            return Err(Error::Target {
-                path: path.into(),
-                expected: "an existing directory above it",
-                found: "none",
-            });
-        }
+        let parent = directory_above(path)?.ok_or_else(|| Error::Target {
+            path: path.into(),
+            expected: DIRECTORY_ABOVE,
+            found: "none",
+        })?;
         Ok(Self {
             // Without a trailing slash: with one, `rename` would follow a symbolic link.
             path: parent.join(name),

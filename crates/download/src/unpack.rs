@@ -106,7 +106,7 @@ pub(crate) async fn unpack_archive(
     events: Events<'_>,
 ) -> Result<UnpackedTree, Error> {
     let guard = CancelOnDrop::default();
-    let mut extractor = extractor(&staging, limits, &guard)?;
+    let mut extractor = extractor(&staging, limits, &guard).await?;
     let digest = archive.digest().clone();
     // The thread may outlive us. The staging directory must stay until it has ended.
     let held = Arc::clone(&staging);
@@ -122,9 +122,17 @@ pub(crate) async fn unpack_archive(
     UnpackedTree::new(staging, extractor, guard).await
 }
 
-/// An extractor that writes to `staging` until `guard` is dropped.
-fn extractor(staging: &Staging, limits: &Limits, guard: &CancelOnDrop) -> Result<Extractor, Error> {
-    let root = staging.root()?;
-    Extractor::new(root, limits.clone(), guard.cancellation())
-        .map_err(Error::io("look at", staging.target()))
+/// An extractor that writes to `staging` until `guard` is dropped. It tries out the file system first.
+async fn extractor(
+    staging: &Arc<Staging>,
+    limits: &Limits,
+    guard: &CancelOnDrop,
+) -> Result<Extractor, Error> {
+    let (staging, limits) = (Arc::clone(staging), limits.clone());
+    let cancellation = guard.cancellation();
+    blocking(move || {
+        let extractor = Extractor::new(staging.root()?, limits, cancellation);
+        extractor.map_err(Error::io("look at", staging.target()))
+    })
+    .await
 }

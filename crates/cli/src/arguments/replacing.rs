@@ -33,17 +33,11 @@ pub(crate) struct ReplacingArguments {
     #[arg(long)]
     pub(crate) no_wait: bool,
 
-    /// Wait for the disk: `full` or `none`
+    /// Wait for the disk: `full` or `none` [default: full]
     ///
     /// With `none`, a loss of power may take files of an installation that has succeeded.
-    #[arg(
-        long,
-        value_enum,
-        value_name = "HOW",
-        default_value_t = HowDurable::Full,
-        hide_possible_values = true
-    )]
-    pub(crate) durability: HowDurable,
+    #[arg(long, value_enum, value_name = "HOW", hide_possible_values = true)]
+    pub(crate) durability: Option<HowDurable>,
 }
 
 /// What a crash of the machine may take of an installation.
@@ -76,7 +70,7 @@ impl ReplacingArguments {
                 WhenSame::Keep
             },
             busy: when_busy(no_wait),
-            durability: match durability {
+            durability: match durability.unwrap_or(HowDurable::Full) {
                 HowDurable::Full => Durability::Full,
                 HowDurable::None => Durability::None,
             },

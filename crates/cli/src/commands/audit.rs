@@ -13,6 +13,7 @@ mod merge;
 mod metrics;
 mod record;
 mod report;
+mod rules;
 mod shard;
 mod state_file;
 mod tally;
@@ -30,7 +31,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand};
 use countersign_download::{Audited, Auditor, GallerySubjects, Scope, Subject, WhichSources};
 use countersign_oci::http::Traffic;
-use countersign_oci::{Digest, Platform, Registry};
+use countersign_oci::{Platform, Registry};
 use countersign_verify::{Limits, Verifier};
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::task::JoinSet;
@@ -52,7 +53,7 @@ use crate::failure::{Failure, Kind};
 use crate::output::Output;
 use crate::policy::{self, LoadedPolicy};
 use crate::progress::Progress;
-use crate::trust;
+use crate::trust::{self, Instance};
 
 const EXAMPLE: &str = "\
 Example: what of a gallery is signed, and what is not
@@ -215,14 +216,13 @@ async fn galleries(
     );
     let galleries = load.await?;
     let mut tasks = Vec::new();
-    let mut policies = Vec::new();
+    let mut rules = arguments.rules();
     for one in galleries.subjects(arguments.which()) {
-        policies.push((&one.gallery().name, &one.gallery().policy));
+        rules.push_str(&setup.rules_of(file, &one)?);
         let auditor = Arc::new(setup.for_gallery(file, &one).await?);
         let subjects = one.subjects();
         tasks.push(subjects.map(move |subject| (Arc::clone(&auditor), subject)));
     }
-    let rules = arguments.rules(&format!("{policies:?}"));
     report.judged_by(&rules);
     let state = arguments.state_file(&rules)?;
     let tasks = stream::iter(tasks.into_iter().flatten());
@@ -238,7 +238,7 @@ async fn images(
 ) -> Result<u64, Failure> {
     let arguments = setup.arguments;
     let loaded = policy::from_arguments(&arguments.verification.policy, setup.environment)?;
-    let rules = arguments.rules(&format!("{:?}", loaded.policy));
+    let rules = arguments.rules() + &setup.rules(&loaded)?;
     report.judged_by(&rules);
     let state = arguments.state_file(&rules)?;
     let auditor = Arc::new(setup.by(loaded).await?);
@@ -347,20 +347,6 @@ impl AuditArguments {
         StateFile::open(path, &format!("{rules} {:?}", self.shard)).map(Some)
     }
 
-    /// All that decides what becomes of an image: `policy` and the flags.
-    fn rules(&self, policy: &str) -> String {
-        let (scope, which) = (self.scope(), self.which());
-        let trust = &self.verification.trust;
-        // A file may have another content at the next run.
-        let files = [&trust.trusted_root, &trust.tuf_root];
-        let files = files.into_iter().flatten();
-        let files: Vec<_> = files
-            .map(|file| std::fs::read(file).ok().map(|bytes| Digest::sha256(&bytes)))
-            .collect();
-        let version = env!("CARGO_PKG_VERSION");
-        format!("3 {version} {scope:?} {which:?} {trust:?} {files:?} {policy}")
-    }
-
     /// What indexes are read by. Hardware and tags to fall back to decide nothing here.
     fn choosing(&self) -> ChoosingArguments {
         ChoosingArguments::of_every_entry(self.allow_private_addresses, self.max_index)
@@ -382,19 +368,18 @@ struct Setup<'a> {
 }
 
 impl Setup<'_> {
+    fn instance(&self, loaded: &LoadedPolicy) -> Result<Instance, Failure> {
+        let trust = &self.arguments.verification.trust;
+        trust::instance(trust, Some(loaded), self.environment)
+    }
+
     async fn for_gallery(
         &self,
         file: &Path,
         subjects: &GallerySubjects<'_>,
     ) -> Result<Auditor<Verifier>, Failure> {
-        let auditor = match &subjects.gallery().policy {
-            Some(policy) => {
-                let loaded = LoadedPolicy {
-                    policy: policy.clone(),
-                    file: Some(file.to_owned()),
-                };
-                self.by(loaded).await?
-            }
+        let auditor = match loaded(file, subjects) {
+            Some(loaded) => self.by(loaded).await?,
             None => Auditor::without_policy(self.registry.clone(), self.arguments.scope()),
         };
         Ok(match subjects.address_limit() {
@@ -404,11 +389,7 @@ impl Setup<'_> {
     }
 
     async fn by(&self, loaded: LoadedPolicy) -> Result<Auditor<Verifier>, Failure> {
-        let instance = trust::instance(
-            &self.arguments.verification.trust,
-            Some(&loaded),
-            self.environment,
-        )?;
+        let instance = self.instance(&loaded)?;
         let connection = self.registry.connection();
         let root = instance
             .trusted_root_for(&loaded.policy, self.environment, connection)
@@ -419,6 +400,15 @@ impl Setup<'_> {
         let scope = self.arguments.scope();
         Ok(Auditor::new(registry, verifier, loaded.policy, scope))
     }
+}
+
+/// The policy of a gallery.
+fn loaded(file: &Path, subjects: &GallerySubjects<'_>) -> Option<LoadedPolicy> {
+    let policy = subjects.gallery().policy.as_ref()?;
+    Some(LoadedPolicy {
+        policy: policy.clone(),
+        file: Some(file.to_owned()),
+    })
 }
 
 #[cfg(test)]

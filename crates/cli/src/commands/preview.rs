@@ -160,7 +160,7 @@ fn text(name: &str, directory: &Path, preview: &Preview) -> String {
             "{name} in {directory} is up to date by its record\n{}",
             digest_text(&recorded.digest, recorded.reference.as_ref())
         ),
-        _ => format!(
+        Preview::Unknown { .. } => format!(
             "would fetch {name} for {directory}; nothing says what is in it before that\n{}",
             installed(preview)
         ),

@@ -205,7 +205,7 @@ impl StoreInstaller {
         let name = plan.name();
         let others = plan.sources().iter().map(|planned| &planned.source);
         if self.kit.is_some()
-            && let Some(other) = others.clone().find(|source| source.image().is_none())
+            && let Some(other) = others.clone().find(|source| source.reference().is_none())
         {
             let message = format!("`{name}`: a kit has only images, found {}", other.kind());
             return Err(Failure::new(Kind::NotFound, message).hint("install it without --from"));

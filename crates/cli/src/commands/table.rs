@@ -169,8 +169,7 @@ fn signer(recorded: &Recorded) -> (String, String) {
         Grounds::Signature { evidence, .. } => {
             let signer = evidence.signer.to_string();
             let identity = printable(signer.strip_prefix("https://").unwrap_or(&signer));
-            let day = evidence.signed_at.first();
-            (identity, day.map_or(none, |time| day_of(*time)))
+            (identity, recorded.grounds.signed_at().map_or(none, day_of))
         }
         Grounds::Digest => ("(digest of the gallery)".to_owned(), none),
         Grounds::Nothing => ("(unverified)".to_owned(), none),

@@ -4,7 +4,7 @@
 
 mod text;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -142,7 +142,7 @@ struct TrustResult {
     tuf_url: Option<String>,
     /// The directory with the verified metadata of the TUF repository.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cache: Option<PathBuf>,
+    cache: Option<String>,
     /// The metadata of the TUF repository. Empty for a file.
     metadata: Vec<JsonMetadata>,
     certificate_authorities: Vec<JsonAuthority>,
@@ -217,7 +217,9 @@ fn results(
     let result = |root: &RootDescription| TrustResult {
         source: instance.name(),
         tuf_url: tuf.as_ref().map(|(url, _)| url.clone()),
-        cache: tuf.as_ref().map(|(_, cache)| Path::to_owned(cache)),
+        cache: tuf
+            .as_ref()
+            .map(|(_, cache)| cache.to_string_lossy().into_owned()),
         metadata: metadata.iter().map(Into::into).collect(),
         certificate_authorities: root
             .certificate_authorities

@@ -46,8 +46,8 @@ pub(crate) struct UpgradeArguments {
 
     /// Verify, say what would be done, and install nothing
     ///
-    /// `countersign outdated` does the same. Not with --lock and --check.
-    #[arg(long, conflicts_with_all = ["lock", "check"])]
+    /// `countersign outdated` does the same. Not with --lock, --check, --no-wait and --durability.
+    #[arg(long)]
     pub(crate) dry_run: bool,
 
     #[command(flatten)]
@@ -77,6 +77,9 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    if arguments.dry_run {
+        require_effect(&arguments, "upgrade --dry-run")?;
+    }
     let UpgradeArguments {
         names,
         gallery,
@@ -146,11 +149,57 @@ pub(crate) async fn run(
     }
 }
 
+/// An option that has no effect where nothing is installed.
+struct WithoutEffect {
+    id: &'static str,
+    is_given: fn(&UpgradeArguments) -> bool,
+    /// What to do instead.
+    hint: &'static str,
+}
+
+const WITHOUT_EFFECT: [WithoutEffect; 4] = [
+    WithoutEffect {
+        id: "lock",
+        is_given: |arguments| arguments.planning.lock.is_some(),
+        hint: "`countersign upgrade --lock` installs what is new, and pins it",
+    },
+    WithoutEffect {
+        id: "check",
+        is_given: |arguments| arguments.replacing.check,
+        hint: "`countersign check` compares the files of what is installed",
+    },
+    WithoutEffect {
+        id: "no_wait",
+        is_given: |arguments| arguments.replacing.no_wait,
+        hint: "leave it out",
+    },
+    WithoutEffect {
+        id: "durability",
+        is_given: |arguments| arguments.replacing.durability.is_some(),
+        hint: "leave it out",
+    },
+];
+
 /// An option of `upgrade` as `outdated` has it: what has no effect there is not in its help.
 pub(super) fn of_outdated(option: Arg) -> Arg {
-    match option.get_id().as_str() {
-        "dry_run" | "lock" | "check" | "no_wait" | "durability" => option.hide(true),
-        _ => option,
+    let id = option.get_id().as_str();
+    let hidden = id == "dry_run" || WITHOUT_EFFECT.iter().any(|other| other.id == id);
+    match hidden {
+        true => option.hide(true),
+        false => option,
+    }
+}
+
+/// Refuses what has no effect where nothing is installed.
+fn require_effect(arguments: &UpgradeArguments, command: &str) -> Result<(), Failure> {
+    let mut options = WITHOUT_EFFECT.iter();
+    match options.find(|option| (option.is_given)(arguments)) {
+        None => Ok(()),
+        Some(WithoutEffect { id, hint, .. }) => {
+            let flag = id.replace('_', "-");
+            let message = format!("--{flag} has no effect: `{command}` installs nothing");
+            Err(Failure::new(Kind::Usage, message).hint(*hint))
+        }
     }
 }
 
@@ -160,23 +209,10 @@ pub(crate) async fn outdated(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let (planning, replacing) = (&arguments.planning, &arguments.replacing);
-    let without_effect = [
-        (
-            planning.lock.is_some(),
-            "--lock",
-            "`countersign upgrade --lock` installs what is new, and pins it",
-        ),
-        (
-            replacing.check,
-            "--check",
-            "`countersign check` compares the files of what is installed",
-        ),
-        (replacing.no_wait, "--no-wait", "leave it out"),
-    ];
-    if let Some((_, flag, hint)) = without_effect.into_iter().find(|(given, ..)| *given) {
-        let message = format!("{flag} has no effect: `outdated` installs nothing");
-        return Err(Failure::new(Kind::Usage, message).hint(hint));
+    require_effect(&arguments, "outdated")?;
+    if arguments.dry_run {
+        let message = "--dry-run has no effect: `outdated` installs nothing";
+        return Err(Failure::new(Kind::Usage, message).hint("leave it out"));
     }
     let dry_run = true;
     let arguments = UpgradeArguments {

@@ -31,6 +31,9 @@ pub(crate) struct PreviewResult {
     /// What would be installed. Left out if nothing would be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) available: Option<JsonAvailable>,
+    /// If nothing says what is in an archive before it is fetched: where it would be from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) provenance: Option<JsonProvenance>,
     /// Why it would fail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<JsonError>,
@@ -67,18 +70,23 @@ impl PreviewResult {
 
     pub(crate) fn with(self, preview: &Preview) -> Self {
         let installed = preview.installed().map(Into::into);
-        let (would_be, available) = match preview {
+        let result = Self { installed, ..self };
+        match preview {
             Preview::Install {
                 found, replacement, ..
-            } => (Some((*replacement).into()), Some(found.as_ref().into())),
-            Preview::Unchanged { .. } => (Some(InstallOutcome::Unchanged), None),
-            _ => (None, None),
-        };
-        Self {
-            would_be,
-            installed,
-            available,
-            ..self
+            } => Self {
+                would_be: Some((*replacement).into()),
+                available: Some(found.as_ref().into()),
+                ..result
+            },
+            Preview::Unchanged { .. } => Self {
+                would_be: Some(InstallOutcome::Unchanged),
+                ..result
+            },
+            Preview::Unknown { provenance, .. } => Self {
+                provenance: provenance.as_ref().map(Into::into),
+                ..result
+            },
         }
     }
 }

@@ -69,7 +69,7 @@ async fn reasons_and_the_smallest_change_to_the_policy_are_told() {
     for expected in [
         "reason: a genuine signature by",
         &format!("the policy would need: one more of identities, with identity: {STRANGER}"),
-        "refused with require_integrity\n      1  entries: app\n",
+        "refused with require_integrity\n      1  entry: app\n",
     ] {
         assert!(run.stdout.contains(expected), "{expected}: {}", run.shown());
     }

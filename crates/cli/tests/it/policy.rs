@@ -341,6 +341,18 @@ async fn what_a_denied_index_lists_is_printed_ready_to_paste() {
     };
     let app = stage.reference("app");
     let resolve = ["denying.yaml", "--strict", "--resolve", &app];
+    // They would decide nothing.
+    let by_digest = format!("{app}@{index}");
+    for (given, found) in [(&format!("{app}:v1"), "tag"), (&by_digest, "digest")] {
+        let run = check(&stage, &["denying.yaml", "--resolve", given]);
+        let says = format!("expected a repository, such as {app}, found one with a {found}");
+        assert_eq!(
+            (run.code, run.stderr.contains(&says)),
+            (2, true),
+            "{}",
+            run.shown()
+        );
+    }
 
     stage.write("denying.yaml", policy(&[&index, &amd64]));
     let blind = check(&stage, &["denying.yaml", "--strict"]);

@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::shop::{EARLIER, LATER, SIGNER, Shop};
+use crate::stage::Stage;
 
 const TRUST: [&str; 2] = ["--trusted-root", "root.json"];
 
@@ -327,4 +328,28 @@ async fn a_clone_that_brings_a_store_does_not_decide_what_is_installed() {
     let said = install(&format!("allow = [{clone:?}]\n"));
     assert!(!said.contains("is not used"), "{said}");
     assert!(!genuine.exists());
+}
+
+#[tokio::test]
+async fn outdated_refuses_what_has_no_effect_there() {
+    let stage = Stage::new().await;
+    let flags = [
+        "--lock",
+        "--check",
+        "--no-wait",
+        "--durability=full",
+        "--dry-run",
+    ];
+    for (command, flags) in [
+        (&["outdated"][..], &flags[..]),
+        (&["upgrade", "--dry-run"], &flags[..4]),
+    ] {
+        for flag in flags {
+            let run = stage.run(&[command, &["--gallery", "galleries.yaml", flag]]);
+            assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
+            let (command, flag) = (command.join(" "), flag.split('=').next().unwrap());
+            let says = format!("{flag} has no effect: `{command}` installs nothing");
+            assert!(run.stderr.contains(&says), "{}", run.stderr);
+        }
+    }
 }

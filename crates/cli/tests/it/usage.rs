@@ -429,14 +429,3 @@ async fn a_file_with_very_many_mistakes_may_have_more() {
         assert_eq!(says, has_more, "{}", run.stderr);
     }
 }
-
-#[tokio::test]
-async fn outdated_refuses_what_has_no_effect_there() {
-    let stage = Stage::new().await;
-    for flag in ["--lock", "--check", "--no-wait"] {
-        let run = stage.run(&[&["outdated", "--gallery", "galleries.yaml", flag]]);
-        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
-        let says = format!("{flag} has no effect: `outdated` installs nothing");
-        assert!(run.stderr.contains(&says), "{}", run.stderr);
-    }
-}

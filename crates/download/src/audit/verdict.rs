@@ -32,125 +32,97 @@ pub struct FoundSigner {
     pub identity: Option<String>,
 }
 
-/// What a verdict comes to, by which verdicts are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
-    /// The policy accepts a signature.
-    Proven,
-    /// No policy covers it, and the gallery's index names the digest of its bytes. An installation compares them.
-    Digest,
-    /// Signed by the right signer, but before the policy's `not_before`.
-    Stale,
-    /// Signed by the right signer, but another condition of the policy is not met.
-    OtherCondition,
-    /// Signed by somebody that the policy does not name.
-    OtherSigner,
-    /// Only a signature in cosign's legacy form, which the policy does not accept.
-    LegacyOnly,
-    /// An attestation, but no signature.
-    AttestationOnly,
-    /// Nothing that is like a signature.
-    Unsigned,
-    /// There is a signature, and none that is genuine; or the content is damaged.
-    Invalid,
-    /// The policy's `deny_digests` has it, or an index that lists it.
-    Denied,
-    /// The registry does not have the image, its tag or the platform.
-    Missing,
-    /// The registry gave no answer now. Nobody knows whether the image is signed.
-    Unreachable,
-    /// The registry refused access, or answered nothing that can be used. Nobody knows whether the image is signed.
-    Rejected,
-    /// No policy and no digest covers it.
-    Uncovered,
-    /// The line or the gallery's entry names nothing that could be installed.
-    Unusable,
-    /// This machine or this program failed. Nobody knows whether the image is signed.
-    Failed,
+/// Makes [`State`] and all that is said of its values from one table.
+macro_rules! states {
+    ($($meaning:literal $state:ident = $name:literal, $words:literal, $knowledge:ident, $failure:expr;)+) => {
+        /// What a verdict comes to, by which verdicts are counted.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum State {
+            $(#[doc = $meaning] $state,)+
+        }
+
+        impl State {
+            /// All of them, the good ones first.
+            pub const ALL: &'static [Self] = &[$(Self::$state,)+];
+
+            /// Its name in JSON.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$state => $name,)+ }
+            }
+
+            /// What it means, in sentences.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$state => $meaning,)+ }
+            }
+
+            /// What it means, in a few words after a number of images.
+            pub fn words(self) -> &'static str {
+                match self { $(Self::$state => $words,)+ }
+            }
+
+            /// The kind of failure that it is; `None` if an installation that requires integrity would succeed.
+            pub fn failure(self) -> Option<ErrorKind> {
+                match self { $(Self::$state => $failure,)+ }
+            }
+
+            /// Whether it says something of the image. Else the registry or this machine failed, and another
+            /// try may come to something else.
+            pub fn is_known(self) -> bool {
+                match self { $(Self::$state => Knowledge::$knowledge == Knowledge::Known,)+ }
+            }
+        }
+    };
+}
+
+/// Whether a state says something of the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Knowledge {
+    Known,
+    Unknown,
+}
+
+states! {
+    "The policy accepts a signature."
+    Proven = "proven", "signed as the policy requires", Known, None;
+    "No policy covers it, and the gallery's index names the digest of its bytes."
+    Digest = "digest", "covered by a digest in the index", Known, None;
+    "Signed by the right signer, before the policy's `not_before`."
+    Stale = "stale", "signed before the policy's not_before", Known, Some(ErrorKind::Policy);
+    "Signed by the right signer; another condition of the policy is not met."
+    OtherCondition = "other_condition", "signed, but another condition of the policy is not met", Known, Some(ErrorKind::Policy);
+    "Signed by somebody that the policy does not name."
+    OtherSigner = "other_signer", "signed by somebody else", Known, Some(ErrorKind::Policy);
+    "Only a signature in cosign's legacy form, which the policy does not accept."
+    LegacyOnly = "legacy_only", "with a legacy signature only", Known, Some(ErrorKind::Unsigned);
+    "An attestation, but no signature."
+    AttestationOnly = "attestation_only", "with an attestation, but no signature", Known, Some(ErrorKind::Unsigned);
+    "Nothing that is like a signature."
+    Unsigned = "unsigned", "not signed", Known, Some(ErrorKind::Unsigned);
+    "A signature that is not genuine, or damaged content."
+    Invalid = "invalid", "with an invalid signature or content", Known, Some(ErrorKind::Invalid);
+    "Denied by the policy's `deny_digests`, by its own digest or by that of an index that lists it."
+    Denied = "denied", "denied by the policy", Known, Some(ErrorKind::Policy);
+    "The registry does not have the image, its tag or the platform."
+    Missing = "missing", "not in the registry", Known, Some(ErrorKind::NotFound);
+    "The registry gave no answer now. Nobody knows whether the image is signed."
+    Unreachable = "unreachable", "not known: the registry gave no answer", Unknown, Some(ErrorKind::Unreachable);
+    "The registry refused access, or answered nothing that can be used. Nobody knows whether the image is signed."
+    Rejected = "rejected", "not known: the registry refused access", Unknown, Some(ErrorKind::Rejected);
+    "No policy and no digest covers it."
+    Uncovered = "uncovered", "covered by no policy", Known, Some(ErrorKind::Policy);
+    "The line or the gallery's entry names nothing that could be installed."
+    Unusable = "unusable", "not usable as they are written", Known, Some(ErrorKind::Usage);
+    "This machine or this program failed. Nobody knows whether the image is signed."
+    Failed = "failed", "not known: this machine failed", Unknown, Some(ErrorKind::Machine);
 }
 
 impl State {
-    /// All of them, the good ones first.
-    pub const ALL: [Self; 16] = [
-        Self::Proven,
-        Self::Digest,
-        Self::Stale,
-        Self::OtherCondition,
-        Self::OtherSigner,
-        Self::LegacyOnly,
-        Self::AttestationOnly,
-        Self::Unsigned,
-        Self::Invalid,
-        Self::Denied,
-        Self::Missing,
-        Self::Unreachable,
-        Self::Rejected,
-        Self::Uncovered,
-        Self::Unusable,
-        Self::Failed,
-    ];
-
-    /// Its name in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Proven => "proven",
-            Self::Digest => "digest",
-            Self::Stale => "stale",
-            Self::OtherCondition => "other_condition",
-            Self::OtherSigner => "other_signer",
-            Self::LegacyOnly => "legacy_only",
-            Self::AttestationOnly => "attestation_only",
-            Self::Unsigned => "unsigned",
-            Self::Invalid => "invalid",
-            Self::Denied => "denied",
-            Self::Missing => "missing",
-            Self::Unreachable => "unreachable",
-            Self::Rejected => "rejected",
-            Self::Uncovered => "uncovered",
-            Self::Unusable => "unusable",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// What it means, in a few words after a number of images.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Proven => "signed as the policy requires",
-            Self::Digest => "covered by a digest in the index",
-            Self::Stale => "signed before the policy's not_before",
-            Self::OtherCondition => "signed, but another condition of the policy is not met",
-            Self::OtherSigner => "signed by somebody else",
-            Self::LegacyOnly => "with a legacy signature only",
-            Self::AttestationOnly => "with an attestation, but no signature",
-            Self::Unsigned => "not signed",
-            Self::Invalid => "with an invalid signature or content",
-            Self::Denied => "denied by the policy",
-            Self::Missing => "not in the registry",
-            Self::Unreachable => "not known: the registry gave no answer",
-            Self::Rejected => "not known: the registry refused access",
-            Self::Uncovered => "covered by no policy",
-            Self::Unusable => "not usable as they are written",
-            Self::Failed => "not known: this machine failed",
-        }
-    }
-
-    /// The kind of failure that it is; `None` if an installation that requires integrity would succeed.
-    pub fn failure(self) -> Option<ErrorKind> {
-        match self {
-            Self::Proven | Self::Digest => None,
-            Self::Stale
-            | Self::OtherCondition
-            | Self::OtherSigner
-            | Self::Denied
-            | Self::Uncovered => Some(ErrorKind::Policy),
-            Self::LegacyOnly | Self::AttestationOnly | Self::Unsigned => Some(ErrorKind::Unsigned),
-            Self::Invalid => Some(ErrorKind::Invalid),
-            Self::Missing => Some(ErrorKind::NotFound),
-            Self::Unreachable => Some(ErrorKind::Unreachable),
-            Self::Rejected => Some(ErrorKind::Rejected),
-            Self::Unusable => Some(ErrorKind::Usage),
-            Self::Failed => Some(ErrorKind::Machine),
-        }
+    /// The state of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|state| state.as_str() == name)
     }
 }
 

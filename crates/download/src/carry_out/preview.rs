@@ -22,7 +22,6 @@ use crate::unpack::{Ahead, Selection};
 
 /// What an installation would do.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum Preview {
     /// This would be installed.
     Install {

@@ -14,10 +14,8 @@
 //! The ages of signatures are compared by the times that nobody but the signer can move
 //! ([`Evidence::earliest`](countersign_verify::Evidence::earliest)).
 
-use countersign_verify::Evidence;
-
+use crate::age::Order;
 use crate::content::Content;
-use crate::grounds::Grounds;
 use crate::options::{Downgrade, InstallOptions, WhenSame};
 use crate::record::Recorded;
 use crate::requirement::{Requirement, RequirementKind};
@@ -101,19 +99,10 @@ pub(super) fn decide(
         return Decision::Weaker;
     }
     let same_digest = installed.digest == *found.digest;
-    // Of several proofs the oldest counts: the others can be made anew, a scan's result every day.
-    let earliest = |grounds: &Grounds| grounds.all_evidence().filter_map(Evidence::earliest).min();
-    // One without a time may be older than all others.
-    let mut proofs = found.grounds.all_evidence();
-    let undated = proofs.any(|proof| proof.earliest().is_none());
-    let order = match (earliest(&installed.grounds), earliest(found.grounds)) {
-        (Some(installed), Some(found)) if found < installed => {
-            Some(Decision::Older { installed, found })
-        }
-        (Some(installed), time) if (undated || time.is_none()) && !same_digest => {
-            Some(Decision::Undated { installed })
-        }
-        (Some(_) | None, Some(_) | None) => None,
+    let order = match found.grounds.age().after(installed.grounds.age()) {
+        Order::Older { installed, found } => Some(Decision::Older { installed, found }),
+        Order::Undated { installed } if !same_digest => Some(Decision::Undated { installed }),
+        Order::Undated { .. } | Order::Later | Order::Unknown => None,
     };
     match (order, options.downgrade) {
         (Some(refused), Downgrade::Refuse) => return refused,

@@ -2,16 +2,13 @@
 //!
 //! It is for people and scripts. `replace` decides what may be replaced, and doesn't ask here.
 
-use countersign_verify::Evidence;
-use serde::Serialize;
-
+use crate::age::Order;
 use crate::content::Content;
 use crate::grounds::Grounds;
 use crate::record::Recorded;
 
 /// What an installation did to what was there before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replacement {
     /// There was nothing.
     New,
@@ -40,17 +37,10 @@ impl Replacement {
         if installed.digest == *found.digest {
             return Self::Reinstalled;
         }
-        match (signed_at(&installed.grounds), signed_at(found.grounds)) {
-            (Some(before), Some(now)) if now > before => Self::Upgraded,
-            (Some(before), Some(now)) if now < before => Self::RolledBack,
-            _ => Self::Replaced,
+        match found.grounds.age().after(installed.grounds.age()) {
+            Order::Later => Self::Upgraded,
+            Order::Older { .. } => Self::RolledBack,
+            Order::Undated { .. } | Order::Unknown => Self::Replaced,
         }
     }
-}
-
-/// Since when all proofs are there, by times that nobody but the signer can move; `None` if one has no such
-/// time.
-fn signed_at(grounds: &Grounds) -> Option<jiff::Timestamp> {
-    let times: Option<Vec<_>> = grounds.all_evidence().map(Evidence::earliest).collect();
-    times?.into_iter().min()
 }

@@ -16,6 +16,7 @@ use url::Url;
 use super::cache::{Cache, Cached, Validators};
 use super::error::{GalleryError, SkippedPlace};
 use super::location::Location;
+use crate::blocking::aside;
 use crate::http::{self, Http, HttpError, Resource};
 use crate::limits::Limits;
 use countersign_oci::http::{AttemptError, HostKind};
@@ -230,7 +231,7 @@ impl GalleryClient {
         url: &Url,
         location: &Location,
     ) -> Result<(Vec<u8>, Origin), GalleryError> {
-        let cached = self.cache.as_ref().and_then(|cache| cache.read(url));
+        let cached = self.cached(url).await;
         let validators = cached.as_ref().map(|cached| &cached.validators);
         let resource = Resource {
             url,
@@ -242,10 +243,9 @@ impl GalleryClient {
             .await?;
         match (answer, cached) {
             (Answer::Content(fresh), _) => {
-                if let Some(cache) = &self.cache {
-                    cache.write(url, &fresh);
-                }
-                Ok((fresh.content, Origin::Server))
+                let content = fresh.content.clone();
+                self.keep(url, fresh).await;
+                Ok((content, Origin::Server))
             }
             (Answer::Unchanged, Some(cached)) => Ok((cached.content, Origin::Cache)),
             // We didn't ask whether it had changed.
@@ -253,6 +253,21 @@ impl GalleryClient {
                 location: location.to_string(),
                 status: StatusCode::NOT_MODIFIED.as_u16(),
             })),
+        }
+    }
+
+    /// The answer that was kept for `url`.
+    async fn cached(&self, url: &Url) -> Option<Cached> {
+        let (cache, url) = (self.cache.clone()?, url.clone());
+        aside(move || cache.read(&url)).await.flatten()
+    }
+
+    /// Keeps an answer.
+    async fn keep(&self, url: &Url, fresh: Cached) {
+        if let Some(cache) = self.cache.clone() {
+            let url = url.clone();
+            // One that is not kept costs time alone.
+            let _ = aside(move || cache.write(&url, &fresh)).await;
         }
     }
 

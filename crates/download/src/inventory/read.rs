@@ -1,6 +1,6 @@
 //! Reads an inventory: the one that the record names, whole, or none.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 use countersign_oci::{Algorithm, Digester};
 
@@ -11,15 +11,17 @@ use super::{InventoryDigest, Item, Line, MAX_BYTES};
 const MAX_LINE: u64 = 256 << 10;
 
 /// Why an inventory can't be used.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Unusable {
-    pub(crate) expected: String,
-    pub(crate) found: String,
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    /// It is not what was written.
+    Damaged { expected: String, found: String },
+    /// The system doesn't let it be read. Nobody knows what is in it.
+    Unread(io::Error),
 }
 
 impl Unusable {
-    pub(crate) fn new(expected: impl Into<String>, found: impl Into<String>) -> Self {
-        Self {
+    pub(crate) fn damaged(expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::Damaged {
             expected: expected.into(),
             found: found.into(),
         }
@@ -31,7 +33,10 @@ pub(crate) fn read(from: impl Read, named: &InventoryDigest) -> Result<Vec<Item>
     let size = named.size;
     if size > MAX_BYTES {
         let found = format!("a record that states {size}");
-        return Err(Unusable::new(format!("at most {MAX_BYTES} bytes"), found));
+        return Err(Unusable::damaged(
+            format!("at most {MAX_BYTES} bytes"),
+            found,
+        ));
     }
     let mut lines = BufReader::new(from.take(size + 1));
     let mut digester = Digester::new(Algorithm::Sha256);
@@ -39,7 +44,7 @@ pub(crate) fn read(from: impl Read, named: &InventoryDigest) -> Result<Vec<Item>
     loop {
         line.clear();
         let read = lines.by_ref().take(MAX_LINE).read_until(b'\n', &mut line);
-        read.map_err(|error| Unusable::new("a file that can be read", error.to_string()))?;
+        read.map_err(Unusable::Unread)?;
         if line.is_empty() {
             break;
         }
@@ -47,7 +52,7 @@ pub(crate) fn read(from: impl Read, named: &InventoryDigest) -> Result<Vec<Item>
         let item = serde_json::from_slice(&line).ok().and_then(Line::into_item);
         let position = items.len() + 1;
         items.push(item.ok_or_else(|| {
-            Unusable::new(
+            Unusable::damaged(
                 "a file, directory or link",
                 format!("another text in line {position}"),
             )
@@ -57,6 +62,6 @@ pub(crate) fn read(from: impl Read, named: &InventoryDigest) -> Result<Vec<Item>
     if *expected == found {
         Ok(items)
     } else {
-        Err(Unusable::new(expected.to_string(), found.to_string()))
+        Err(Unusable::damaged(expected.to_string(), found.to_string()))
     }
 }

@@ -1,5 +1,7 @@
 //! What is written is read back, and nothing else is.
 
+use std::io::Read;
+
 use super::*;
 
 fn items() -> Vec<Item> {
@@ -110,4 +112,20 @@ fn an_inventory_other_than_the_records_is_not_used() {
     }
     let mode = changed.replace("0777", "rwx");
     read(mode.as_bytes(), &named_by(mode.as_bytes())).unwrap_err();
+}
+
+#[test]
+fn an_inventory_that_can_not_be_read_is_not_told_as_damaged() {
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("the disk is broken"))
+        }
+    }
+    let (bytes, named) = written();
+    let half = Read::chain(&bytes[..10], Broken);
+    let unread = read(half, &named).unwrap_err();
+    assert!(matches!(unread, Unusable::Unread(_)), "{unread:?}");
+    let damaged = read(&bytes[..10], &named).unwrap_err();
+    assert!(matches!(damaged, Unusable::Damaged { .. }), "{damaged:?}");
 }

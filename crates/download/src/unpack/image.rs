@@ -122,8 +122,10 @@ impl ImageContent<'_> {
         arriving: Arriving,
     ) -> Result<(Extractor, CancelOnDrop), Error> {
         let guard = CancelOnDrop::default();
-        let extractor = extractor(staging, self.with.limits, &guard)?;
-        let extract = self.extract(extractor, staging, arriving);
+        let extract = async {
+            let extractor = extractor(staging, self.with.limits, &guard).await?;
+            self.extract(extractor, staging, arriving).await
+        };
         let extractor = side_by_side(fetch, extract, &guard.cancellation()).await?;
         Ok((extractor, guard))
     }

@@ -18,39 +18,59 @@ impl FromStr for FailOn {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let failures = || State::ALL.into_iter().filter(|one| one.failure().is_some());
-        let states: Vec<State> =
-            match text {
-                "any" => failures().collect(),
-                "none" => Vec::new(),
-                names => {
-                    let one =
-                        |name: &str| {
-                            let name = name.trim();
-                            failures().find(|state| state.as_str() == name).ok_or_else(|| {
-                        let known = failures().map(State::as_str);
-                        match nearest(name, known.clone()) {
-                            Some(near) => format!("`{name}` is no state: did you mean `{near}`?"),
-                            None => format!(
-                                "`{name}` is no state: expected any, none or some of {}",
-                                known.collect::<Vec<_>>().join(", ")
-                            ),
-                        }
-                    })
-                        };
-                    names.split(',').map(one).collect::<Result<_, _>>()?
-                }
-            };
-        Ok(Self(states))
+        match text {
+            "any" => Ok(Self(failures().collect())),
+            "none" => Ok(Self(Vec::new())),
+            names => names
+                .split(',')
+                .map(named)
+                .collect::<Result<_, _>>()
+                .map(Self),
+        }
     }
+}
+
+/// All that a run can be made to fail on.
+fn failures() -> impl Iterator<Item = State> + Clone {
+    let states = State::ALL.iter().copied();
+    states.filter(|one| one.failure().is_some())
+}
+
+/// The state of this name.
+fn named(name: &str) -> Result<State, String> {
+    let name = name.trim();
+    let mut all = failures();
+    all.find(|state| state.as_str() == name).ok_or_else(|| {
+        match nearest(name, failures().map(State::as_str)) {
+            Some(near) => format!("`{name}` is no state: did you mean `{near}`?"),
+            None => format!(
+                "`{name}` is no state: expected any, none or some of {}",
+                names()
+            ),
+        }
+    })
+}
+
+/// The names of all that a run can be made to fail on.
+fn names() -> String {
+    failures().map(State::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// The help of the flag.
+pub(super) fn help() -> String {
+    format!(
+        "What makes the run fail [default: any]\n\nany is every image that is not proven. none is nothing. \
+         Otherwise states, separated by commas: {}.",
+        names()
+    )
 }
 
 impl FailOn {
     /// The failure of the run, if it has one.
     pub(super) fn failed(&self, tally: &Tally) -> Option<Failure> {
         let fails = |state: &State| *state == State::Failed || self.0.contains(state);
-        let found: Vec<State> = State::ALL
-            .into_iter()
+        let states = State::ALL.iter().copied();
+        let found: Vec<State> = states
             .filter(|state| fails(state) && tally.of(*state) > 0)
             .collect();
         let kinds: Vec<Kind> = found.iter().filter_map(|state| state.failure()).collect();

@@ -89,7 +89,12 @@ fn overview(page: &mut String, tally: &Tally) {
         percent(good, total),
         text::images(total),
     );
-    let found = || State::ALL.into_iter().filter(|state| tally.of(*state) > 0);
+    let found = || {
+        State::ALL
+            .iter()
+            .copied()
+            .filter(|state| tally.of(*state) > 0)
+    };
     let mut at = 0;
     for state in found() {
         let (from, to) = (permille(at, total), permille(at + tally.of(state), total));
@@ -217,7 +222,11 @@ fn images(page: &mut String, tally: &Tally, results: &[AuditResult]) {
         "<h2>All images</h2>\n<div class=\"controls\"><input id=\"search\" type=\"search\" placeholder=\"Search\" \
          aria-label=\"Search\"><select id=\"state\" aria-label=\"State\"><option value=\"\">every state</option>",
     );
-    for state in State::ALL.into_iter().filter(|state| tally.of(*state) > 0) {
+    for state in State::ALL
+        .iter()
+        .copied()
+        .filter(|state| tally.of(*state) > 0)
+    {
         let name = state.as_str();
         let _ = write!(page, "<option value=\"{name}\">{name}</option>");
     }
@@ -305,20 +314,20 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::audit::record::{JsonSigner, JsonState};
+    use crate::commands::audit::record::JsonSigner;
 
     const HOSTILE: &str = "\"'><script>alert(1)</script>\u{202e}&amp;";
 
     #[test]
     fn hostile_names_are_text_everywhere() {
-        let result = |state| AuditResult {
+        let result = |state: State| AuditResult {
             reference: HOSTILE.into(),
             gallery: Some(HOSTILE.into()),
             entry: Some(HOSTILE.into()),
             role: None,
             platform: Some(HOSTILE.into()),
             digest: None,
-            state,
+            state: state.into(),
             signer: Some(JsonSigner {
                 issuer: Some(HOSTILE.into()),
                 identity: Some(HOSTILE.into()),
@@ -329,7 +338,7 @@ mod tests {
             reason: Some(HOSTILE.into()),
             was: None,
         };
-        let results = [result(JsonState::Proven), result(JsonState::OtherSigner)];
+        let results = [result(State::Proven), result(State::OtherSigner)];
         let mut tally = Tally::default();
         results.iter().for_each(|one| tally.count(one));
         let page = page(&tally, &results, HOSTILE);

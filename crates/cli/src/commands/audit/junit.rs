@@ -1,33 +1,28 @@
 //! `--junit`: a report that CI systems read. It is written as verdicts come, and has its name when it is whole.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter, IntoInnerError, Write as _};
 use std::path::{Path, PathBuf};
 
 use countersign_download::State;
 
 use super::record::AuditResult;
 use crate::failure::Failure;
+use crate::whole_file::Pending;
 
 /// A report that is being written.
 pub(super) struct Junit {
     path: PathBuf,
-    part: PathBuf,
-    file: BufWriter<File>,
+    file: BufWriter<Pending>,
 }
 
 impl Junit {
     pub(super) fn begin(path: &Path) -> Result<Self, Failure> {
-        let mut part = path.as_os_str().to_owned();
-        part.push(".part");
-        let part = PathBuf::from(part);
         let failed = |error| failure(path, error);
-        let mut file = BufWriter::new(File::create(&part).map_err(failed)?);
+        let mut file = BufWriter::new(Pending::begin(path).map_err(failed)?);
         let head = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"countersign audit\">\n<testsuite name=\"images\">\n";
         file.write_all(head.as_bytes()).map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
-            part,
             file,
         })
     }
@@ -38,16 +33,16 @@ impl Junit {
         written.map_err(|error| failure(&self.path, error))
     }
 
-    pub(super) fn end(mut self) -> Result<(), Failure> {
-        let ended = self.finish();
-        ended.map_err(|error| failure(&self.path, error))
+    pub(super) fn end(self) -> Result<(), Failure> {
+        let Self { path, file } = self;
+        finish(file).map_err(|error| failure(&path, error))
     }
+}
 
-    fn finish(&mut self) -> io::Result<()> {
-        self.file.write_all(b"</testsuite>\n</testsuites>\n")?;
-        self.file.flush()?;
-        fs::rename(&self.part, &self.path)
-    }
+fn finish(mut file: BufWriter<Pending>) -> io::Result<()> {
+    file.write_all(b"</testsuite>\n</testsuites>\n")?;
+    let pending = file.into_inner().map_err(IntoInnerError::into_error)?;
+    pending.end()
 }
 
 fn failure(path: &Path, error: io::Error) -> Failure {
@@ -70,9 +65,9 @@ fn case(result: &AuditResult) -> String {
     if state.failure().is_none() {
         return format!("<testcase classname=\"{suite}\" name=\"{name}\"/>\n");
     }
-    let kind = match state {
-        State::Unreachable | State::Rejected | State::Failed => "error",
-        _ => "failure",
+    let kind = match state.is_known() {
+        true => "failure",
+        false => "error",
     };
     let reason = escaped(result.reason.as_deref().unwrap_or(state.words()));
     let state = state.as_str();

@@ -15,7 +15,7 @@ pub(super) fn text(tally: &Tally, now: Timestamp) -> String {
          # TYPE countersign_audit_images gauge\n",
     );
     // Writing to a text does not fail.
-    for state in State::ALL {
+    for state in State::ALL.iter().copied() {
         let (name, count) = (state.as_str(), tally.of(state));
         let _ = writeln!(text, "countersign_audit_images{{state=\"{name}\"}} {count}");
     }

@@ -1,8 +1,13 @@
 //! What an audit prints of each image. Everything else that is made of an audit is made from these records.
 
+use std::borrow::Cow;
+
 use countersign_download::{Audited, FoundSigner, State, Subject, Verdict};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use countersign_oci::excerpt;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::json;
 
 use crate::json::evidence::JsonSignatureFormat;
 use crate::json::installation::JsonRole;
@@ -62,87 +67,57 @@ pub(in crate::commands) struct JsonSigner {
 }
 
 /// What was found about an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "AuditState")]
-pub(in crate::commands) enum JsonState {
-    /// The policy accepts a signature.
-    Proven,
-    /// No policy covers it, and the gallery's index names the digest of its bytes.
-    Digest,
-    /// Signed by the right signer, before the policy's `not_before`.
-    Stale,
-    /// Signed by the right signer; another condition of the policy is not met.
-    OtherCondition,
-    /// Signed by somebody that the policy does not name.
-    OtherSigner,
-    /// Only a signature in cosign's legacy form, which the policy does not accept.
-    LegacyOnly,
-    /// An attestation, but no signature.
-    AttestationOnly,
-    /// Nothing that is like a signature.
-    Unsigned,
-    /// A signature that is not genuine, or damaged content.
-    Invalid,
-    /// Denied by the policy's `deny_digests`.
-    Denied,
-    /// The registry does not have the image, its tag or the platform.
-    Missing,
-    /// The registry gave no answer now.
-    Unreachable,
-    /// The registry refused access, or answered nothing that can be used.
-    Rejected,
-    /// No policy and no digest covers it.
-    Uncovered,
-    /// Names nothing that could be installed.
-    Unusable,
-    /// This machine failed.
-    Failed,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::commands) struct JsonState(State);
+
+impl Serialize for JsonState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for JsonState {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = Cow::<str>::deserialize(deserializer)?;
+        let state = State::named(&name).ok_or_else(|| {
+            let found = excerpt(&name);
+            D::Error::custom(format_args!(
+                "expected the state of an audit, found `{found}`"
+            ))
+        });
+        state.map(Self)
+    }
+}
+
+impl JsonSchema for JsonState {
+    fn schema_name() -> Cow<'static, str> {
+        "AuditState".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let states = State::ALL.iter().map(|state| {
+            json!({
+                "type": "string",
+                "const": state.as_str(),
+                "description": state.meaning(),
+            })
+        });
+        json_schema!({
+            "oneOf": states.collect::<Vec<_>>(),
+            "description": "What was found about an image.",
+        })
+    }
 }
 
 impl From<State> for JsonState {
     fn from(state: State) -> Self {
-        match state {
-            State::Proven => Self::Proven,
-            State::Digest => Self::Digest,
-            State::Stale => Self::Stale,
-            State::OtherCondition => Self::OtherCondition,
-            State::OtherSigner => Self::OtherSigner,
-            State::LegacyOnly => Self::LegacyOnly,
-            State::AttestationOnly => Self::AttestationOnly,
-            State::Unsigned => Self::Unsigned,
-            State::Invalid => Self::Invalid,
-            State::Denied => Self::Denied,
-            State::Missing => Self::Missing,
-            State::Unreachable => Self::Unreachable,
-            State::Rejected => Self::Rejected,
-            State::Uncovered => Self::Uncovered,
-            State::Unusable => Self::Unusable,
-            State::Failed => Self::Failed,
-        }
+        Self(state)
     }
 }
 
 impl From<JsonState> for State {
     fn from(state: JsonState) -> Self {
-        match state {
-            JsonState::Proven => Self::Proven,
-            JsonState::Digest => Self::Digest,
-            JsonState::Stale => Self::Stale,
-            JsonState::OtherCondition => Self::OtherCondition,
-            JsonState::OtherSigner => Self::OtherSigner,
-            JsonState::LegacyOnly => Self::LegacyOnly,
-            JsonState::AttestationOnly => Self::AttestationOnly,
-            JsonState::Unsigned => Self::Unsigned,
-            JsonState::Invalid => Self::Invalid,
-            JsonState::Denied => Self::Denied,
-            JsonState::Missing => Self::Missing,
-            JsonState::Unreachable => Self::Unreachable,
-            JsonState::Rejected => Self::Rejected,
-            JsonState::Uncovered => Self::Uncovered,
-            JsonState::Unusable => Self::Unusable,
-            JsonState::Failed => Self::Failed,
-        }
+        state.0
     }
 }
 

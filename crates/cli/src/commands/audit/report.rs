@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::document::{AuditEnd, AuditOutput};
 use super::earlier::Earlier;
-use super::fail_on::FailOn;
+use super::fail_on::{self, FailOn};
 use super::html;
 use super::junit::Junit;
 use super::metrics;
@@ -25,12 +25,9 @@ use crate::whole_file;
 #[command(next_help_heading = "Report")]
 pub(crate) struct ReportArguments {
     /// What makes the run fail [default: any]
-    ///
-    /// any is every image that is not proven. none is nothing. Otherwise states, separated by commas:
-    /// stale, other_condition, other_signer, legacy_only, attestation_only, unsigned, invalid, denied,
-    /// missing, unreachable, uncovered, unusable.
     #[arg(
         long,
+        long_help = fail_on::help(),
         value_name = "STATE,...",
         default_value = "any",
         hide_default_value = true

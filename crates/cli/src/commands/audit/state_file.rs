@@ -8,11 +8,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use countersign_download::{FileLock, Subject};
+use countersign_download::{FileLock, State, Subject};
 use countersign_oci::Digest;
 use serde::{Deserialize, Serialize};
 
-use super::record::{AuditResult, JsonState};
+use super::record::AuditResult;
 use crate::failure::{Failure, Kind};
 use crate::lock;
 
@@ -36,13 +36,8 @@ impl Line {
     /// Whether the answer may be another one today: the registry or this machine has failed, or there is a login now. It is
     /// asked again each time, and its line stays as it is.
     fn is_open(&self) -> bool {
-        let states = self.results.iter().map(|result| &result.state);
-        states.into_iter().any(|state| {
-            matches!(
-                state,
-                JsonState::Unreachable | JsonState::Rejected | JsonState::Failed
-            )
-        })
+        let mut states = self.results.iter().map(|result| State::from(result.state));
+        states.any(|state| !state.is_known())
     }
 
     /// Whether it has verdicts, and those of this subject.

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::record::{AuditResult, JsonSigner, JsonState};
+use crate::json::installation::JsonRole;
 
 /// The most signers and groups that are counted each on its own. Whoever signs can use as many names as they like.
 const GROUPS_MAX: usize = 1_000;
@@ -27,7 +28,7 @@ pub(super) struct Tally {
     groups: Counted<GroupKey, Group>,
     /// Entries that an installation would refuse, by name.
     refused: BTreeSet<String>,
-    refused_beyond: u64,
+    refused_is_cut: bool,
     changes: BTreeMap<(State, State), u64>,
 }
 
@@ -152,10 +153,16 @@ impl Tally {
             let times = group.signed_at.iter().chain(&result.signed_at);
             group.signed_at = times.min().cloned();
         });
-        if let Some(entry) = &result.entry {
+        // An installation takes the primary source. What nobody knows, it doesn't know either.
+        let decides = result.role.is_none_or(|role| role == JsonRole::Primary);
+        if let Some(entry) = result
+            .entry
+            .as_ref()
+            .filter(|_| decides && state.is_known())
+        {
             match self.refused.len() < NAMES_MAX || self.refused.contains(entry) {
                 true => drop(self.refused.insert(entry.clone())),
-                false => self.refused_beyond += 1,
+                false => self.refused_is_cut = true,
             }
         }
     }
@@ -163,6 +170,11 @@ impl Tally {
     /// Entries of galleries that an installation with `require_integrity` would refuse, by name.
     pub(super) fn refused(&self) -> &BTreeSet<String> {
         &self.refused
+    }
+
+    /// Whether there are more of them.
+    pub(super) fn refused_is_cut(&self) -> bool {
+        self.refused_is_cut
     }
 
     /// How many verdicts there are.
@@ -192,7 +204,10 @@ impl Tally {
     }
 
     pub(super) fn summary(&self) -> JsonSummary {
-        let states = State::ALL.into_iter().filter(|state| self.of(*state) > 0);
+        let states = State::ALL
+            .iter()
+            .copied()
+            .filter(|state| self.of(*state) > 0);
         JsonSummary {
             images: self.total,
             states: states
@@ -221,7 +236,7 @@ impl Tally {
                 })
                 .collect(),
             refused: self.refused.iter().cloned().collect(),
-            refused_more: self.refused_beyond,
+            refused_is_cut: self.refused_is_cut,
             not_grouped: self.groups.beyond() + self.signers.beyond(),
         }
     }
@@ -304,8 +319,8 @@ pub(super) struct JsonSummary {
     changes: Vec<JsonChange>,
     /// Entries of galleries that an installation with `require_integrity` would refuse, by name: 10,000 at most.
     refused: Vec<String>,
-    /// How many more of them there are.
-    refused_more: u64,
+    /// Whether there are more of them.
+    refused_is_cut: bool,
     /// How many were counted by state only, because there are more than 1,000 signers or groups.
     not_grouped: u64,
 }
@@ -364,87 +379,4 @@ struct JsonGroup {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn result(reference: &str, state: State, identity: &str) -> AuditResult {
-        AuditResult {
-            reference: reference.into(),
-            gallery: None,
-            entry: None,
-            role: None,
-            platform: None,
-            digest: None,
-            state: state.into(),
-            signer: Some(JsonSigner {
-                issuer: Some("https://ci.example".into()),
-                identity: Some(identity.into()),
-            }),
-            signed_at: None,
-            log_index: None,
-            format: None,
-            reason: None,
-            was: None,
-        }
-    }
-
-    #[test]
-    fn a_repository_is_a_source_without_tag_and_digest() {
-        for (source, expected) in [
-            ("quay.io/a/b:1", "quay.io/a/b"),
-            ("localhost:5000/a/b", "localhost:5000/a/b"),
-            ("localhost:5000/a/b:1@sha256:44", "localhost:5000/a/b"),
-            ("", ""),
-        ] {
-            assert_eq!(repository(source), expected);
-        }
-    }
-
-    #[test]
-    fn every_image_is_counted_and_names_without_end_take_no_memory_without_end() {
-        let mut tally = Tally::default();
-        for number in 0..3_000 {
-            let identity = format!("stranger-{number}");
-            tally.count(&result("quay.io/a/b:1", State::OtherSigner, &identity));
-            tally.count(&result("quay.io/a/b:1", State::Proven, &identity));
-        }
-        assert_eq!(
-            (tally.total(), tally.of(State::OtherSigner)),
-            (6_000, 3_000)
-        );
-        for (kept, beyond) in [
-            (tally.groups().largest().len(), tally.groups().beyond()),
-            (tally.signers().largest().len(), tally.signers().beyond()),
-        ] {
-            assert_eq!((kept, beyond), (GROUPS_MAX, 3_000 - GROUPS_MAX as u64));
-        }
-        for number in 2..=10 {
-            let reference = format!("quay.io/a/b:{number}");
-            tally.count(&result(&reference, State::OtherSigner, "stranger-7"));
-        }
-        let groups = tally.groups().largest();
-        let (key, count, group) = groups.first().unwrap();
-        assert_eq!(key.signer.as_deref(), Some("stranger-7"));
-        assert_eq!((*count, group.named.len()), (10, NAMED));
-    }
-
-    #[test]
-    fn the_order_in_which_verdicts_come_changes_nothing() {
-        let results = (10..20).map(|number| {
-            let mut one = result(&format!("quay.io/a/b:{number}"), State::Unsigned, "someone");
-            one.reason = Some(format!("reason {number}"));
-            one.signed_at = Some(format!("20{number}-01-01T00:00:00Z"));
-            one
-        });
-        let mut results: Vec<AuditResult> = results.collect();
-        let summary = |results: &[AuditResult]| {
-            let mut tally = Tally::default();
-            results.iter().for_each(|one| tally.count(one));
-            serde_json::to_string(&tally.summary()).unwrap()
-        };
-        let forward = summary(&results);
-        assert!(forward.contains("reason 10"), "{forward}");
-        results.reverse();
-        assert_eq!(summary(&results), forward);
-    }
-}
+mod tests;

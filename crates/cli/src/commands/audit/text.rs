@@ -3,22 +3,20 @@
 use countersign_download::State;
 
 use super::tally::{GroupKey, Tally, policy_change};
+use crate::output::counted;
 
 /// The most signers and the most groups that are shown. JSON has more.
 const SHOWN: usize = 12;
 
 /// `1 image`, `2 images`.
 pub(super) fn images(count: u64) -> String {
-    match count {
-        1 => "1 image".to_owned(),
-        count => format!("{count} images"),
-    }
+    counted(count, "image", "images")
 }
 
 /// States, signers of what is proven, and groups of what falls short.
 pub(super) fn summary(tally: &Tally) -> String {
     let mut text = format!("audited {}\n", images(tally.total()));
-    for state in State::ALL {
+    for state in State::ALL.iter().copied() {
         let count = tally.of(state);
         if count > 0 {
             let (name, words) = (state.as_str(), state.words());
@@ -70,9 +68,14 @@ pub(super) fn summary(tally: &Tally) -> String {
     if !refused.is_empty() {
         let shown: Vec<&str> = refused.iter().map(String::as_str).take(SHOWN).collect();
         let listed = shown.join(", ");
+        let count = refused.len();
+        let entries = match (tally.refused_is_cut(), count) {
+            (true, _) => "entries or more",
+            (false, 1) => "entry",
+            (false, _) => "entries",
+        };
         text.push_str(&format!(
-            "\nrefused with require_integrity\n{:>7}  entries: {listed}\n",
-            refused.len()
+            "\nrefused with require_integrity\n{count:>7}  {entries}: {listed}\n"
         ));
         rest(&mut text, refused.len(), "entries");
     }

@@ -223,7 +223,7 @@ fn image_of(plan: &Plan) -> Result<(Reference, Policy), Failure> {
     };
     let mut sources = plan.sources().iter();
     let primary = sources.find(|planned: &&PlannedSource| planned.role == Role::Primary);
-    let image = primary.and_then(|planned| planned.source.image());
+    let image = primary.and_then(|planned| planned.source.reference());
     match image {
         Some(reference) => Ok((reference.clone(), Policy::clone(policy))),
         None => Err(Failure::new(

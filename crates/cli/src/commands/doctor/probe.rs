@@ -1,8 +1,9 @@
 //! Pulls images, as Kubernetes does, to see what becomes of them.
 
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
+
+use tokio::process::Command;
 
 use super::DoctorContainerdArguments;
 use super::finding::Finding;
@@ -10,9 +11,12 @@ use super::settings;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::printable;
+use crate::program;
 
 /// How long a pull may take.
 const LIMIT: Duration = Duration::from_secs(120);
+/// Bytes of its output that are kept, from its end.
+const OUTPUT_MAX: usize = 64 << 10;
 /// What containerd says when a verifier refuses.
 const REFUSED: &str = "image verifier";
 
@@ -24,7 +28,7 @@ pub(super) async fn check(
     if arguments.probe.is_none() && arguments.signed.is_none() {
         return Ok(findings);
     }
-    let crictl = settings::program(arguments.crictl.clone(), "crictl", environment)?;
+    let crictl = settings::find(arguments.crictl.clone(), "crictl", environment)?;
     if let Some(image) = &arguments.probe {
         findings.push(match pull(&crictl, &arguments.endpoint, image).await? {
             Ok(()) => Finding::failed(
@@ -64,19 +68,15 @@ async fn pull(crictl: &Path, endpoint: &str, image: &str) -> Result<Result<(), S
         let message = format!("{} pull {image} failed", crictl.display());
         Failure::caused(Kind::Usage, message, error).hint("pass --crictl FILE")
     };
-    let pulling = tokio::process::Command::new(crictl)
+    let mut command = Command::new(crictl);
+    command
         .args(["--runtime-endpoint", endpoint, "--image-endpoint", endpoint])
-        .args(["pull", "--", image])
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = match tokio::time::timeout(LIMIT, pulling).await {
-        Ok(output) => output.map_err(|error| failed(error.to_string()))?,
-        Err(_) => return Err(failed(format!("it took longer than {LIMIT:?}"))),
-    };
-    Ok(match output.status.success() {
+        .args(["pull", "--", image]);
+    let ran = program::run(command, LIMIT, OUTPUT_MAX).await;
+    let ran = ran.map_err(|error| failed(format!("it {error}")))?;
+    Ok(match ran.status.success() {
         true => Ok(()),
-        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        false => Err(ran.stderr.text()),
     })
 }
 

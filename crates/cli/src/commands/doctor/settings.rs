@@ -1,14 +1,21 @@
 //! containerd's configuration, as `containerd config dump` prints it: with defaults, imports and migrations applied.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::time::Duration;
 
+use tokio::process::Command;
 use toml::{Table, Value};
 
 use super::DoctorContainerdArguments;
 use super::finding::Finding;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::program;
+
+/// For one run of containerd, which only reads files.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Bytes of its output. A configuration has about 10 KiB.
+const OUTPUT_MAX: usize = 4 << 20;
 
 /// The configuration, with the parts that decide whether the verifier is asked.
 pub(super) struct Settings {
@@ -43,7 +50,7 @@ pub(super) async fn dump(
     environment: &Environment,
     findings: &mut Vec<Finding>,
 ) -> Result<String, Failure> {
-    let program = program(arguments.containerd.clone(), "containerd", environment)?;
+    let program = find(arguments.containerd.clone(), "containerd", environment)?;
     let version = run(&program, &["--version".to_owned()]).await?;
     findings.push(check_version(&version));
     let mut words = Vec::new();
@@ -55,7 +62,7 @@ pub(super) async fn dump(
 }
 
 /// The program that was named, or that is in `PATH`.
-pub(super) fn program(
+pub(super) fn find(
     named: Option<PathBuf>,
     name: &str,
     environment: &Environment,
@@ -72,17 +79,16 @@ async fn run(program: &Path, words: &[String]) -> Result<String, Failure> {
         Failure::caused(Kind::Usage, message, error)
             .hint("pass --containerd FILE, or --config-dump FILE with its output")
     };
-    let output = tokio::process::Command::new(program)
-        .args(words)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .map_err(|error| unusable(error.to_string()))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    match output.status.success() {
-        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        false => Err(unusable(said.trim().to_owned())),
+    let mut command = Command::new(program);
+    command.args(words);
+    let ran = program::run(command, LIMIT, OUTPUT_MAX).await;
+    let ran = ran.map_err(|error| unusable(format!("it {error}")))?;
+    match ran.status.success() {
+        true => ran
+            .stdout
+            .whole()
+            .ok_or_else(|| unusable(format!("expected at most {OUTPUT_MAX} bytes, found more"))),
+        false => Err(unusable(ran.stderr.text().trim().to_owned())),
     }
 }
 

@@ -98,6 +98,11 @@ impl Configuration {
         })
     }
 
+    /// Those that need a trusted root.
+    pub(super) fn policies_on_roots(&self) -> impl Iterator<Item = &Policy> {
+        self.policies().filter(|policy| policy.needs_trusted_root())
+    }
+
     pub(crate) fn state_directory(&self) -> PathBuf {
         let directory = self.content.state_directory.as_deref();
         directory.map_or_else(|| STATE_DIRECTORY.into(), |directory| self.path(directory))

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::request::{self, Request};
 use crate::failure::{Failure, Kind, exit_code};
 use crate::json::error::JsonErrorKind;
+use crate::json::mode::JsonMode;
 use crate::printable;
 
 /// Characters of the line. containerd keeps 32 KiB, and what shows its errors to people keeps less.
@@ -144,10 +145,7 @@ impl Decision {
             image: self.image.clone(),
             digest: self.digest.clone(),
             allowed: self.allows(),
-            mode: match self.mode {
-                Mode::Enforce => JsonMode::Enforce,
-                Mode::Warn => JsonMode::Warn,
-            },
+            mode: self.mode.into(),
             verdict: match &self.answer {
                 Answer::Signed(_) => JsonVerdict::Signed,
                 Answer::Allowed(_) => JsonVerdict::Exempt,
@@ -214,17 +212,6 @@ pub(crate) struct ImageVerdict {
     reason: String,
     /// How long it took.
     milliseconds: u64,
-}
-
-/// Whether a refusal is carried out.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "VerifierMode")]
-enum JsonMode {
-    /// It is.
-    Enforce,
-    /// It is only told: `allowed` is true all the same.
-    Warn,
 }
 
 /// What was found.

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use clap::Args;
 use countersign_download::FileLock;
-use countersign_policy::{Demand, Policy};
 use countersign_verify::TufNetwork;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -46,8 +45,8 @@ pub(super) async fn run(
     let _lock = turn(configuration.state_directory(), TURN).await?;
     let mut results: Vec<RefreshResult> = Vec::new();
     let mut failed = None;
-    for policy in policies(&configuration) {
-        let mut instance = configuration.instance(policy)?;
+    for policy in configuration.policies_on_roots() {
+        let mut instance = configuration.instance(Some(policy))?;
         let source = instance.name();
         if results.iter().any(|other| other.trusted_root == source) {
             continue;
@@ -100,8 +99,8 @@ pub(crate) async fn trusted_roots(
     let environment = &configuration.environment;
     let connection = connection::without_registries(environment)?;
     let mut roots: Vec<(String, Result<(), Failure>)> = Vec::new();
-    for policy in policies(configuration) {
-        let mut instance = configuration.instance(policy)?;
+    for policy in configuration.policies_on_roots() {
+        let mut instance = configuration.instance(Some(policy))?;
         let name = instance.name();
         if roots.iter().any(|(other, _)| *other == name) {
             continue;
@@ -111,16 +110,6 @@ pub(crate) async fn trusted_roots(
         roots.push((name, loaded.map(|_| ())));
     }
     Ok(roots)
-}
-
-/// The policies that name a root of their own, and none for the root of all others.
-fn policies(configuration: &Configuration) -> impl Iterator<Item = Option<&Policy>> {
-    let rules = configuration.content.rules.iter();
-    rules.filter_map(|rule| match &rule.demand {
-        Demand::Signature(policy) if !policy.needs_trusted_root() => None,
-        Demand::Signature(policy) => Some(policy.trust().is_some().then_some(&**policy)),
-        Demand::Nothing { .. } => None,
-    })
 }
 
 /// What `countersign image-verifier refresh` prints.

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use countersign_oci::Reference;
+use countersign_oci::Location;
 use countersign_policy::{
     Demand, Gallery, ImageVerifierConfig, Level, Policy, PolicyFile, Warning,
 };
@@ -25,7 +25,7 @@ use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
 use crate::input::read_text;
 use crate::operand;
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::policy;
 
 /// `countersign policy check`
@@ -51,8 +51,8 @@ pub(crate) struct PolicyCheckArguments {
     ///
     /// If a denied digest is an index, its images are printed, ready to paste. May be given several
     /// times.
-    #[arg(long, value_name = "REPOSITORY", value_parser = operand::image)]
-    pub(crate) resolve: Vec<Reference>,
+    #[arg(long, value_name = "REPOSITORY", value_parser = operand::location)]
+    pub(crate) resolve: Vec<Location>,
 
     #[command(flatten)]
     pub(crate) registry: RegistryArguments,
@@ -126,21 +126,13 @@ pub(super) async fn run(
 
 /// `with 1 warning and 2 notes`
 fn with(warnings: usize, notes: usize) -> String {
-    let counted = |count, one: &str| match count {
-        1 => format!("1 {one}"),
-        count => format!("{count} {one}s"),
-    };
+    let of_warnings = counted(warnings as u64, "warning", "warnings");
+    let of_notes = counted(notes as u64, "note", "notes");
     match (warnings, notes) {
         (0, 0) => "without warnings".to_owned(),
-        (0, notes) => format!("without warnings, with {}", counted(notes, "note")),
-        (warnings, 0) => format!("with {}", counted(warnings, "warning")),
-        (warnings, notes) => {
-            format!(
-                "with {} and {}",
-                counted(warnings, "warning"),
-                counted(notes, "note")
-            )
-        }
+        (0, _) => format!("without warnings, with {of_notes}"),
+        (_, 0) => format!("with {of_warnings}"),
+        (_, _) => format!("with {of_warnings} and {of_notes}"),
     }
 }
 

@@ -4,12 +4,13 @@
 
 use std::fmt::Write as _;
 
-use countersign_oci::{Digest, Document, Location, Reference, Registry};
+use countersign_oci::{Digest, Document, Location, Registry};
 use countersign_policy::Policy;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::output::counted;
 
 /// A digest that a policy denies, and what was found by it.
 pub(super) struct Denied {
@@ -30,15 +31,14 @@ impl Denied {
     /// Looks up each digest that `policy` denies.
     pub(super) async fn look_up(
         policy: &Policy,
-        repositories: &[Reference],
+        repositories: &[Location],
         registry: &Registry,
     ) -> Result<Vec<Self>, Failure> {
         let mut denied = Vec::new();
         for digest in policy.deny_digests() {
             let mut found = Found::Nothing;
-            for reference in repositories {
-                if let Some(there) = look_up(policy, digest, reference.location(), registry).await?
-                {
+            for location in repositories {
+                if let Some(there) = look_up(policy, digest, location, registry).await? {
                     found = there;
                     break;
                 }
@@ -63,10 +63,7 @@ impl Denied {
             Found::Index { missing } if missing.is_empty() => None,
             Found::Index { missing } => Some(format!(
                 "the denied index {digest} contains {} that `deny_digests` does not have",
-                match missing.len() {
-                    1 => "1 digest".to_owned(),
-                    several => format!("{several} digests"),
-                }
+                counted(missing.len() as u64, "digest", "digests")
             )),
         }
     }

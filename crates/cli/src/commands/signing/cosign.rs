@@ -4,26 +4,25 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
 
 use countersign_oci::{excerpt, printable};
 use countersign_policy::{SignatureFormat, SigstoreInstance};
 use countersign_sign::{Signed, WrittenFormats};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::program::{self, NotRun};
 use crate::trust::{Choice, Instance};
 
 /// Runs of cosign at once.
 const AT_ONCE: usize = 4;
 /// For one run of cosign. It waits for a registry, and perhaps for a TUF repository.
 const LIMIT: Duration = Duration::from_secs(120);
-/// Bytes of its output that are kept. The rest is read and dropped.
-const OUTPUT_MAX: u64 = 16 << 10;
+/// Bytes of its output that are kept, from its end.
+const OUTPUT_MAX: usize = 16 << 10;
 /// Lines of its output that are shown, from the end, where it says why.
 const LINES_MAX: usize = 8;
 /// Variables that let a program of this job become its identity. cosign needs none to verify.
@@ -141,54 +140,30 @@ impl Cosign {
             .arg(format!("--certificate-oidc-issuer={}", question.issuer))
             .arg("--")
             .arg(&question.image);
-        let asked = tokio::time::timeout(LIMIT, run(command)).await;
-        let Ok(ended) = asked else {
-            return Err(CosignError::Late {
-                image: question.image,
-            });
-        };
-        let (status, said) = ended.map_err(CosignError::Run)?;
-        match status.success() {
-            true => Ok(()),
-            false => Err(CosignError::Refused {
-                image: question.image,
-                status: status.to_string(),
-                said,
+        for secret in SECRETS {
+            command.env_remove(secret);
+        }
+        let image = question.image;
+        match program::run(command, LIMIT, OUTPUT_MAX).await {
+            Ok(ran) if ran.status.success() => Ok(()),
+            Ok(ran) => Err(CosignError::Refused {
+                image,
+                status: ran.status.to_string(),
+                said: last_lines(&ran.stderr.text()),
             }),
+            Err(NotRun::Late(_)) => Err(CosignError::Late { image }),
+            Err(NotRun::Failed(error)) => Err(CosignError::Run(error)),
         }
     }
 }
 
-/// Runs a program to its end. Returns the last lines that it wrote to standard error.
-async fn run(mut command: Command) -> std::io::Result<(std::process::ExitStatus, String)> {
-    for secret in SECRETS {
-        command.env_remove(secret);
-    }
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
-    let said = match child.stderr.take() {
-        Some(stderr) => read(stderr).await?,
-        None => Vec::new(),
-    };
-    let status = child.wait().await?;
-    let said = String::from_utf8_lossy(&said);
+/// The last lines of what it wrote to standard error.
+fn last_lines(said: &str) -> String {
     let lines: Vec<&str> = said
         .lines()
         .filter(|line| !line.trim().is_empty())
         .collect();
     let from = lines.len().saturating_sub(LINES_MAX);
     let last = lines.iter().skip(from).map(|line| excerpt(line));
-    Ok((status, printable(&last.collect::<Vec<_>>().join("; "))))
-}
-
-/// All that is written, of which the first [`OUTPUT_MAX`] bytes are kept.
-async fn read(mut from: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
-    let mut kept = Vec::new();
-    (&mut from).take(OUTPUT_MAX).read_to_end(&mut kept).await?;
-    tokio::io::copy(&mut from, &mut tokio::io::sink()).await?;
-    Ok(kept)
+    printable(&last.collect::<Vec<_>>().join("; "))
 }

@@ -219,7 +219,9 @@ impl<'a> Gatherer<'a> {
                         if depth < ARTIFACT_DEPTH_MAX && self.take() {
                             let verdict = self.verdict(&artifact).await?;
                             let below = self.attached(&artifact, verdict.as_ref(), depth + 1);
-                            (one.attached, _) = below.await?;
+                            (one.attached, one.not_read) = below.await?;
+                        } else {
+                            one.below_not_read = true;
                         }
                         all.push(one);
                     }
@@ -246,6 +248,8 @@ fn bare(kind: TreeAttachedKind, manifest: String, place: TreePlace) -> TreeAttac
         verdict: None,
         reason: None,
         attached: Vec::new(),
+        not_read: 0,
+        below_not_read: false,
     }
 }
 

@@ -99,6 +99,12 @@ pub(super) struct TreeAttached {
     /// What refers to an artifact: its signatures.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) attached: Vec<TreeAttached>,
+    /// How many of these were not read, because there are more than the limit.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) not_read: usize,
+    /// Whether nobody looked for what refers to it, because the tree is as deep or as large as the limit allows.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) below_not_read: bool,
 }
 
 /// What is attached.

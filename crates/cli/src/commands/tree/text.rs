@@ -106,14 +106,7 @@ fn node(text: &mut String, image: &TreeImage, above: Above, rootless: bool) {
     for attached in &image.attached {
         one(text, attached, below);
     }
-    if image.not_read > 0 {
-        line(
-            text,
-            below,
-            "not read",
-            &format!("{} more that refer to it or sign it", image.not_read),
-        );
-    }
+    not_read(text, image.not_read, below);
     let unchecked = rootless && may_be_signed(image);
     match unsigned(image, above) {
         Some(_) if unchecked || above.unchecked() => {
@@ -239,6 +232,18 @@ fn one(text: &mut String, attached: &TreeAttached, depth: usize) {
     }
     for attached in &attached.attached {
         one(text, attached, below);
+    }
+    not_read(text, attached.not_read, below);
+    if attached.below_not_read {
+        line(text, below, "not read", "what refers to it");
+    }
+}
+
+/// How many of what refers to something were left out.
+fn not_read(text: &mut String, count: usize, depth: usize) {
+    if count > 0 {
+        let left_out = format!("{count} more that refer to it or sign it");
+        line(text, depth, "not read", &left_out);
     }
 }
 

@@ -29,7 +29,7 @@ fn one(result: &TrustResult, now: Timestamp) -> String {
         line("TUF repository", &printable(url));
     }
     if let Some(cache) = &result.cache {
-        line("cache", &printable(&cache.display().to_string()));
+        line("cache", &printable(cache));
     }
     for JsonMetadata {
         role,

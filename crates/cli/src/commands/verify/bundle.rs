@@ -1,11 +1,11 @@
 //! `--bundle`: signatures in a file.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use countersign_verify::Bundles;
 
 use crate::failure::{Failure, Kind};
+use crate::input::text_of;
 
 /// The limit for the file in bytes. A bundle has about 10 KiB; one with an SBOM may have some MiB.
 const MOST_BYTES: u64 = 64 << 20;
@@ -18,19 +18,13 @@ pub(super) fn read(path: Option<&Path>) -> Result<Option<Bundles>, Failure> {
     let Some(path) = path else {
         return Ok(None);
     };
-    let unreadable = |error| Failure::unreadable(path, "bundle", error);
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut text = String::new();
-    let read = file.take(MOST_BYTES + 1).read_to_string(&mut text);
-    let read = read.map_err(unreadable)?;
+    let text = text_of(std::fs::File::open(path), MOST_BYTES)
+        .map_err(|error| Failure::unreadable(path, "bundle", error))?;
     let usage = |what: &str| {
         Failure::new(Kind::Usage, format!("{}: {what}", path.display())).hint(
             "--bundle takes a file that `cosign sign --bundle`, `cosign attest --bundle` or `gh attestation download` wrote",
         )
     };
-    if u64::try_from(read).is_ok_and(|read| read > MOST_BYTES) {
-        return Err(usage("expected at most 64 MiB, found more"));
-    }
     match Bundles::from_json(&text) {
         Ok(bundles) if bundles.is_empty() => Err(usage("expected a bundle, found an empty file")),
         Ok(bundles) => Ok(Some(bundles)),

@@ -3,6 +3,7 @@ use countersign_policy::Policy;
 use serde_json::json;
 
 use super::*;
+use crate::grounds::Grounds;
 
 const SAME: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 const OTHER: &str = "sha256:54136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
@@ -48,6 +49,14 @@ fn undated_signature() -> Grounds {
     }
     evidence.insert("key".into(), json!(format!("SHA-256:{}", "0".repeat(64))));
     evidence.insert("signed_at".into(), json!([]));
+    serde_json::from_value(grounds).unwrap()
+}
+
+/// Grounds of two proofs.
+fn both(first: Grounds, second: &Grounds) -> Grounds {
+    let mut grounds = serde_json::to_value(first).unwrap();
+    let second = serde_json::to_value(second).unwrap();
+    grounds["further_evidence"] = json!([second["evidence"]]);
     serde_json::from_value(grounds).unwrap()
 }
 
@@ -253,7 +262,22 @@ fn what_an_installation_did_is_told_by_what_is_proven_of_both() {
         (signature(1), OTHER, signature(2), Upgraded),
         (signature(2), OTHER, signature(1), RolledBack),
         (signature(1), OTHER, signature(1), Replaced),
-        (signature(1), OTHER, undated, Replaced),
+        (signature(1), OTHER, undated.clone(), Replaced),
+        // What is refused as older is told as a step back, once it is allowed.
+        (
+            signature(2),
+            OTHER,
+            both(signature(1), &undated),
+            RolledBack,
+        ),
+        (signature(2), OTHER, both(signature(3), &undated), Replaced),
+        (both(signature(1), &undated), OTHER, signature(2), Upgraded),
+        (
+            both(signature(2), &signature(4)),
+            OTHER,
+            signature(3),
+            Upgraded,
+        ),
         (signature(1), SAME, signature(2), Reinstalled),
         (Grounds::Digest, OTHER, Grounds::Digest, Replaced),
         (Grounds::Nothing, SAME, Grounds::Nothing, Reinstalled),
@@ -272,12 +296,6 @@ fn what_an_installation_did_is_told_by_what_is_proven_of_both() {
 
 #[test]
 fn of_several_proofs_one_without_a_time_makes_all_undated() {
-    let both = |first: Grounds, second: &Grounds| {
-        let mut grounds = serde_json::to_value(first).unwrap();
-        let second = serde_json::to_value(second).unwrap();
-        grounds["further_evidence"] = json!([second["evidence"]]);
-        serde_json::from_value::<Grounds>(grounds).unwrap()
-    };
     let found = |grounds: Grounds, digest| {
         decided(&signature(2), digest, &grounds, InstallOptions::default())
     };

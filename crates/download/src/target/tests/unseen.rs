@@ -24,3 +24,32 @@ fn an_old_installation_that_can_not_be_looked_at_is_kept() {
     drop(staging);
     assert_eq!(fs::read_to_string(old.join("file")).unwrap(), "first");
 }
+
+#[test]
+fn a_directory_above_that_can_not_be_looked_at_is_not_taken_for_none() {
+    let scene = Scene::new();
+    fs::write(scene.0.path().join("file"), "").unwrap();
+    // With a name so long that no file system has it.
+    let unseen = scene.0.path().join("x".repeat(300)).join("app");
+    let file = scene.0.path().join("file/app");
+    let missing = scene.0.path().join("missing/app");
+    for above in [Above::Required, Above::Made] {
+        let looked = look(&unseen, above);
+        assert!(matches!(looked, Err(Error::Io { .. })), "{looked:?}");
+        let looked = look(&file, above);
+        assert!(
+            matches!(
+                looked,
+                Err(Error::Target {
+                    found: "a file",
+                    ..
+                })
+            ),
+            "{looked:?}"
+        );
+    }
+    assert!(matches!(begin(&unseen), Err(Error::Io { .. })));
+    look(&missing, Above::Made).unwrap();
+    let looked = look(&missing, Above::Required);
+    assert!(matches!(looked, Err(Error::Target { found: "none", .. })));
+}

@@ -7,10 +7,17 @@ use countersign_policy::issuers;
 use super::draft::Signer;
 
 /// Who can be asked about.
-const KINDS: [&str; 3] = [
-    "GitHub Actions",
-    "GitLab CI on gitlab.com",
-    "a person or a service account",
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    GitHubActions,
+    GitLab,
+    Address,
+}
+
+const KINDS: [(&str, Kind); 3] = [
+    ("GitHub Actions", Kind::GitHubActions),
+    ("GitLab CI on gitlab.com", Kind::GitLab),
+    ("a person or a service account", Kind::Address),
 ];
 /// Who confirms an e-mail address.
 const PROVIDERS: [(&str, &str); 3] = [
@@ -26,10 +33,11 @@ const PROVIDERS: [(&str, &str); 3] = [
 pub(super) fn ask(answers: &mut impl BufRead, questions: &mut impl Write) -> io::Result<Signer> {
     let mut asker = Asker { answers, questions };
     match asker.choice("Who signs the images?", &KINDS)? {
-        0 => {
-            let repository = asker.text("Repository, as OWNER/NAME", is_path)?;
+        Kind::GitHubActions => {
+            let repository = asker.text("Repository, as OWNER/NAME", "OWNER/NAME", is_path)?;
             let workflow = asker.text(
                 "Workflow and ref, such as release.yml@refs/heads/main",
+                "FILE@REF, whose REF begins with refs/",
                 is_file_at_ref,
             )?;
             Ok(signer(
@@ -37,18 +45,21 @@ pub(super) fn ask(answers: &mut impl BufRead, questions: &mut impl Write) -> io:
                 format!("https://github.com/{repository}/.github/workflows/{workflow}"),
             ))
         }
-        1 => {
-            let project = asker.text("Project, as GROUP/NAME", is_path)?;
-            let reference = asker.text("Ref, such as refs/heads/main", is_ref)?;
+        Kind::GitLab => {
+            let project = asker.text("Project, as GROUP/NAME", "GROUP/NAME", is_path)?;
+            let reference = asker.text(
+                "Ref, such as refs/heads/main",
+                "a ref that begins with refs/",
+                is_ref,
+            )?;
             Ok(signer(
                 issuers::GITLAB,
                 format!("https://gitlab.com/{project}//.gitlab-ci.yml@{reference}"),
             ))
         }
-        _ => {
-            let address = asker.text("E-mail address", is_address)?;
-            let provider = asker.choice("Who confirms it?", &PROVIDERS.map(|(name, _)| name))?;
-            let (_, issuer) = PROVIDERS.get(provider).copied().unwrap_or(PROVIDERS[0]);
+        Kind::Address => {
+            let address = asker.text("E-mail address", "an e-mail address", is_address)?;
+            let issuer = asker.choice("Who confirms it?", &PROVIDERS)?;
             Ok(signer(issuer, address))
         }
     }
@@ -68,17 +79,19 @@ struct Asker<'a, A, Q> {
 }
 
 impl<A: BufRead, Q: Write> Asker<'_, A, Q> {
-    /// The position of the chosen one.
-    fn choice(&mut self, question: &str, choices: &[&str]) -> io::Result<usize> {
+    /// What was chosen.
+    fn choice<T: Copy>(&mut self, question: &str, choices: &[(&str, T)]) -> io::Result<T> {
         writeln!(self.questions, "{question}")?;
-        for (position, choice) in choices.iter().enumerate() {
+        for (position, (choice, _)) in choices.iter().enumerate() {
             writeln!(self.questions, "  {}: {choice}", position + 1)?;
         }
         loop {
             let answer = self.line("Number")?;
-            match answer.parse::<usize>() {
-                Ok(number) if (1..=choices.len()).contains(&number) => return Ok(number - 1),
-                Ok(_) | Err(_) => writeln!(
+            let number = answer.parse::<usize>().ok();
+            let chosen = number.and_then(|number| choices.get(number.checked_sub(1)?));
+            match chosen {
+                Some((_, chosen)) => return Ok(*chosen),
+                None => writeln!(
                     self.questions,
                     "expected a number from 1 to {}, found {answer:?}",
                     choices.len()
@@ -87,13 +100,18 @@ impl<A: BufRead, Q: Write> Asker<'_, A, Q> {
         }
     }
 
-    fn text(&mut self, question: &str, fits: fn(&str) -> bool) -> io::Result<String> {
+    fn text(
+        &mut self,
+        question: &str,
+        expected: &str,
+        fits: fn(&str) -> bool,
+    ) -> io::Result<String> {
         loop {
             let answer = self.line(question)?;
             if fits(&answer) {
                 return Ok(answer);
             }
-            writeln!(self.questions, "that does not look right: {answer:?}")?;
+            writeln!(self.questions, "expected {expected}, found {answer:?}")?;
         }
     }
 
@@ -184,5 +202,12 @@ mod tests {
             told.contains("expected a number from 1 to 3, found \"4\""),
             "{told}"
         );
+        let (_, told) = answered("2\nacme\nacme/app\nmain\n3\n");
+        for says in [
+            "expected GROUP/NAME, found \"acme\"",
+            "expected a ref that begins with refs/, found \"main\"",
+        ] {
+            assert!(told.contains(says), "{told}");
+        }
     }
 }

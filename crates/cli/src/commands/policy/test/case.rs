@@ -1,8 +1,6 @@
 //! The cases of `countersign policy test`: saved signatures, and the verdicts that are expected.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use countersign_oci::{Digest, Reference, ResolvedImage};
@@ -16,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::failure::{Failure, Kind};
-use crate::input::read_text;
+use crate::input::{read_bytes, read_text};
 
 /// Stands for the name of an image that no condition asks for.
 const NAMELESS: &str = "registry.invalid/image";
@@ -321,18 +319,5 @@ impl Verdict {
 
 /// A file, whole, or an error where it is larger than such files are.
 fn read(path: &Path, what: &str) -> Result<Vec<u8>, Failure> {
-    let unreadable = |error: std::io::Error| Failure::unreadable(path, what, error);
-    let file = File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(FILE_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > FILE_MAX {
-        let message = format!(
-            "the {what} {} is larger than {FILE_MAX} bytes",
-            path.display()
-        );
-        return Err(Failure::new(Kind::Usage, message));
-    }
-    Ok(bytes)
+    read_bytes(path, what, FILE_MAX)
 }

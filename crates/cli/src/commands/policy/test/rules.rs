@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 use std::path::Path;
 
 use countersign_oci::{Digest, Reference};
-use countersign_policy::{Demand, Mode, Policy, Ruling, Unmatched};
+use countersign_policy::{Demand, Policy, Ruling, Unmatched};
 use countersign_verify::{RefusalKind, TrustedRoot, TufNetwork};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,6 +18,7 @@ use crate::commands::image_verifier::configuration::Configuration;
 use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::json::mode::JsonMode;
 use crate::policy::LoadedPolicy;
 use crate::trust::{self, Instance};
 
@@ -52,8 +53,7 @@ impl Rules {
             image: image.to_string(),
             rule: matched.map(|(number, _, _)| number),
             pattern: matched.map(|(_, _, pattern)| pattern.to_string()),
-            mode: mode.as_str(),
-            warns: mode == Mode::Warn,
+            mode: mode.into(),
             ruling,
             explanation,
         }
@@ -174,10 +174,7 @@ pub(super) struct ImageResult {
     /// The pattern that matched, in full.
     #[serde(skip_serializing_if = "Option::is_none")]
     pattern: Option<String>,
-    /// `enforce`, or `warn`: a refusal is only told.
-    mode: &'static str,
-    #[serde(skip)]
-    warns: bool,
+    mode: JsonMode,
     ruling: JsonRuling,
     /// What is demanded, or why nothing is, in words.
     explanation: String,
@@ -208,8 +205,8 @@ impl ImageResult {
             JsonRuling::Allowed => "allowed",
             JsonRuling::Refused => "refused",
         };
-        let warns = match (self.warns, self.ruling) {
-            (true, JsonRuling::SignatureRequired | JsonRuling::Refused) => {
+        let warns = match (self.mode, self.ruling) {
+            (JsonMode::Warn, JsonRuling::SignatureRequired | JsonRuling::Refused) => {
                 "; a refusal is only told (`mode: warn`)"
             }
             _ => "",
