@@ -58,11 +58,13 @@ pub(crate) enum Part {
     Copy,
     /// `countersign install` of large images, beside crane, skopeo and umoci, and containerd where they are installed
     Install,
+    /// `countersign install` over a link of 100 Mbit/s, beside the transfer alone; needs root
+    Link,
 }
 
 /// Measures `parts`, or everything where there are none, and prints what it found. It is `program`
 /// that is timed, or a new build as it is published. The images that are installed have `scale` percent
-/// of their full size.
+/// of their full size. The part of the link is run again behind it, unless this run is.
 ///
 /// # Errors
 /// When a target was missed, or something can't be run.
@@ -71,6 +73,7 @@ pub(crate) fn run(
     program: Option<PathBuf>,
     scale: usize,
     files: &Files,
+    is_behind_link: bool,
 ) -> anyhow::Result<()> {
     let countersign = match program {
         Some(program) => program.canonicalize()?,
@@ -124,6 +127,8 @@ pub(crate) fn run(
                 sign::run(&programs, &servers, &root, directory)?
             }
             Part::Install => installation(&signer, &registry, &root, scale, files)?,
+            Part::Link if is_behind_link => over_link(&signer, &registry, scale)?,
+            Part::Link => install::behind_link(&countersign, scale)?,
         });
     }
     for target in &missed {
@@ -159,6 +164,24 @@ fn installation(
     let verification = format!(", verification: {{issuer: '{issuer}', identity: '{IDENTITY}'}}");
     let sign = |image: &str| signer.sign(RekorVersion::V1, image);
     install.run(sign, &policy, &verification, files)
+}
+
+/// Installing over a slow link, which this run is behind.
+fn over_link(
+    signer: &Signer<'_>,
+    registry: &RegistryServer,
+    scale: usize,
+) -> anyhow::Result<Vec<String>> {
+    let install = install::Install {
+        countersign: signer.countersign,
+        peers: Vec::new(),
+        registry,
+        directory: signer.directory,
+        scale,
+    };
+    let issuer = signer.sigstore.issuer();
+    let policy = ["--issuer", &issuer, "--identity", IDENTITY];
+    install.over_link(|image| signer.sign(RekorVersion::V1, image), &policy)
 }
 
 /// Verification beside cosign's, of many images, and of galleries.

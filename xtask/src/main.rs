@@ -126,6 +126,10 @@ enum Task {
 
         #[command(flatten)]
         files: bench::Files,
+
+        /// This run is behind the link that the part `link` makes
+        #[arg(long, hide = true)]
+        behind_link: bool,
     },
 }
 
@@ -160,7 +164,8 @@ fn main() -> ExitCode {
             program,
             scale,
             files,
-        } => bench::run(&parts, program, scale, &files),
+            behind_link,
+        } => bench::run(&parts, program, scale, &files, behind_link),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,6 +3,7 @@
 
 mod far;
 mod images;
+mod link;
 mod peers;
 mod process;
 mod report;
@@ -21,6 +22,7 @@ use self::report::{PeerRow, Report, Row};
 use super::measure::{median, resident};
 use crate::command::Command;
 
+pub(super) use self::link::behind_link;
 pub(super) use self::peers::Peer;
 pub(crate) use self::report::Files;
 

@@ -65,7 +65,7 @@ impl Plan {
             let proven = async {
                 let (image, policy) = self.resolve(&limited, planned, digest).await?;
                 asked = Some(image.digest().clone());
-                Ok::<_, Error>(verify_image(registry, verifier, &image, policy).await?)
+                Ok::<_, Error>(verify_image(&limited, verifier, &image, policy).await?)
             };
             // On the heap: it holds all of a verification.
             match Box::pin(proven).await {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::blob::{Begun, Blob, Memory, Place};
 use super::image::ImageContent;
-use super::turns::Turns;
+use super::turns::{Turn, Turns};
 use crate::blocking::blocking;
 use crate::error::Error;
 use crate::events::Event;
@@ -17,7 +17,7 @@ use crate::extract::{Extractor, Form, Layer, OpenLayer};
 use crate::layer_cache::LayerCache;
 use crate::target::Staging;
 
-/// Layers fetched at once. More gain little on one registry, and each has its buffers.
+/// Layers fetched at once, at most. More gain little on one registry, and each has its buffers.
 const FETCHES: usize = 4;
 
 impl ImageContent<'_> {
@@ -44,8 +44,8 @@ impl ImageContent<'_> {
                     self.progress(layer, layer.size);
                     return Ok(blob);
                 }
-                let _turn = turns.begin(layer.size).await;
-                self.fetch_layer(layer, place).await
+                let turn = turns.begin(layer.size).await;
+                self.fetch_layer(layer, place, &turn).await
             };
             fetch.boxed()
         });
@@ -59,9 +59,17 @@ impl ImageContent<'_> {
         Ok(())
     }
 
-    async fn fetch_layer(&self, layer: &Descriptor, place: Place<'_>) -> Result<Blob, Error> {
+    async fn fetch_layer(
+        &self,
+        layer: &Descriptor,
+        place: Place<'_>,
+        turn: &Turn<'_>,
+    ) -> Result<Blob, Error> {
         let mut blob = Begun::new(layer.size, place).await?;
-        let progress = |bytes| self.progress(layer, bytes);
+        let progress = |bytes| {
+            turn.received_all_but(layer.size.saturating_sub(bytes));
+            self.progress(layer, bytes);
+        };
         self.with
             .registry
             .fetch_blob(self.location(), layer, blob.writer(), &progress)
