@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use public_api::PublicApi;
@@ -21,8 +21,9 @@ const DIRECTORY: &str = "fixtures/api";
 /// When a library doesn't build.
 pub(crate) fn write() -> anyhow::Result<()> {
     fs::create_dir_all(workspace().join(DIRECTORY))?;
+    let descriptions = describe()?;
     for library in LIBRARIES {
-        let listing = listing(library)?;
+        let listing = listing(&descriptions, library)?;
         let file = format!("{DIRECTORY}/{library}.txt");
         println!("{file}: {} lines", listing.lines().count());
         fs::write(workspace().join(file), listing)?;
@@ -35,11 +36,12 @@ pub(crate) fn write() -> anyhow::Result<()> {
 /// # Errors
 /// When one is no longer right.
 pub(crate) fn check() -> anyhow::Result<()> {
+    let descriptions = describe()?;
     let mut changed = Vec::new();
     for library in LIBRARIES {
         let file = format!("{DIRECTORY}/{library}.txt");
         let committed = fs::read_to_string(workspace().join(&file)).unwrap_or_default();
-        let differences = differences(&committed, &listing(library)?);
+        let differences = differences(&committed, &listing(&descriptions, library)?);
         if differences.is_empty() {
             println!("{file}: nothing changed");
         } else {
@@ -57,22 +59,29 @@ pub(crate) fn check() -> anyhow::Result<()> {
     )
 }
 
-/// Every public item, one a line, in order. Traits that the compiler or a blanket gives are left out; derived ones
-/// count: a proof must not become `Clone`.
-fn listing(library: &str) -> anyhow::Result<String> {
-    let package = format!("countersign-{library}");
+/// Lets rustdoc describe all libraries, in one run, which builds what they depend on once. Returns the directory of the
+/// descriptions.
+fn describe() -> anyhow::Result<PathBuf> {
     let target = workspace().join("target/api");
+    let packages = LIBRARIES.map(|library| format!("--package=countersign-{library}"));
     let status = std::process::Command::new(env!("CARGO"))
         .current_dir(workspace())
-        .args(["rustdoc", "--locked", "--quiet", "--lib", "--package"])
-        .arg(&package)
+        .args(["doc", "--locked", "--quiet", "--no-deps", "--lib"])
+        .args(packages)
         .args([Path::new("--target-dir"), &target])
-        .args(["--", "-Zunstable-options", "--output-format=json"])
+        .env("RUSTDOCFLAGS", "-Zunstable-options --output-format=json")
         .env("RUSTC_BOOTSTRAP", "1")
         .status()
         .context("cargo can't be run")?;
-    ensure!(status.success(), "{package} can't be described");
-    let json = target.join(format!("doc/{}.json", package.replace('-', "_")));
+    ensure!(status.success(), "the libraries can't be described");
+    Ok(target.join("doc"))
+}
+
+/// Every public item of a library that was described, one a line, in order. Traits that the compiler or a blanket gives
+/// are left out; derived ones count: a proof must not become `Clone`.
+fn listing(descriptions: &Path, library: &str) -> anyhow::Result<String> {
+    let package = format!("countersign-{library}");
+    let json = descriptions.join(format!("{}.json", package.replace('-', "_")));
     let api: PublicApi = public_api::Builder::from_rustdoc_json(json)
         .sorted(true)
         .omit_blanket_impls(true)

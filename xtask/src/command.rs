@@ -38,15 +38,14 @@ pub(crate) fn build_countersign(profile: Profile) -> anyhow::Result<PathBuf> {
     let mut cargo = std::process::Command::new(env!("CARGO"));
     cargo
         .current_dir(workspace())
-        .args(["build", "--locked", "--package", "countersign"])
+        .args(["build", "--locked"])
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit());
     match profile {
-        Profile::Debug => {}
-        Profile::Dist => {
-            cargo.args(["--profile", "dist"]);
-        }
-    }
+        // With the libraries that the tests have built.
+        Profile::Debug => cargo.args(["--workspace", "--bin", "countersign"]),
+        Profile::Dist => cargo.args(["--package", "countersign", "--profile", "dist"]),
+    };
     let output = cargo.output().context("cargo can't be run")?;
     ensure!(output.status.success(), "countersign does not build");
     #[derive(serde::Deserialize)]
