@@ -9,6 +9,7 @@ use std::str::FromStr;
 use aws_lc_rs::digest::{Context, SHA256, SHA512};
 use serde::{Deserialize, Serialize};
 
+use crate::cosign_tag::CosignTag;
 use crate::excerpt::excerpt;
 
 /// A hash function registered by the [OCI image specification, "Digests"][spec].
@@ -91,10 +92,9 @@ impl Digest {
         format!("{}-{encoded}", self.algorithm)
     }
 
-    /// The tag at which cosign keeps something beside the content with this digest:
-    /// `algorithm-hex.suffix`.
-    pub fn tag_beside(&self, suffix: &str) -> String {
-        format!("{}-{}.{suffix}", self.algorithm, self.hex)
+    /// The tag at which cosign keeps something beside the content with this digest, as `sha256-….sig`.
+    pub fn tag_beside(&self, tag: CosignTag) -> String {
+        format!("{}-{}.{}", self.algorithm, self.hex, tag.suffix())
     }
 }
 

@@ -34,6 +34,7 @@
 
 pub mod archive;
 mod cache_directory;
+mod cosign_tag;
 mod descriptor;
 mod digest;
 mod document;
@@ -65,6 +66,7 @@ pub mod fuzzing {
 }
 
 pub use cache_directory::{CacheDirectory, CacheLimits};
+pub use cosign_tag::CosignTag;
 pub use descriptor::{Descriptor, media_type};
 pub use digest::{Algorithm, Digest, DigestError, Digester};
 pub use document::Document;

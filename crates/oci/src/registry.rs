@@ -161,7 +161,7 @@ impl Registry {
     fn place(&self, location: &Location) -> Location {
         match (location, &self.options().instead_of_registries) {
             (Location::Registry(_), Some(layout)) => layout.clone().into(),
-            _ => location.clone(),
+            (Location::Registry(_), None) | (Location::Layout(_), _) => location.clone(),
         }
     }
 

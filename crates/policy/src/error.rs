@@ -9,6 +9,7 @@ mod problem;
 
 pub(crate) use place::Step;
 pub use place::{KeyPath, Place, Position};
+pub(crate) use problem::About;
 pub use problem::{Problem, TimestampFault};
 
 /// A policy or gallery file, or a flag, that can't be used: where, what, and what to do.

@@ -291,7 +291,9 @@ fn anchored(whole: &WholeRegex, field: &'static str) -> Result<String, Missing> 
 fn written(enforcer: Enforcer, documents: &[Value]) -> String {
     let texts = documents.iter().map(|document| match enforcer {
         Enforcer::Containers => json(document),
-        _ => yaml(document),
+        Enforcer::PolicyController | Enforcer::Kyverno | Enforcer::Talos | Enforcer::Flux => {
+            yaml(document)
+        }
     });
     texts.collect::<Vec<_>>().join("---\n")
 }

@@ -99,25 +99,6 @@ impl PolicyFile {
         Ok(policy)
     }
 
-    /// The policy of the gallery of this name.
-    ///
-    /// # Errors
-    ///
-    /// [`Problem::NoSuchGallery`], also for a gallery that has no policy.
-    pub fn policy_for(&self, name: &str) -> Result<&Policy, PolicyError> {
-        self.covered()
-            .find(|gallery| gallery.name == name)
-            .and_then(|gallery| gallery.policy.as_ref())
-            .ok_or_else(|| {
-                let names = self.covered_names();
-                self.error(Problem::NoSuchGallery {
-                    found: name.to_owned(),
-                    nearest: nearest(name, names.iter().map(String::as_str)),
-                    names,
-                })
-            })
-    }
-
     fn covered(&self) -> impl Iterator<Item = &Gallery> {
         self.galleries
             .iter()

@@ -85,7 +85,7 @@ impl GalleryIndex {
 
 /// The entries by themselves, where the index can't be read as a whole; `None` where none of them can be read.
 fn each_of(error: &PolicyError, text: &str, file_name: &str) -> Option<Vec<GalleryEntry>> {
-    if let Problem::Syntax { .. } | Problem::Budget { .. } = error.problem() {
+    if error.problem().is_of_the_text() {
         return None;
     }
     let tree = yaml::parse::<Node>(text, file_name, &Bounds::INDEX).ok()?;
@@ -96,7 +96,7 @@ fn each_of(error: &PolicyError, text: &str, file_name: &str) -> Option<Vec<Galle
 
 /// Adds to an error what was found at its place.
 fn completed(error: PolicyError, text: &str, file_name: &str) -> PolicyError {
-    if let Problem::Syntax { .. } | Problem::Budget { .. } = error.problem() {
+    if error.problem().is_of_the_text() {
         return error;
     }
     // A tree costs as much as reading again, so it is made only after an error.

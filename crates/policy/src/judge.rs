@@ -17,7 +17,7 @@ use crate::matcher::Matcher;
 use crate::policy::{CertificateSigner, KeySigner, LogUse, Policy, Signer};
 use crate::predicate::PredicateRule;
 use crate::public_key::PublicKey;
-use crate::violation::{Mismatch, Miss, SignerMismatch, Violation};
+use crate::violation::{Mismatch, Miss, NeedOfTime, SignerMismatch, Violation};
 
 /// What a verified signature claims. Cryptography, certificate and log are checked already.
 #[derive(Debug, Clone, Copy)]
@@ -272,7 +272,7 @@ fn judge_time(not_before: Option<Timestamp>, earliest: Option<Timestamp>) -> Res
         return Ok(());
     };
     let found = earliest.ok_or(Miss::NoTime {
-        condition: "`not_before`",
+        needed_by: NeedOfTime::NotBefore,
     })?;
     if found < not_before {
         return Err(Miss::SignedBefore { not_before, found });
@@ -295,7 +295,7 @@ impl KeySigner {
         }
         match (log, earliest) {
             (LogUse::Demanded, None) => Err(Miss::NoTime {
-                condition: "log entry or timestamp",
+                needed_by: NeedOfTime::Log,
             }),
             (LogUse::Demanded, Some(_)) | (LogUse::Ignored, _) => judge_time(*not_before, earliest),
         }
@@ -336,7 +336,7 @@ impl CertificateSigner {
         match earliest {
             // A certificate's start is always known.
             None => Err(Miss::NoTime {
-                condition: "log entry or timestamp",
+                needed_by: NeedOfTime::Log,
             }),
             Some(_) => judge_time(*not_before, earliest),
         }

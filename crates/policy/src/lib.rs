@@ -93,5 +93,5 @@ pub use spec::{
     AttestationSpec, PolicySpec, RequirementSpec, SignerSpec, TrustFilesSpec, TrustSpec,
 };
 pub use summary::PolicySummary;
-pub use violation::{Mismatch, Miss, SignerMismatch, Violation};
+pub use violation::{Mismatch, Miss, NeedOfTime, SignerMismatch, Violation};
 pub use warning::{Level, Warning};

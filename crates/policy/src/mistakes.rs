@@ -3,7 +3,7 @@
 //! A reader stops at the first mistake. So the file is read again without what was wrong, and with a text for what was
 //! missing, until nothing is. What is missing only because it was left out is no mistake of its own.
 
-use crate::error::{KeyPath, PolicyError, Problem, Step};
+use crate::error::{About, KeyPath, PolicyError, Problem, Step};
 use crate::node::{Changes, Node};
 use crate::yaml::{self, Bounds};
 
@@ -50,7 +50,7 @@ pub(crate) fn mistakes(
         match read(&tree.to_json(&changes)) {
             Ok(()) => break,
             // The text that was read is not the file: it is larger, and has no aliases.
-            Err(next) if is_of_the_text(next.problem()) => break,
+            Err(next) if next.problem().is_of_the_text() => break,
             Err(next) => error = next,
         }
     }
@@ -58,21 +58,14 @@ pub(crate) fn mistakes(
     found
 }
 
-/// Whether it is a problem of the text and not of a value in it.
-fn is_of_the_text(problem: &Problem) -> bool {
-    matches!(problem, Problem::Budget { .. } | Problem::Syntax { .. })
-}
-
 /// The key that is wrong, where `path` is the mapping around it.
 fn wrong_key(path: &KeyPath, problem: &Problem) -> Option<KeyPath> {
-    let key = match problem {
-        Problem::UnknownKey { found, .. } => found,
-        Problem::DuplicateKey { key } => key,
+    match problem.about() {
+        About::Key(key) => Some(path.key(key)),
         // The mapping has both, or a rule of claims is itself the second of the two.
-        Problem::Both { regex, .. } if path.last_key() != Some(regex) => regex,
-        _ => return None,
-    };
-    Some(path.key(key))
+        About::Second(key) => (path.last_key() != Some(key)).then(|| path.key(key)),
+        About::Text | About::Lack | About::LackBeside | About::Value => None,
+    }
 }
 
 /// How the next reading differs from the file. Paths are those of the file.
@@ -147,15 +140,10 @@ impl Changed {
         if self.has_added(path) {
             return true;
         }
-        let around = match problem {
-            Problem::Neither { .. }
-            | Problem::MissingKey { .. }
-            | Problem::Empty { .. }
-            | Problem::NoPolicy
-            | Problem::Trust { .. }
-            | Problem::Demand { .. } => path.clone(),
-            Problem::IgnoreTlogWithoutKey => path.parent(),
-            _ => return false,
+        let around = match problem.about() {
+            About::Lack => path.clone(),
+            About::LackBeside => path.parent(),
+            About::Text | About::Key(_) | About::Second(_) | About::Value => return false,
         };
         let inside = |left_out: &KeyPath| {
             left_out.steps().len() > around.steps().len()

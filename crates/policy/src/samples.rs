@@ -16,7 +16,7 @@ use crate::image_pattern::PatternError;
 use crate::matcher::{Matcher, RegexError};
 use crate::predicate::JsonPointer;
 use crate::public_key::{KeyFingerprint, PublicKeyError};
-use crate::violation::{Mismatch, Miss, SignerMismatch, Violation};
+use crate::violation::{Mismatch, Miss, NeedOfTime, SignerMismatch, Violation};
 
 /// Each problem, in a file; and one in a flag.
 pub fn errors() -> Vec<PolicyError> {
@@ -58,7 +58,6 @@ pub fn errors() -> Vec<PolicyError> {
         DuplicateGallery { name: "a".into() },
         NoPolicy {},
         SeveralPolicies { names: vec!["a".into(), "b".into()] },
-        NoSuchGallery { found: "a".into(), nearest: None, names: Vec::new() },
     });
     let place = Place {
         file: Some("policy.yaml".into()),
@@ -109,7 +108,7 @@ fn misses() -> Vec<Miss> {
         Identity(mismatch()),
         Claim { claim: Claim::BuildTrigger, expected: expected(), found: None },
         SignedBefore { not_before: Timestamp::MAX, found: Timestamp::UNIX_EPOCH },
-        NoTime { condition: "`not_before`" },
+        NoTime { needed_by: NeedOfTime::NotBefore },
         CertificateForKey { expected: fingerprint(), identity: "x".into() },
         Key { expected: fingerprint(), found: fingerprint() },
         KeyForCertificate { found: fingerprint() },

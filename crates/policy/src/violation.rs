@@ -151,11 +151,6 @@ impl SignerMismatch {
         }
     }
 
-    /// Position in [`Policy::signers`](crate::Policy::signers) (from 0) of the closest signer.
-    pub fn signer(&self) -> usize {
-        self.signer
-    }
-
     /// Why that signer does not match. `None` only if the policy has no signer.
     pub fn nearest(&self) -> Option<&Miss> {
         self.nearest.as_ref()
@@ -219,11 +214,12 @@ pub enum Miss {
     },
     /// Everything is right, but nothing proves when the signature was made.
     #[error(
-        "the signer matches, but nothing proves when the signature was made, and the policy wants a {condition}"
+        "the signer matches, but nothing proves when the signature was made{}",
+        .needed_by.consequence()
     )]
     NoTime {
-        /// What is wanted.
-        condition: &'static str,
+        /// What needs the time.
+        needed_by: NeedOfTime,
     },
     /// A key is wanted, and a certificate's holder signed.
     #[error(
@@ -284,6 +280,25 @@ impl Miss {
         steps_held(self)
             .cmp(&steps_held(other))
             .then_with(|| text_right(self).cmp(&text_right(other)))
+    }
+}
+
+/// Why a signature's time has to be proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NeedOfTime {
+    /// The signer's own `not_before`.
+    NotBefore,
+    /// A key without `ignore_tlog`, or a certificate: both need a log entry or a timestamp.
+    Log,
+}
+
+impl NeedOfTime {
+    fn consequence(self) -> &'static str {
+        match self {
+            Self::NotBefore => ", so the signer's `not_before` can't hold",
+            Self::Log => ": expected a log entry or a timestamp, found none",
+        }
     }
 }
 

@@ -40,7 +40,10 @@ impl fmt::Display for Skew {
         let by = here.duration_since(*there);
         let direction = if by.is_negative() { "behind" } else { "ahead" };
         let by = SignedDuration::from_secs(by.abs().as_secs());
-        write!(f, "{by:#} {direction}: it shows {here} when it is {there}")
+        write!(
+            f,
+            "expected about {there}, found {here} ({by:#} {direction})"
+        )
     }
 }
 
@@ -90,8 +93,8 @@ mod tests {
         let text = skew(0, 125).to_string();
         assert_eq!(
             text,
-            "2m 5s behind: it shows 1970-01-01T00:00:00Z when it is 1970-01-01T00:02:05Z"
+            "expected about 1970-01-01T00:02:05Z, found 1970-01-01T00:00:00Z (2m 5s behind)"
         );
-        assert!(skew(60, 0).to_string().starts_with("1m ahead: "));
+        assert!(skew(60, 0).to_string().ends_with("(1m ahead)"));
     }
 }

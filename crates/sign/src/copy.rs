@@ -25,8 +25,8 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 
 use countersign_oci::{
-    Copied, Digest, LayoutDraft, Location, PinnedReference, Platform, Reference, Registry,
-    Repository, ResolvedImage,
+    Copied, CosignTag, Digest, LayoutDraft, Location, PinnedReference, Platform, Reference,
+    Registry, Repository, ResolvedImage,
 };
 use countersign_verify::{Evidence, VerifiedImage, Verifier};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -65,35 +65,11 @@ enum Role {
     Attached,
 }
 
-/// What stands at a tag beside an image, in cosign's older forms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AttachedContent {
-    /// Legacy signatures.
-    Signatures,
-    /// Attestations in the form from before bundles.
-    Attestations,
-    /// An SBOM.
-    Sbom,
-}
-
-impl AttachedContent {
-    const ALL: [Self; 3] = [Self::Signatures, Self::Attestations, Self::Sbom];
-
-    /// The end of its tag.
-    fn suffix(self) -> &'static str {
-        match self {
-            Self::Signatures => "sig",
-            Self::Attestations => "att",
-            Self::Sbom => "sbom",
-        }
-    }
-}
-
 /// A tag that names what is attached to an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct BesideTag {
     tag: String,
-    content: AttachedContent,
+    content: CosignTag,
 }
 
 /// Something that refers to the image and was not copied.

@@ -16,7 +16,7 @@ pub enum Error {
     /// Reading the image from the registry, or pushing the signature, failed.
     #[error(transparent)]
     Registry(#[from] countersign_oci::Error),
-    /// The trusted root can't be had.
+    /// The trusted root can't be loaded.
     #[error(transparent)]
     Trust(#[from] countersign_verify::TrustError),
     /// The identity token can't be used.
@@ -25,8 +25,8 @@ pub enum Error {
     /// Nobody logged in.
     #[error(transparent)]
     Login(#[from] LoginError),
-    /// The identity token ended, and there was no other to be had.
-    #[error("the identity token has ended, and there is no other")]
+    /// The identity token expired, and there was no new one to be had.
+    #[error("the identity token has expired, and a new one could not be had")]
     Renewal(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Annotations that no policy can ask for.
     #[error(transparent)]
@@ -42,9 +42,9 @@ pub enum Error {
     },
     /// A tag that does not exist, or names another digest than the one it stands beside.
     #[error(
-        "expected {} to name {expected}, found {}",
+        "the tag {} does not name the given digest: expected {expected}, found {}",
         .reference.with_tag_of(.reference),
-        .found.as_ref().map_or_else(|| "no such tag".to_owned(), |found| format!("that it names {found}"))
+        .found.as_ref().map_or_else(|| "no such tag".to_owned(), ToString::to_string)
     )]
     Tag {
         /// The reference.
@@ -114,7 +114,7 @@ pub enum Error {
         source: Box<Violation>,
     },
     /// This machine's clock is wrong by more than can be waited for.
-    #[error("the local clock is {skew}, by {service}")]
+    #[error("this machine's clock differs from that of {service}: {skew}")]
     Clock {
         /// Who has the other time.
         service: Service,
@@ -149,7 +149,9 @@ pub enum Error {
         image: PinnedReference,
     },
     /// The consumer accepts the signatures, and a further check does not. No tag was written.
-    #[error("a further check refuses what was signed")]
+    #[error(
+        "the further check refuses the signatures; they are in the registry, and no tag was written"
+    )]
     FurtherCheck(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The bundle that the services' answers make does not hold. It was not pushed.
     #[error("the signature made for {image} does not hold, and was not pushed")]

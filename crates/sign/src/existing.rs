@@ -11,8 +11,8 @@ use jiff::Timestamp;
 
 use crate::error::{Error, Service};
 use crate::referrer;
-use crate::simple_signing;
 use crate::statement;
+use countersign_verify::names::SIMPLE_SIGNING_LAYER;
 
 /// What to do about manifests that an earlier run has signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -195,7 +195,7 @@ impl Search<'_> {
             ..
         } = Limits::default();
         let layers = manifest.layers.iter().rev();
-        let layers = layers.filter(|layer| layer.media_type == simple_signing::LAYER);
+        let layers = layers.filter(|layer| layer.media_type == SIMPLE_SIGNING_LAYER);
         for layer in layers.take(candidates) {
             let location = signature.location();
             let Ok(payload) = self.registry.blob(location, layer, bundle_bytes).await else {

@@ -71,8 +71,7 @@ pub mod samples;
 
 pub use clock::Skew;
 pub use copy::{
-    AttachedContent, BlobCounts, BlobTurns, CopiedImage, Copy, CopyError, CopyEvent, Destination,
-    NotCopied, Place,
+    BlobCounts, BlobTurns, CopiedImage, Copy, CopyError, CopyEvent, Destination, NotCopied, Place,
 };
 pub use error::{Error, NotRenewed, Service};
 pub use existing::Existing;

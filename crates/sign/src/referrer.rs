@@ -10,12 +10,10 @@ use countersign_oci::{
 };
 use countersign_policy::COSIGN_SIGN_PREDICATE;
 use countersign_verify::Limits;
+use countersign_verify::names::{BUNDLE, PREDICATE_TYPE_ANNOTATION};
 use jiff::Timestamp;
 
 use crate::error::Error;
-
-/// Media type of a Sigstore bundle, version 0.3 (sigstore/protobuf-specs).
-pub(crate) const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
 /// The config of every signature.
 const EMPTY: Bytes = Bytes::from_static(b"{}");
@@ -68,7 +66,7 @@ fn manifest(image: &ResolvedImage, bundle: &Bytes, created: Timestamp) -> Manife
     let created = created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let annotations = [
         ("dev.sigstore.bundle.content", "dsse-envelope"),
-        ("dev.sigstore.bundle.predicateType", COSIGN_SIGN_PREDICATE),
+        (PREDICATE_TYPE_ANNOTATION, COSIGN_SIGN_PREDICATE),
         ("org.opencontainers.image.created", &created),
     ];
     Manifest {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use countersign_oci::http::Connection;
 use countersign_oci::{Patience, PinnedReference, Retries};
 use countersign_verify::Certified;
+use countersign_verify::names::IN_TOTO;
 use jiff::{SignedDuration, Timestamp};
 use sigstore_bundle::BundleV03;
 use sigstore_crypto::KeyPair;
@@ -23,7 +24,6 @@ use crate::log::{self, Recorded};
 use crate::renewal::Tokens;
 use crate::services::{RekorVersion, Services};
 use crate::simple_signing::SimpleSignature;
-use crate::statement::PAYLOAD_TYPE;
 use crate::timestamp::timestamp;
 use crate::transport::{NoAnswer, Transport};
 
@@ -222,10 +222,10 @@ impl Session {
     fn envelope(&self, image: &PinnedReference, statement: &[u8]) -> Result<DsseEnvelope, Error> {
         let signature = self
             .key
-            .sign(&sigstore_types::pae(PAYLOAD_TYPE, statement))
+            .sign(&sigstore_types::pae(IN_TOTO, statement))
             .map_err(|error| encode(image, error))?;
         Ok(DsseEnvelope::new(
-            PAYLOAD_TYPE,
+            IN_TOTO,
             PayloadBytes::new(statement.to_vec()),
             DsseSignature::new(signature, KeyId::default()),
         ))

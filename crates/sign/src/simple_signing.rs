@@ -11,8 +11,12 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use countersign_oci::{Descriptor, Digest, Registry, ResolvedImage};
+use countersign_oci::{CosignTag, Descriptor, Digest, Registry, ResolvedImage};
 use countersign_policy::Policy;
+use countersign_verify::names::{
+    CERTIFICATE_ANNOTATION, LOG_BUNDLE_ANNOTATION, SIGNATURE_ANNOTATION, SIMPLE_SIGNING_LAYER,
+    SIMPLE_SIGNING_TYPE,
+};
 use countersign_verify::{Failure, Limits, TrustedRoot, VerifiedDocument, verify_simple_signing};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -22,11 +26,6 @@ use sigstore_types::{DerCertificate, SignatureBytes};
 use crate::error::Error;
 use crate::log::PromisedEntry;
 use crate::statement;
-
-/// Media type of a layer that holds a payload.
-pub(crate) const LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
-/// The `critical.type` of an image's signature.
-const TYPE: &str = "cosign container image signature";
 
 /// A signed payload, and the annotations that go with it.
 pub(crate) struct SimpleSignature {
@@ -75,16 +74,11 @@ pub(crate) fn payload(
             image: Image {
                 docker_manifest_digest: image.digest().to_string(),
             },
-            type_: TYPE,
+            type_: SIMPLE_SIGNING_TYPE,
         },
         optional: Some(annotations).filter(|annotations| !annotations.is_empty()),
     };
     serde_json::to_vec(&payload).map(Bytes::from)
-}
-
-/// The tag at which the signatures of an image are.
-fn tag(digest: &Digest) -> String {
-    format!("{}-{}.sig", digest.algorithm(), digest.hex())
 }
 
 impl SimpleSignature {
@@ -110,23 +104,20 @@ impl SimpleSignature {
             .map(|pem| format!("{}\n", pem.trim_end()))
             .collect();
         let annotations = [
+            (SIGNATURE_ANNOTATION, STANDARD.encode(signature.as_bytes())),
             (
-                "dev.cosignproject.cosign/signature",
-                STANDARD.encode(signature.as_bytes()),
-            ),
-            (
-                "dev.sigstore.cosign/certificate",
+                CERTIFICATE_ANNOTATION,
                 format!("{}\n", certificate.to_pem().trim_end()),
             ),
             ("dev.sigstore.cosign/chain", chain.concat()),
-            ("dev.sigstore.cosign/bundle", log.to_string()),
+            (LOG_BUNDLE_ANNOTATION, log.to_string()),
         ];
         let layer = Descriptor {
             annotations: annotations
                 .into_iter()
                 .map(|(key, value)| (key.to_owned(), value))
                 .collect(),
-            ..Descriptor::of(LAYER, &payload)
+            ..Descriptor::of(SIMPLE_SIGNING_LAYER, &payload)
         };
         Self { payload, layer }
     }
@@ -151,7 +142,7 @@ impl SimpleSignature {
     ) -> Result<Digest, Error> {
         let repository = image.reference().location().writable()?;
         registry.push_blob(repository, self.payload.clone()).await?;
-        let tag = tag(image.digest());
+        let tag = image.digest().tag_beside(CosignTag::Signatures);
         // A verifier tries no more.
         let limit = Limits::default().candidates;
         let appended =

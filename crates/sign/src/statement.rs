@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use countersign_oci::{Digest, Reference, ResolvedImage};
 use countersign_policy::COSIGN_SIGN_PREDICATE;
+use countersign_verify::names::STATEMENT_V1;
 use serde::Serialize;
-
-/// Media type of the payload (DSSE `payloadType`).
-pub(crate) const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
 /// An in-toto statement about one image (in-toto attestation framework, "Statement", v1), with
 /// cosign's predicate type and empty predicate.
@@ -36,7 +34,7 @@ impl<'a> Statement<'a> {
     pub(crate) fn new(image: &'a ResolvedImage, annotations: &'a BTreeMap<String, String>) -> Self {
         let digest: &Digest = image.digest();
         Self {
-            type_: "https://in-toto.io/Statement/v1",
+            type_: STATEMENT_V1,
             subject: [Subject {
                 name: name(image.requested()),
                 digest: BTreeMap::from([(digest.algorithm().as_str(), digest.hex())]),

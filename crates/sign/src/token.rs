@@ -248,7 +248,7 @@ pub enum TokenError {
         now: Timestamp,
     },
     /// The time at which the token was issued says that this machine's clock is wrong.
-    #[error("the local clock is {0}, by the identity token that was issued then")]
+    #[error("this machine's clock differs from that of the identity token's issuer: {0}")]
     Clock(Skew),
 }
 
@@ -376,8 +376,8 @@ mod tests {
         );
         assert_eq!(
             error(&issued(931)).to_string(),
-            "the local clock is 31s behind: it shows 1970-01-01T00:15:00Z when it is \
-             1970-01-01T00:15:31Z, by the identity token that was issued then"
+            "this machine's clock differs from that of the identity token's issuer: expected about \
+             1970-01-01T00:15:31Z, found 1970-01-01T00:15:00Z (31s behind)"
         );
     }
 
@@ -390,7 +390,7 @@ mod tests {
         };
         let error = IdentityToken::just_issued_at(&text, at(1300)).unwrap_err();
         assert_eq!(error, TokenError::Clock(skew));
-        assert!(error.to_string().contains("is 10m ahead"), "{error}");
+        assert!(error.to_string().ends_with("(10m ahead)"), "{error}");
         assert!(IdentityToken::just_issued_at(&text, at(900)).is_ok());
         // Where nothing says when it was issued, it is just expired.
         let error = IdentityToken::just_issued_at(&with(&json!({})), at(1300)).unwrap_err();

@@ -259,7 +259,7 @@ pub(crate) enum NoAnswer {
     #[error("there was no whole answer in {} s", .patience.as_secs_f64())]
     Late { patience: Duration },
     /// It leads elsewhere, or there is no way to ask it.
-    #[error("it can't be asked")]
+    #[error("it can't be reached")]
     Connection(#[source] Box<countersign_oci::Error>),
     /// The bearer token has characters that a header can't hold.
     #[error("the request can't be made: the bearer token has characters that no header can hold")]

@@ -18,15 +18,14 @@ use countersign_policy::{Policy, SignatureFormat};
 pub(crate) use self::der::check_certificate;
 use self::wire::{AcceptedVersion, Bounded, Decodable, OneKey, Wire};
 use crate::failure::Failure;
+use crate::names::IN_TOTO;
 use crate::simple_signing::{self, StoredSignature};
 use crate::statement::Statement;
 
 /// The media type of a bundle's layer begins with this, in every version.
 pub(crate) const BUNDLE_MEDIA_TYPE_PREFIX: &str = "application/vnd.dev.sigstore.bundle";
-const BUNDLE_V03: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// The older media type of the same version.
 const BUNDLE_V03_OLD: &str = "application/vnd.dev.sigstore.bundle+json;version=0.3";
-const IN_TOTO: &str = "application/vnd.in-toto+json";
 
 /// A bundle in the accepted form, and its statement.
 #[derive(Debug)]
@@ -249,7 +248,7 @@ fn check_repetition(decoded: Decoded) -> Result<Distinct, Failure> {
     Ok(Distinct(bundle))
 }
 
-fn at_most_bytes(what: &'static str, limit: usize, found: usize) -> Result<(), Failure> {
+pub(crate) fn at_most_bytes(what: &'static str, limit: usize, found: usize) -> Result<(), Failure> {
     if found > limit {
         return Err(Failure::TooLarge { what, limit, found });
     }

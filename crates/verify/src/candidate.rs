@@ -8,10 +8,9 @@ use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy, SignatureFormat};
 
 use crate::bundle::BUNDLE_MEDIA_TYPE_PREFIX;
 use crate::failure::Failure;
+use crate::names::{PREDICATE_TYPE_ANNOTATION, SIMPLE_SIGNING_LAYER};
 use crate::simple_signing;
 
-/// The annotation in which cosign and others state the predicate type.
-const PREDICATE_TYPE_ANNOTATION: &str = "dev.sigstore.bundle.predicateType";
 /// The media type of the layers in which cosign stored attestations before bundles.
 const OLD_ATTESTATION_LAYER: &str = "application/vnd.dsse.envelope.v1+json";
 
@@ -120,7 +119,7 @@ fn legacy_layers<'a>(
     }
     let layers = manifest.layers.iter();
     let layers: Vec<&Descriptor> = layers
-        .filter(|layer| layer.media_type == simple_signing::LAYER)
+        .filter(|layer| layer.media_type == SIMPLE_SIGNING_LAYER)
         .collect();
     if layers.is_empty() {
         return Err(Failure::OtherArtifact {
@@ -147,7 +146,7 @@ pub(crate) fn is_legacy_signature(manifest: &Manifest) -> bool {
         || manifest
             .layers
             .iter()
-            .any(|layer| layer.media_type == simple_signing::LAYER)
+            .any(|layer| layer.media_type == SIMPLE_SIGNING_LAYER)
 }
 
 /// How likely a referrer is a signature, by its descriptor: the lower, the likelier. A descriptor without

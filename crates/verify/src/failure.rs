@@ -45,7 +45,7 @@ pub enum Failure {
     },
     /// The registry answers, but the referrer's manifest or bundle is missing, too large, or does not
     /// have its digest.
-    #[error("can't be read")]
+    #[error("the manifest, or the signature in it, can't be read")]
     Unreadable(#[source] Box<countersign_oci::Error>),
     /// The referrer refers to another image.
     #[error("a signature of another image: expected subject {expected}, found {}", .found.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string))]
@@ -373,6 +373,26 @@ impl Failure {
             | Self::Sigstore(_) => RefusalKind::Invalid,
         }
     }
+}
+
+/// The first that counts. Else the failure of the one that passed the most checks, and of several such the first: so
+/// the order in which they are tried hides no reason. `None` if there is nothing to try.
+pub(crate) fn first_accepted<T>(
+    judged: impl IntoIterator<Item = Result<T, Failure>>,
+) -> Result<T, Option<Failure>> {
+    let mut nearest: Option<Failure> = None;
+    for one in judged {
+        match one {
+            Ok(accepted) => return Ok(accepted),
+            Err(failure) => {
+                let nearer = |nearest: &Failure| nearest.kind() < failure.kind();
+                if nearest.as_ref().is_none_or(nearer) {
+                    nearest = Some(failure);
+                }
+            }
+        }
+    }
+    Err(nearest)
 }
 
 impl From<sigstore_verify::Error> for Failure {

@@ -21,7 +21,7 @@ use crate::bundle::{KeyMaterial, SignedBundle};
 use crate::denial::DeniedChildren;
 use crate::document_proof::VerifiedDocument;
 use crate::evidence::Evidence;
-use crate::failure::Failure;
+use crate::failure::{Failure, first_accepted};
 use crate::gathered::Complete;
 use crate::genuine::{self, Genuine, SignedByKey};
 use crate::log;
@@ -31,6 +31,7 @@ use crate::proof::VerifiedImage;
 use crate::proven::{Checks, Proven, VerifiedWith};
 use crate::sighting::{NotRead, Sighting};
 use crate::simple_signing::StoredSignature;
+use crate::stored::Stored;
 use crate::timestamp;
 use crate::trust::{RootInUse, TrustedRoot};
 
@@ -57,8 +58,7 @@ pub fn verify_bundle(
         policy,
         now,
     };
-    let bundle = StoredForm::Bundle(bundle);
-    judge.document(image, bundle)
+    judge.document(image, &Stored::Bundle(bundle))
 }
 
 /// Judges one legacy signature, as [`verify_bundle`] judges a bundle. `payload` is the content of `layer`,
@@ -80,8 +80,7 @@ pub fn verify_simple_signing(
         now,
     };
     let stored = StoredSignature::new(layer, payload, policy)?;
-    let stored = StoredForm::SimpleSigning(&stored);
-    judge.document(image, stored)
+    judge.document(image, &Stored::SimpleSigning(stored))
 }
 
 /// Judges one bundle when only the digest of the image is known: is it a signature, genuine by
@@ -112,7 +111,7 @@ pub fn judge_digest(
         now,
     };
     Ok(judge
-        .judge(subject, None, StoredForm::Bundle(bundle))?
+        .judge(subject, None, &Stored::Bundle(bundle))?
         .into_evidence())
 }
 
@@ -124,15 +123,6 @@ struct Subject<'a> {
     location: &'a Location,
     /// The name by which it was requested.
     requested: &'a Reference,
-}
-
-/// A signature in the form in which it is stored.
-#[derive(Clone, Copy)]
-pub(crate) enum StoredForm<'a> {
-    /// A bundle's JSON.
-    Bundle(&'a [u8]),
-    /// A legacy signature.
-    SimpleSigning(&'a StoredSignature),
 }
 
 /// What a bundle is checked against.
@@ -148,7 +138,7 @@ impl Judge<'_> {
     fn document(
         self,
         image: &ResolvedImage,
-        stored: StoredForm<'_>,
+        stored: &Stored<'_>,
     ) -> Result<VerifiedDocument, Failure> {
         let complete = Complete::by_one(self.proven(image, None, stored)?);
         let proof = VerifiedImage::new(image.clone(), complete, DeniedChildren::default());
@@ -160,7 +150,7 @@ impl Judge<'_> {
         self,
         image: &ResolvedImage,
         signature_manifest: Option<&Digest>,
-        stored: StoredForm<'_>,
+        stored: &Stored<'_>,
     ) -> Result<Proven, Failure> {
         let subject = Subject {
             digest: image.digest(),
@@ -175,7 +165,7 @@ impl Judge<'_> {
         self,
         image: &ResolvedImage,
         signature_manifest: Option<&Digest>,
-        stored: StoredForm<'_>,
+        stored: &Stored<'_>,
     ) -> Result<Evidence, Failure> {
         let proven = self.proven(image, signature_manifest, stored)?;
         Ok(proven.into_evidence())
@@ -185,7 +175,7 @@ impl Judge<'_> {
         self,
         subject: Subject<'_>,
         signature_manifest: Option<&Digest>,
-        stored: StoredForm<'_>,
+        stored: &Stored<'_>,
     ) -> Result<Proven, Failure> {
         let Self {
             trusted_root,
@@ -200,12 +190,11 @@ impl Judge<'_> {
         let roots = trusted_root.serving(policy, now);
         let roots = roots.ok_or(Failure::OtherTrust)?;
         let signed = match stored {
-            StoredForm::Bundle(bundle) => SignedBundle::about(digest, bundle, policy)?,
-            StoredForm::SimpleSigning(stored) => SignedBundle::of_simple_signing(digest, stored)?,
+            Stored::Bundle(bundle) => SignedBundle::about(digest, bundle, policy)?,
+            Stored::SimpleSigning(stored) => SignedBundle::of_simple_signing(digest, stored)?,
         };
-        // Each root is judged by alone. The failure of the last one is reported.
-        let mut judged = Err(Failure::OtherTrust);
-        for root in roots_for(&signed, roots) {
+        // Each root is judged by alone.
+        let judged = roots_for(&signed, roots).into_iter().map(|root| {
             let case = Case {
                 digest,
                 location,
@@ -216,15 +205,12 @@ impl Judge<'_> {
                 root,
                 now,
             };
-            judged = match &signed.material {
+            match &signed.material {
                 KeyMaterial::Certificate(certificate) => case.by_certificate(certificate),
                 KeyMaterial::Key => case.by_key(),
-            };
-            if judged.is_ok() {
-                break;
             }
-        }
-        judged
+        });
+        first_accepted(judged).map_err(|nearest| nearest.unwrap_or(Failure::OtherTrust))
     }
 }
 
@@ -262,19 +248,12 @@ impl Case<'_> {
 
     /// Each key with which the signature verifies is tried, until one is accepted. Most policies have one key.
     fn by_key(self) -> Result<Proven, Failure> {
-        let mut failure = None;
-        for signer in self.policy.keys() {
-            let Ok(by_key) = genuine::verify_signature_alone(self.signed, signer) else {
-                continue;
-            };
-            let judged = sight_of_key(self.digest, by_key, self.root)
-                .and_then(|sighting| self.accept(sighting, VerifiedWith::Key(by_key)));
-            match judged {
-                Ok(proven) => return Ok(proven),
-                Err(error) => failure = Some(error),
-            }
-        }
-        Err(failure.unwrap_or_else(|| no_key(self.policy)))
+        let judged = self.policy.keys().filter_map(|signer| {
+            let by_key = genuine::verify_signature_alone(self.signed, signer).ok()?;
+            let sighting = sight_of_key(self.digest, by_key, self.root);
+            Some(sighting.and_then(|sighting| self.accept(sighting, VerifiedWith::Key(by_key))))
+        });
+        first_accepted(judged).map_err(|nearest| nearest.unwrap_or_else(|| no_key(self.policy)))
     }
 
     /// Asks the policy.

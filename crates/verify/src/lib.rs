@@ -99,6 +99,8 @@ mod timestamp;
 mod trust;
 mod verifier;
 
+#[doc(hidden)]
+pub mod names;
 #[cfg(any(test, feature = "samples"))]
 #[doc(hidden)]
 pub mod samples;

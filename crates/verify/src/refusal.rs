@@ -93,22 +93,22 @@ impl Refusal {
                 false => ". Found instead:",
             };
             write!(f, "\n  {}{found}", requirement.name)?;
-            for Candidate {
-                manifest, failure, ..
-            } in candidates
-            {
-                let failure = line(failure).replace('\n', "\n  ");
-                write!(f, "\n    {}: {failure}", short(manifest))?;
+            for candidate in candidates {
+                candidate.write(f, "    ")?;
             }
         }
-        if self.untried > 0 {
-            write!(f, "\n  and {} more that were not checked", self.untried)?;
-        }
-        self.unsearched(f)
+        self.unchecked(f)
     }
 
-    /// Says where nobody has looked, if there is such a place.
-    fn unsearched(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Says what nobody has looked at, and where, if there is such a thing.
+    fn unchecked(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.untried {
+            0 => {}
+            number => write!(
+                f,
+                "\n  not checked: {number} more, beyond the limit of candidates"
+            )?,
+        }
         match self.unsearched {
             0 => Ok(()),
             number => write!(
@@ -117,6 +117,14 @@ impl Refusal {
                  limit"
             ),
         }
+    }
+}
+
+impl Candidate {
+    /// Writes its digest, and why it proves nothing.
+    fn write(&self, f: &mut fmt::Formatter<'_>, indent: &str) -> fmt::Result {
+        let failure = line(&self.failure).replace('\n', &format!("\n{indent}"));
+        write!(f, "\n{indent}{}: {failure}", short(&self.manifest))
     }
 }
 
@@ -131,7 +139,7 @@ impl fmt::Display for Refusal {
         match self.kind() {
             RefusalKind::Unsigned if self.candidates.is_empty() => {
                 write!(f, "{image} is not signed: no signature was found")?;
-                return self.unsearched(f);
+                return self.unchecked(f);
             }
             RefusalKind::Unsigned => write!(f, "{image} is not signed. Found instead")?,
             RefusalKind::OtherSigner => write!(
@@ -143,15 +151,9 @@ impl fmt::Display for Refusal {
         }
         f.write_str(":")?;
         for candidate in &self.candidates {
-            let Candidate {
-                manifest, failure, ..
-            } = candidate;
-            write!(f, "\n  {}: {}", short(manifest), line(failure))?;
+            candidate.write(f, "  ")?;
         }
-        if self.untried > 0 {
-            write!(f, "\n  and {} more that were not checked", self.untried)?;
-        }
-        self.unsearched(f)
+        self.unchecked(f)
     }
 }
 
@@ -180,7 +182,7 @@ fn line(failure: &Failure) -> String {
         // These line breaks are ours: a violation has already escaped those of strangers.
         Failure::Policy(_) => {
             let lines: Vec<String> = text.lines().map(printable).collect();
-            lines.join("\n  ")
+            lines.join("\n")
         }
         _ => printable(&text.replace('\n', " ")),
     }

@@ -26,21 +26,16 @@ use countersign_oci::{Descriptor, Digest, excerpt, from_object_alone};
 use countersign_policy::{COSIGN_SIGN_PREDICATE, LogUse, Policy};
 
 use crate::failure::Failure;
+use crate::names::{
+    CERTIFICATE_ANNOTATION, LOG_BUNDLE_ANNOTATION, SIGNATURE_ANNOTATION, SIMPLE_SIGNING_TYPE,
+};
 use crate::statement::{Annotations, Statement};
 
-/// The media type of a layer with a payload.
-pub(crate) const LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 /// The media type of the configuration, if the manifest refers to the image (cosign 2, `oci-1-1` mode).
 pub(crate) const CONFIG: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
 /// The media type of the bundles that are put together here: the version that needs no inclusion proof.
 pub(crate) const ASSEMBLED_BUNDLE: &str = "application/vnd.dev.sigstore.bundle+json;version=0.1";
 
-const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
-const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
-const LOG_BUNDLE: &str = "dev.sigstore.cosign/bundle";
-
-/// The `critical.type` of an image's signature.
-const TYPE: &str = "cosign container image signature";
 /// The kind and version of the only accepted log entry. Cosign has written it since version 1.
 const ENTRY_KIND: &str = "hashedrekord";
 const ENTRY_VERSION: &str = "0.0.1";
@@ -88,20 +83,21 @@ impl StoredSignature {
             }
         };
         let missing = |key| Failure::MissingAnnotation { key };
-        let certificate = annotation(CERTIFICATE)?;
-        let log_bundle = annotation(LOG_BUNDLE)?;
+        let certificate = annotation(CERTIFICATE_ANNOTATION)?;
+        let log_bundle = annotation(LOG_BUNDLE_ANNOTATION)?;
         if certificate.is_none() && policy.keys().next().is_none() {
             return Err(Failure::KeyForCertificate);
         }
         let may_lack_entry = policy.keys().any(|key| key.log == LogUse::Ignored);
         match (&log_bundle, &certificate) {
-            (None, Some(_)) => return Err(missing(LOG_BUNDLE)),
+            (None, Some(_)) => return Err(missing(LOG_BUNDLE_ANNOTATION)),
             (None, None) if !may_lack_entry => return Err(Failure::KeyNotLogged),
-            _ => {}
+            (Some(_), _) | (None, None) => {}
         }
         Ok(Self {
             payload,
-            signature: annotation(SIGNATURE)?.ok_or_else(|| missing(SIGNATURE))?,
+            signature: annotation(SIGNATURE_ANNOTATION)?
+                .ok_or_else(|| missing(SIGNATURE_ANNOTATION))?,
             certificate,
             log_bundle,
         })
@@ -154,7 +150,7 @@ fn certificate(pem: &str) -> Result<DerCertificate, Failure> {
     }
 }
 
-/// What the annotation [`LOG_BUNDLE`] holds: an entry of Rekor v1, and the log's promise to include it.
+/// What the annotation [`LOG_BUNDLE_ANNOTATION`] holds: an entry of Rekor v1, and the log's promise to include it.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 #[serde(remote = "Self")]
@@ -263,9 +259,9 @@ from_object_alone!(
 pub(crate) fn statement(digest: &Digest, payload: &[u8]) -> Result<Statement, Failure> {
     let Payload { critical, optional } =
         serde_json::from_slice(payload).map_err(|error| malformed(PAYLOAD, &error.to_string()))?;
-    if critical.kind != TYPE {
+    if critical.kind != SIMPLE_SIGNING_TYPE {
         return Err(Failure::PayloadType {
-            expected: TYPE,
+            expected: SIMPLE_SIGNING_TYPE,
             found: excerpt(&critical.kind),
         });
     }

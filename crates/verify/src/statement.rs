@@ -17,12 +17,11 @@ use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy};
 
 use self::subjects::Subjects;
 use crate::failure::Failure;
+use crate::names::STATEMENT_V1;
 use crate::predicate::Predicate;
 
-/// The statement type of signatures. No tool signs images with the older one: cosign's signatures in bundles have
-/// always used v1.
-pub(crate) const STATEMENT_V1: &str = "https://in-toto.io/Statement/v1";
-/// The older type. `cosign attest` writes it. Its fields are the same.
+/// The older type of statements. `cosign attest` writes it. Its fields are the same. No tool signs images with it:
+/// cosign's signatures in bundles have always used [`STATEMENT_V1`].
 const STATEMENT_V01: &str = "https://in-toto.io/Statement/v0.1";
 
 /// The most annotations of one subject. `sign -a` gets each one from the command line.

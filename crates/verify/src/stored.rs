@@ -7,7 +7,8 @@ use countersign_oci::{Descriptor, Digest, ResolvedImage};
 use countersign_policy::{Policy, SignatureFormat};
 
 use crate::failure::Failure;
-use crate::simple_signing::{self, StoredSignature};
+use crate::names::SIMPLE_SIGNING_LAYER;
+use crate::simple_signing::StoredSignature;
 
 /// A layer of a signature manifest, and its content. The content has the digest that the layer names.
 #[derive(Debug, Clone)]
@@ -32,7 +33,7 @@ impl StoredLayer {
 
     /// The form of the signature, by the media type of the layer.
     pub(crate) fn format(&self) -> SignatureFormat {
-        match self.layer.media_type == simple_signing::LAYER {
+        match self.layer.media_type == SIMPLE_SIGNING_LAYER {
             true => SignatureFormat::SimpleSigning,
             false => SignatureFormat::Bundle,
         }

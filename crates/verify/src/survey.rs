@@ -3,16 +3,16 @@
 //! Every signature is checked as for a proof, except that anybody may have signed. The result is a record, and
 //! nothing makes a proof of it. What is not proven is told apart from what is.
 
-use countersign_oci::{Digest, ResolvedImage};
+use countersign_oci::{CosignTag, Digest, ResolvedImage};
 use countersign_policy::{
     COSIGN_SIGN_PREDICATE, Policy, PolicyError, PolicySpec, PublicKey, SignatureFormat, SignerSpec,
 };
 use jiff::Timestamp;
 
 use crate::evidence::Evidence;
-use crate::failure::Failure;
-use crate::judge::{Judge, StoredForm};
-use crate::stored::{Stored, StoredLayer};
+use crate::failure::{Failure, first_accepted};
+use crate::judge::Judge;
+use crate::stored::StoredLayer;
 use crate::trust::TrustedRoot;
 
 /// What refers to one image.
@@ -51,17 +51,12 @@ pub enum AttachedPlace {
     SbomTag,
 }
 
-impl AttachedPlace {
-    /// The tags, which take a request each.
-    pub(crate) const TAGS: [Self; 3] = [Self::SignatureTag, Self::AttestationTag, Self::SbomTag];
-
-    /// The end of the tag.
-    pub(crate) fn suffix(self) -> Option<&'static str> {
-        match self {
-            Self::Referrer => None,
-            Self::SignatureTag => Some("sig"),
-            Self::AttestationTag => Some("att"),
-            Self::SbomTag => Some("sbom"),
+impl From<CosignTag> for AttachedPlace {
+    fn from(tag: CosignTag) -> Self {
+        match tag {
+            CosignTag::Signatures => Self::SignatureTag,
+            CosignTag::Attestations => Self::AttestationTag,
+            CosignTag::Sbom => Self::SbomTag,
         }
     }
 }
@@ -174,19 +169,9 @@ impl Surveyor {
     /// Whether the signature is one of the proofs that the policy requires. If not, why it is not the one that it
     /// is nearest to.
     fn any_requirement(&self, stored: &StoredLayer, policy: &Policy) -> Result<Evidence, Failure> {
-        let mut nearest: Option<Failure> = None;
-        for requirement in policy.requirements() {
-            match self.judge(stored, requirement) {
-                Ok(evidence) => return Ok(evidence),
-                Err(failure) => {
-                    let nearer = |nearest: &Failure| nearest.kind() < failure.kind();
-                    if nearest.as_ref().is_none_or(nearer) {
-                        nearest = Some(failure);
-                    }
-                }
-            }
-        }
-        Err(nearest.unwrap_or(Failure::Aborted))
+        let requirements = policy.requirements().iter();
+        let judged = requirements.map(|requirement| self.judge(stored, requirement));
+        first_accepted(judged).map_err(|nearest| nearest.unwrap_or(Failure::Aborted))
     }
 
     fn judge(&self, stored: &StoredLayer, policy: &Policy) -> Result<Evidence, Failure> {
@@ -196,11 +181,7 @@ impl Surveyor {
             now: self.now,
         };
         let signature = stored.signature(policy)?;
-        let form = match &signature {
-            Stored::Bundle(bundle) => StoredForm::Bundle(bundle),
-            Stored::SimpleSigning(stored) => StoredForm::SimpleSigning(stored),
-        };
-        judge.record(&self.image, Some(stored.holder()), form)
+        judge.record(&self.image, Some(stored.holder()), &signature)
     }
 }
 

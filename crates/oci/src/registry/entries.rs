@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -15,6 +15,7 @@ use crate::descriptor::{Descriptor, media_type};
 use crate::digest::Digest;
 use crate::excerpt::excerpt;
 use crate::from_object_alone;
+use crate::json::each_listed;
 use crate::manifest::ManifestError;
 
 /// How many annotations of an entry are kept. Signatures have three.
@@ -169,39 +170,23 @@ impl<'de> Visitor<'de> for TopLevel<'_, '_> {
     }
 }
 
-/// The list, which may be `null`.
+/// The list.
 struct Entries<'a, 'w>(&'w mut Walk<'a>);
 
 impl<'de> DeserializeSeed<'de> for Entries<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Entries<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of descriptors")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         let Self(walk) = self;
-        while let Some(entry) = entries.next_element::<&RawValue>()? {
+        each_listed(deserializer, |entry| {
             if walk.fields.entries == walk.limit {
                 walk.too_many = true;
-                return Err(A::Error::custom("too many entries"));
+                return Err("too many entries");
             }
             walk.fields.entries += 1;
             walk.sink.entry(entry);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 

@@ -13,6 +13,7 @@ use super::Registry;
 use super::checks::{check_content, check_limit, or_wrong_size, size_mismatch};
 use super::entries::{self, ListError};
 use super::referrers::{List, listed};
+use crate::cosign_tag::CosignTag;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::document::Document;
@@ -352,10 +353,8 @@ fn holds_signatures(entry: &Descriptor) -> bool {
     let Some(tag) = tag_of(entry) else {
         return false;
     };
-    let tag = [".sig", ".att", ".sbom"]
-        .iter()
-        .find_map(|end| tag.strip_suffix(end))
-        .unwrap_or(tag);
+    let before = |kind: CosignTag| tag.strip_suffix(kind.suffix())?.strip_suffix('.');
+    let tag = CosignTag::ALL.into_iter().find_map(before).unwrap_or(tag);
     let hex = tag
         .strip_prefix("sha256-")
         .or_else(|| tag.strip_prefix("sha512-"));

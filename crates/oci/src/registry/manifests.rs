@@ -7,6 +7,7 @@ use reqwest::header::{self, HeaderName, HeaderValue};
 use super::Registry;
 use super::challenge::Access;
 use super::checks::{check_content, check_digest, check_limit};
+use crate::cosign_tag::CosignTag;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -59,7 +60,7 @@ impl Registry {
         Ok(image.requested_as(reference.clone()))
     }
 
-    /// What stands at one of cosign's tags beside an image, such as `sha256-….sig` for the suffix `sig`.
+    /// What stands at one of cosign's tags beside an image, such as `sha256-….sig`.
     /// `None` if nothing is there, or the digest is too long for a tag.
     ///
     /// # Errors
@@ -67,9 +68,9 @@ impl Registry {
     pub async fn beside(
         &self,
         image: &PinnedReference,
-        suffix: &str,
+        tag: CosignTag,
     ) -> Result<Option<ResolvedImage>> {
-        let tag = image.digest().tag_beside(suffix);
+        let tag = image.digest().tag_beside(tag);
         let found = match self.place(image.location()) {
             Location::Registry(_) => match Reference::from(image.clone()).with_tag(&tag) {
                 Ok(name) => self.resolve(&name).await,

@@ -58,20 +58,20 @@ impl Registry {
             return self.listed_by_tag(repository, subject).await;
         }
         let by_api = Box::pin(self.listed_by_api(repository, subject));
-        let (support, by_tag) = match self.shared.referrers_api.head_start(repository) {
+        let (by_api, by_tag) = match self.shared.referrers_api.head_start(repository) {
             None => (by_api.await?, None),
             Some(head_start) => {
                 let by_tag = Box::pin(self.listed_by_tag(repository, subject));
                 with_head_start(by_api, head_start, by_tag).await?
             }
         };
-        match support {
-            Support::Listed(descriptors) => {
+        match by_api {
+            Ok(descriptors) => {
                 self.shared.referrers_api.remember(repository, true);
                 return Ok(descriptors);
             }
-            Support::Missing => self.shared.referrers_api.remember(repository, false),
-            Support::Unknown => {}
+            Err(NoApi::Missing) => self.shared.referrers_api.remember(repository, false),
+            Err(NoApi::Unknown) => {}
         }
         match by_tag {
             Some(listed) => listed,
@@ -103,9 +103,9 @@ impl Registry {
         let url = self.referrers_url(repository, subject)?;
         let list = List::new(subject, self.options().limits.referrers);
         Ok(match self.page(repository, &url, &list).await? {
-            Page::Index { .. } | Page::NoApi(Support::Listed(_)) => Some(true),
-            Page::NoApi(Support::Missing) => Some(false),
-            Page::NoApi(Support::Unknown) => None,
+            Page::Index { .. } => Some(true),
+            Page::NoApi(NoApi::Missing) => Some(false),
+            Page::NoApi(NoApi::Unknown) => None,
         })
     }
 
@@ -113,11 +113,12 @@ impl Registry {
         self.url(repository, &format!("referrers/{}", subject.digest()))
     }
 
+    /// The whole list, or why the first request was not answered with one.
     async fn listed_by_api(
         &self,
         repository: &Repository,
         subject: &PinnedReference,
-    ) -> Result<Support> {
+    ) -> Result<ByApi> {
         let limits = &self.options().limits;
         let mut list = List::new(subject, limits.referrers);
         let mut visited = HashSet::new();
@@ -138,7 +139,7 @@ impl Registry {
                     list.add(listed);
                     next
                 }
-                Page::NoApi(support) if visited.len() == 1 => return Ok(support),
+                Page::NoApi(why) if visited.len() == 1 => return Ok(Err(why)),
                 Page::NoApi(_) => {
                     return Err(Error::Protocol {
                         url: shown(&url),
@@ -148,7 +149,7 @@ impl Registry {
                 }
             };
         }
-        Ok(Support::Listed(list.into_descriptors()))
+        Ok(Ok(list.into_descriptors()))
     }
 
     /// Reads one page of a list. `url` has the registry's own origin, and so has the next page.
@@ -166,10 +167,10 @@ impl Registry {
                 StatusCode::BAD_REQUEST
                 | StatusCode::METHOD_NOT_ALLOWED
                 | StatusCode::NOT_ACCEPTABLE
-                | StatusCode::NOT_IMPLEMENTED => Ok(Page::NoApi(Support::Missing)),
+                | StatusCode::NOT_IMPLEMENTED => Ok(Page::NoApi(NoApi::Missing)),
                 // GHCR redirects requests for the API to a web page on another host.
-                status if is_redirect(status) => Ok(Page::NoApi(Support::Missing)),
-                StatusCode::OK if !may_be_index(&answer) => Ok(Page::NoApi(Support::Missing)),
+                status if is_redirect(status) => Ok(Page::NoApi(NoApi::Missing)),
+                StatusCode::OK if !may_be_index(&answer) => Ok(Page::NoApi(NoApi::Missing)),
                 StatusCode::OK => {
                     let next = next_page(&answer, url)?;
                     let named = answer.content_type();
@@ -182,7 +183,7 @@ impl Registry {
                         Err(error @ ListError::TooMany(_)) => Err(list.unreadable(error).into()),
                         Err(error) if named => Err(list.unreadable(error).into()),
                         // Other JSON or text: the registry doesn't have the API.
-                        Ok(_) | Err(_) => Ok(Page::NoApi(Support::Missing)),
+                        Ok(_) | Err(_) => Ok(Page::NoApi(NoApi::Missing)),
                     }
                 }
                 _ => Err(answer.into_error().await.into()),
@@ -227,8 +228,10 @@ impl Registry {
 }
 
 /// A registry's answer to a request for referrers.
-enum Support {
-    Listed(Vec<Descriptor>),
+type ByApi = std::result::Result<Vec<Descriptor>, NoApi>;
+
+/// Why a registry doesn't answer a request for referrers with a list.
+enum NoApi {
     /// The registry doesn't have the API.
     Missing,
     /// The registry doesn't know the repository, or hides it. This says nothing about the API.
@@ -237,15 +240,15 @@ enum Support {
 
 enum Page {
     Index { listed: Listed, next: Option<Url> },
-    NoApi(Support),
+    NoApi(NoApi),
 }
 
 /// A registry with the API answers with an empty list, not with 404, if there are no referrers. But
 /// 404 can also mean that the repository doesn't exist.
-async fn judge_not_found(answer: Answer) -> Support {
+async fn judge_not_found(answer: Answer) -> NoApi {
     match answer.error_message().await {
-        Some(message) if message.code == "NAME_UNKNOWN" => Support::Unknown,
-        _ => Support::Missing,
+        Some(message) if message.code == "NAME_UNKNOWN" => NoApi::Unknown,
+        _ => NoApi::Missing,
     }
 }
 

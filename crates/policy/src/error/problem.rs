@@ -42,7 +42,7 @@ pub enum Problem {
         key: &'static str,
     },
     /// Two equal entries of `require`.
-    #[error("the entry {first} requires the same proof; remove one of the two")]
+    #[error("`require[{first}]` requires the same proof; remove one of the two")]
     SameProof {
         /// Position of the first one, counted from 0.
         first: usize,
@@ -229,27 +229,73 @@ pub enum Problem {
         /// The galleries' names.
         names: Vec<String>,
     },
-    /// There is no gallery with this name, or it has no policy.
-    #[error("found no gallery `{found}` with a policy; {}: {}", hint(.nearest.as_deref(), "those with one"), quoted(.names))]
-    NoSuchGallery {
-        /// The name asked for.
-        found: String,
-        /// The name that resembles it.
-        nearest: Option<String>,
-        /// The galleries that have a policy.
-        names: Vec<String>,
-    },
 }
 
 impl Problem {
     /// The path to show. If the key itself is the problem, it is the path of the mapping, because the problem
     /// names the key.
     pub(crate) fn scope(&self, path: KeyPath) -> KeyPath {
-        match self {
-            Self::UnknownKey { .. } | Self::DuplicateKey { .. } => path.parent(),
-            _ => path,
+        match self.about() {
+            About::Key(_) => path.parent(),
+            About::Text | About::Second(_) | About::Lack | About::LackBeside | About::Value => path,
         }
     }
+
+    /// Whether it is a problem of the text and not of a value in it.
+    pub(crate) fn is_of_the_text(&self) -> bool {
+        matches!(self.about(), About::Text)
+    }
+
+    /// What it is about. The match names every variant, so a new one does not compile until it is added here.
+    pub(crate) fn about(&self) -> About<'_> {
+        match self {
+            Self::Syntax { .. } | Self::Budget { .. } => About::Text,
+            Self::UnknownKey { found: key, .. } | Self::DuplicateKey { key } => About::Key(key),
+            Self::Both { regex, .. } => About::Second(regex),
+            Self::Neither { .. }
+            | Self::MissingKey { .. }
+            | Self::Empty { .. }
+            | Self::NoPolicy
+            | Self::Trust { .. }
+            | Self::Demand { .. } => About::Lack,
+            Self::IgnoreTlogWithoutKey => About::LackBeside,
+            Self::SignerBesideIdentities { .. }
+            | Self::BesideRequire { .. }
+            | Self::SameProof { .. }
+            | Self::BesideKey { .. }
+            | Self::NoTime { .. }
+            | Self::PublicKey { .. }
+            | Self::KeyFile { .. }
+            | Self::Regex { .. }
+            | Self::Timestamp { .. }
+            | Self::Form { .. }
+            | Self::Digest(_)
+            | Self::Repository { .. }
+            | Self::Url { .. }
+            | Self::ImagePattern { .. }
+            | Self::Exclusive { .. }
+            | Self::PolicyBesideGalleries
+            | Self::DuplicateGallery { .. }
+            | Self::SeveralPolicies { .. } => About::Value,
+        }
+    }
+}
+
+/// What a problem is about, beside the value at its path.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum About<'a> {
+    /// The text as a whole, and no value in it.
+    Text,
+    /// This key of the mapping.
+    Key(&'a str),
+    /// The second of two keys of the mapping, of which only one may be there.
+    Second(&'a str),
+    /// Something that is missing in the mapping. If a part of it was left out, that part may be what is missing.
+    Lack,
+    /// Something that is missing beside it.
+    LackBeside,
+    /// The value alone.
+    Value,
 }
 
 /// What is missing from a text that should be a time.

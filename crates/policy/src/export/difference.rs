@@ -72,8 +72,7 @@ fn collect(policy: &Policy, enforcer: Enforcer, lose: &mut dyn FnMut(&'static st
         "annotations are not looked at there",
     );
     lose_if(
-        // containers/image compares the name that is in the payload.
-        *bind_name && enforcer != Enforcer::Containers,
+        *bind_name && !compares_names(enforcer),
         "bind_name",
         "the signature may be about another name there",
     );
@@ -102,6 +101,15 @@ fn collect(policy: &Policy, enforcer: Enforcer, lose: &mut dyn FnMut(&'static st
             "predicate_types" => {}
             _ => lose(field, effect),
         });
+    }
+}
+
+/// Whether the program compares the name in the signature with the image's.
+fn compares_names(enforcer: Enforcer) -> bool {
+    match enforcer {
+        // containers/image compares the name that is in the payload.
+        Enforcer::Containers => true,
+        Enforcer::PolicyController | Enforcer::Kyverno | Enforcer::Talos | Enforcer::Flux => false,
     }
 }
 

@@ -12,20 +12,30 @@ use crate::yaml::{self, Bounds};
 
 use super::{GalleryEntry, MisspeltKey};
 
-/// The keys of an entry.
-const KEYS: [&str; 11] = [
-    "name",
-    "alias",
-    "uri",
-    "mirrors",
-    "sha256",
-    "capabilities",
-    "tags",
-    "urls",
-    "license",
-    "icon",
-    "description",
+/// The keys of an entry, each with the form of its value.
+const KEYS: [(&str, Shape); 11] = [
+    ("name", Shape::Text),
+    ("alias", Shape::Text),
+    ("uri", Shape::Text),
+    ("mirrors", Shape::Texts),
+    ("sha256", Shape::Text),
+    ("capabilities", Shape::Words),
+    ("tags", Shape::Texts),
+    ("urls", Shape::Texts),
+    ("license", Shape::Text),
+    ("icon", Shape::Text),
+    ("description", Shape::Text),
 ];
+
+/// The form of a value.
+#[derive(Clone, Copy)]
+enum Shape {
+    Text,
+    /// A list of texts.
+    Texts,
+    /// A mapping to texts.
+    Words,
+}
 
 /// The entries of `text`, each with what is wrong with it. `tree` is the same text.
 ///
@@ -97,11 +107,12 @@ impl<'de> Visitor<'de> for Around {
 
 /// Keys of entries that nothing reads, and that look like one that something reads.
 pub(super) fn misspelt(tree: &Node, file_name: &str) -> Vec<(usize, MisspeltKey)> {
+    let keys = KEYS.map(|(key, _)| key);
     let mut found = Vec::new();
     for (at, node) in tree.items().into_iter().flatten().enumerate() {
         let entry = KeyPath::default().index(at);
-        for key in node.keys().filter(|key| !KEYS.contains(key)) {
-            let Some(meant) = nearest(key, KEYS) else {
+        for key in node.keys().filter(|key| !keys.contains(key)) {
+            let Some(meant) = nearest(key, keys) else {
                 continue;
             };
             let path = entry.key(key);
@@ -157,38 +168,29 @@ impl Looking<'_> {
         if self.value("name").is_none() {
             return Err(self.fault(&self.entry, Problem::MissingKey { key: "name" }));
         }
-        for key in [
-            "name",
-            "alias",
-            "uri",
-            "sha256",
-            "license",
-            "icon",
-            "description",
-        ] {
+        for (key, shape) in KEYS {
             if let Some((node, path)) = self.value(key) {
-                self.text(node, &path)?;
-            }
-        }
-        for key in ["mirrors", "tags", "urls"] {
-            let Some((node, path)) = self.value(key) else {
-                continue;
-            };
-            let items = node.items();
-            let items = items.ok_or_else(|| self.other_form(&path, "a list", node))?;
-            for (at, item) in items.iter().enumerate() {
-                self.text(item, &path.index(at))?;
-            }
-        }
-        if let Some((node, path)) = self.value("capabilities") {
-            if !node.is_mapping() {
-                return Err(self.other_form(&path, "a mapping", node));
-            }
-            for (key, value) in node.pairs() {
-                self.text(value, &path.key(key))?;
+                self.has_shape(shape, node, &path)?;
             }
         }
         Ok(())
+    }
+
+    fn has_shape(&self, shape: Shape, node: &Node, path: &KeyPath) -> Result<(), PolicyError> {
+        match shape {
+            Shape::Text => self.text(node, path),
+            Shape::Texts => {
+                let items = node.items();
+                let items = items.ok_or_else(|| self.other_form(path, "a list", node))?;
+                let mut items = items.iter().enumerate();
+                items.try_for_each(|(at, item)| self.text(item, &path.index(at)))
+            }
+            Shape::Words if !node.is_mapping() => Err(self.other_form(path, "a mapping", node)),
+            Shape::Words => {
+                let mut pairs = node.pairs();
+                pairs.try_for_each(|(key, value)| self.text(value, &path.key(key)))
+            }
+        }
     }
 
     /// The value of a key, if it has one.
@@ -214,5 +216,48 @@ impl Looking<'_> {
 
     fn fault(&self, path: &KeyPath, problem: Problem) -> PolicyError {
         PolicyError::new(place(self.file_name, self.tree, path.clone()), problem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use serde::de::value::Error;
+    use serde::de::{Deserialize as _, Error as _};
+
+    use super::*;
+
+    /// Notes which fields are asked for.
+    struct Asked<'a>(&'a Cell<&'static [&'static str]>);
+
+    impl<'de> Deserializer<'de> for Asked<'_> {
+        type Error = Error;
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
+            Err(Error::custom("no struct"))
+        }
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            fields: &'static [&'static str],
+            _: V,
+        ) -> Result<V::Value, Error> {
+            self.0.set(fields);
+            Err(Error::custom("there is no value"))
+        }
+
+        serde::forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+            unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+
+    #[test]
+    fn the_keys_are_the_fields_that_are_read() {
+        let fields = Cell::default();
+        GalleryEntry::deserialize(Asked(&fields)).unwrap_err();
+        assert_eq!(fields.get(), KEYS.map(|(key, _)| key));
     }
 }

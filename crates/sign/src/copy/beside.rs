@@ -1,12 +1,12 @@
 //! Puts what cosign's older forms have beside an image at its tag, and destroys nothing that is there.
 
 use countersign_oci::{
-    Descriptor, Document, Error as RegistryError, LayoutDraft, ListedAs, Location, Reference,
-    Registry, Repository, ResolvedImage,
+    CosignTag, Descriptor, Document, Error as RegistryError, LayoutDraft, ListedAs, Location,
+    Reference, Registry, Repository, ResolvedImage,
 };
 use countersign_verify::Limits;
 
-use super::{AttachedContent, BesideTag, NotCopied, Part};
+use super::{BesideTag, NotCopied, Part};
 use crate::error::Error;
 
 /// Makes `tag` name `part`. Signatures and attestations are added to others that stand there. Says so if something
@@ -39,7 +39,7 @@ pub(super) async fn put_in_registry(
     };
     match (tag.content, part.image.document(), there.document()) {
         (
-            AttachedContent::Signatures | AttachedContent::Attestations,
+            CosignTag::Signatures | CosignTag::Attestations,
             Document::Manifest(ours),
             Document::Manifest(theirs),
         ) => {
@@ -62,7 +62,7 @@ pub(super) async fn put_in_registry(
                 Err(error) => Err(error.into()),
             }
         }
-        (AttachedContent::Sbom, _, _) | (_, Document::Index(_), _) | (_, _, Document::Index(_)) => {
+        (CosignTag::Sbom, _, _) | (_, Document::Index(_), _) | (_, _, Document::Index(_)) => {
             Ok(Some(NotCopied {
                 name: name.to_string(),
                 reason: format!("the destination has another one: {}", there.digest()),

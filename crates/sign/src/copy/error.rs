@@ -7,7 +7,7 @@ use countersign_oci::{ErrorKind, PinnedReference, Platform};
 #[non_exhaustive]
 pub enum CopyError {
     /// There is more to copy than is copied in one run.
-    #[error("there is too much to copy with {image}: more than {limit} {unit}")]
+    #[error("what is copied with {image} is over the limit of {limit} {unit}; nothing was copied")]
     Limit {
         /// The image.
         image: Box<PinnedReference>,

@@ -5,13 +5,13 @@ use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use countersign_oci::{
-    Descriptor, Digest, Document, Error as RegistryError, Location, PinnedReference, Platform,
-    Registry, ResolvedImage, UnreadEntries,
+    CosignTag, Descriptor, Digest, Document, Error as RegistryError, Location, PinnedReference,
+    Platform, Registry, ResolvedImage, UnreadEntries,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::platforms::chosen;
-use super::{AttachedContent, BesideTag, CopyError, NotCopied, Part, Role};
+use super::{BesideTag, CopyError, NotCopied, Part, Role};
 use crate::blobs::blobs_of;
 use crate::error::Error;
 
@@ -237,11 +237,11 @@ impl Search<'_> {
         around: &mut Around,
     ) -> Result<(), Error> {
         let image = location.at(part.image.digest().clone());
-        let read = async |content: AttachedContent| {
-            let read = self.registry.beside(&image, content.suffix()).await;
+        let read = async |content: CosignTag| {
+            let read = self.registry.beside(&image, content).await;
             (content, read.transpose())
         };
-        let read: Vec<_> = stream::iter(AttachedContent::ALL)
+        let read: Vec<_> = stream::iter(CosignTag::ALL)
             .map(read)
             .buffered(AT_ONCE)
             .collect()
@@ -249,7 +249,7 @@ impl Search<'_> {
         for (content, read) in read {
             let Some(read) = read else { continue };
             self.account(1)?;
-            let tag = image.digest().tag_beside(content.suffix());
+            let tag = image.digest().tag_beside(content);
             let name = format!("{location}:{tag}");
             let read = read.map(|image| attached(image, vec![BesideTag { tag, content }]));
             around.take(|| name, read)?;

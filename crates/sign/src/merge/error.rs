@@ -38,11 +38,11 @@ pub enum MergeError {
         second: Box<PinnedReference>,
     },
     /// Neither the index that lists an image nor its configuration say what it is for.
-    #[error("{image} is for no platform: {found}")]
+    #[error("expected {image} to be for a platform, found {found}")]
     NoPlatform {
         /// The image.
         image: Box<PinnedReference>,
-        /// What its configuration says.
+        /// What it is, or what its configuration says.
         found: String,
     },
     /// An index lists something that can't be copied with it.

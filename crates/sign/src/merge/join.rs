@@ -188,7 +188,7 @@ impl Join<'_> {
             return Ok(platform);
         }
         let Document::Manifest(manifest) = image.document() else {
-            return Err(no_platform(image, "it is an index".to_owned()));
+            return Err(no_platform(image, "an index".to_owned()));
         };
         let location = image.reference().location();
         let json = self
@@ -196,11 +196,16 @@ impl Join<'_> {
             .blob(location, &manifest.config, CONFIG_MAX)
             .await?;
         let configuration: Value = serde_json::from_slice(&json)
-            .map_err(|_| no_platform(image, "its configuration is not JSON".to_owned()))?;
-        let platform: Platform = serde_json::from_value(configuration.clone())
-            .map_err(|error| no_platform(image, format!("its configuration: {error}")))?;
+            .map_err(|_| no_platform(image, "a configuration that is not JSON".to_owned()))?;
+        let platform: Platform =
+            serde_json::from_value(configuration.clone()).map_err(|error| {
+                no_platform(
+                    image,
+                    format!("a configuration that can't be read: {error}"),
+                )
+            })?;
         if !platform.is_complete() {
-            let found = "its configuration names no operating system or no architecture";
+            let found = "a configuration without operating system or architecture";
             return Err(no_platform(image, found.to_owned()));
         }
         let mut written = Map::new();

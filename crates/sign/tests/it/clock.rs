@@ -40,7 +40,7 @@ async fn a_clock_that_is_minutes_behind_is_told_before_anything_is_recorded() {
     assert_eq!(*service, Service::Fulcio);
     let behind = skew.there.duration_since(skew.here);
     assert!((seconds(118)..=seconds(121)).contains(&behind), "{behind}");
-    assert!(error.to_string().contains(" behind: it shows "), "{error}");
+    assert!(error.to_string().ends_with(" behind)"), "{error}");
     assert_eq!(stage.answers(Sandbox::RekorV1), [0; 0]);
     assert_eq!(stage.writes(), [""; 0]);
 }
@@ -64,8 +64,8 @@ async fn a_clock_that_is_ahead_of_a_token_s_end_is_told_as_that() {
     let Error::Token(TokenError::Clock(skew)) = error else {
         panic!("expected a wrong clock, found {error:?}");
     };
-    assert!(skew.to_string().starts_with("20m"), "{skew}");
-    assert!(skew.to_string().contains(" ahead: "), "{skew}");
+    assert!(skew.to_string().contains("(20m"), "{skew}");
+    assert!(skew.to_string().ends_with(" ahead)"), "{skew}");
 }
 
 #[tokio::test]

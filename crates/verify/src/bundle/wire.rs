@@ -14,8 +14,9 @@ use countersign_oci::{excerpt, from_object_alone};
 pub(super) use self::values::decode;
 use self::values::{Base64, Items, Number};
 use super::der::{self, BoundedDer};
-use super::{BUNDLE_V03, BUNDLE_V03_OLD, at_most_bytes};
+use super::{BUNDLE_V03_OLD, at_most_bytes};
 use crate::failure::Failure;
+use crate::names::BUNDLE;
 use crate::simple_signing::ASSEMBLED_BUNDLE;
 
 /// Today's timestamps have up to 6 KiB.
@@ -280,9 +281,9 @@ impl<'a> Bounded<'a> {
     /// [`Failure::BundleVersion`].
     pub(super) fn check_version(self) -> Result<AcceptedVersion, Failure> {
         match self.0.media_type.as_deref() {
-            Some(BUNDLE_V03 | BUNDLE_V03_OLD) => Ok(AcceptedVersion(())),
+            Some(BUNDLE | BUNDLE_V03_OLD) => Ok(AcceptedVersion(())),
             other => Err(Failure::BundleVersion {
-                expected: BUNDLE_V03,
+                expected: BUNDLE,
                 found: excerpt(other.unwrap_or("no media type")),
             }),
         }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::BUNDLE_MEDIA_TYPE_PREFIX;
-use crate::simple_signing;
+use crate::names::SIMPLE_SIGNING_LAYER;
 use crate::stored::StoredLayer;
 
 /// The version of this form.
@@ -166,7 +166,7 @@ impl Rest {
             return None;
         };
         let layer = manifest.layers.get(kept.layer)?.clone();
-        let signs = layer.media_type == simple_signing::LAYER
+        let signs = layer.media_type == SIMPLE_SIGNING_LAYER
             || layer.media_type.starts_with(BUNDLE_MEDIA_TYPE_PREFIX);
         let whole = layer.size == content.len() as u64 && layer.digest.matches(&content);
         (signs && whole).then(|| StoredLayer {

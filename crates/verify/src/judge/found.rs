@@ -4,7 +4,7 @@ use countersign_oci::{Digest, Reference};
 use countersign_policy::Policy;
 use jiff::Timestamp;
 
-use super::{Judge, StoredForm, Subject};
+use super::{Judge, Subject};
 use crate::denial::DeniedChildren;
 use crate::error::Error;
 use crate::evidence::Evidence;
@@ -14,6 +14,7 @@ use crate::gathered::Gathered;
 use crate::proven::Proven;
 use crate::refusal::{Candidate, Refusal};
 use crate::simple_signing::StoredSignature;
+use crate::stored::Stored;
 use crate::trust::TrustedRoot;
 
 /// Judges signatures as a [`Verifier`](crate::Verifier) judges those that it finds: for each proof that the policy
@@ -75,11 +76,11 @@ pub fn judge_found(
 impl Judge<'_> {
     fn found(self, subject: Subject<'_>, signature: &FoundSignature) -> Result<Proven, Failure> {
         match signature.layer() {
-            None => self.judge(subject, None, StoredForm::Bundle(signature.bytes())),
+            None => self.judge(subject, None, &Stored::Bundle(signature.bytes())),
             Some(layer) => {
                 let payload = signature.bytes().clone();
                 let stored = StoredSignature::new(layer, payload, self.policy)?;
-                self.judge(subject, None, StoredForm::SimpleSigning(&stored))
+                self.judge(subject, None, &Stored::SimpleSigning(stored))
             }
         }
     }

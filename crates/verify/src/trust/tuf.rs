@@ -12,6 +12,7 @@ use reqwest::Method;
 use sigstore_trust_root::SigstoreInstance;
 use sigstore_tuf::transport::FetchFuture;
 use sigstore_tuf::{FileStore, MetadataStore as _, Role, StoreRepository, Updater};
+use tokio::runtime::Handle;
 use url::Url;
 
 use countersign_oci::http::{AttemptError, Connection, Request, retrying};
@@ -165,28 +166,23 @@ impl<'a> Repository<'a> {
                 source: Box::new(source),
             })
         };
-        let store = FileStore::new(self.cache);
-        let mut updater = Updater::new(StoreRepository::new(store.clone()), self.root)
-            .map_err(unusable)?
-            .with_store(store.clone());
-        updater.refresh(now).await.map_err(unusable)?;
-        let json = updater
-            .get_target(TRUSTED_ROOT, now)
-            .await
-            .map_err(unusable)?;
-        let refreshed = refreshed(&store).filter(|refreshed| *refreshed <= now);
+        let (cache, root) = (self.cache.to_owned(), self.root.to_owned());
+        let read = blocking(move || read_cache(&cache, &root, now)).await;
+        let (updater, json, refreshed) = read.map_err(unusable)?;
+        let refreshed = refreshed.filter(|refreshed| *refreshed <= now);
         let refresh_at = refreshed.and_then(|at| at.saturating_add(REFRESH_AFTER).ok());
         self.loaded(&updater, json, refresh_at.unwrap_or(Timestamp::MIN))
     }
 
-    /// The whole workflow, over the network. Verified files go to the cache.
+    /// The whole workflow, over the network. Verified files go to the cache. The workflow writes each between two
+    /// requests, on this thread: that is about six files of a few KiB, once a day.
     async fn fetched(&self, now: Timestamp) -> Result<Loaded, TrustError> {
         let refused = |source| self.error(TufError::of_mirror(source));
         let store = FileStore::new(self.cache);
         let mirror = Mirror::new(self.url, self.connection.clone()).map_err(refused)?;
-        let mut updater = Updater::new(mirror, self.root)
-            .map_err(refused)?
-            .with_store(store.clone());
+        let (root, cache) = (self.root.to_owned(), store.clone());
+        let opened = blocking(move || Ok(Updater::new(mirror, &root)?.with_store(cache))).await;
+        let mut updater = opened.map_err(refused)?;
         updater.refresh(now).await.map_err(refused)?;
         let json = updater
             .get_target(TRUSTED_ROOT, now)
@@ -194,7 +190,9 @@ impl<'a> Repository<'a> {
             .map_err(refused)?;
         let refresh_at = now.saturating_add(REFRESH_AFTER).unwrap_or(now);
         let loaded = self.loaded(&updater, json, refresh_at)?;
-        if let Err(error) = store.store(REFRESHED, now.to_string().as_bytes()) {
+        let time = now.to_string();
+        let noted = blocking(move || store.store(REFRESHED, time.as_bytes())).await;
+        if let Err(error) = noted {
             tracing::warn!(%error, "the TUF cache can't be written");
         }
         Ok(loaded)
@@ -243,6 +241,33 @@ fn metadata(name: &'static str, role: &impl Role) -> TufMetadata {
         version: role.version(),
         expires: role.expires(),
     }
+}
+
+/// Runs `work` on a thread that may block: a home directory may be far away, and others wait for this thread.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, sigstore_tuf::Error> + Send + 'static,
+) -> Result<T, sigstore_tuf::Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| {
+        let message = "the work on the cache did not end";
+        Err(sigstore_tuf::Error::transport_with_source(message, error))
+    })
+}
+
+/// The workflow with the files of a cache, the trusted root that it ends with, and when the cache was last refreshed.
+fn read_cache(
+    cache: &Path,
+    root: &[u8],
+    now: Timestamp,
+) -> Result<(Updater, Vec<u8>, Option<Timestamp>), sigstore_tuf::Error> {
+    let store = FileStore::new(cache);
+    let repository = StoreRepository::new(store.clone());
+    let mut updater = Updater::new(repository, root)?.with_store(store.clone());
+    let json = Handle::current().block_on(async {
+        updater.refresh(now).await?;
+        updater.get_target(TRUSTED_ROOT, now).await
+    })?;
+    Ok((updater, json, refreshed(&store)))
 }
 
 /// When the cache was last refreshed, if that is known.

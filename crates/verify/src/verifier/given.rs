@@ -9,10 +9,11 @@ use serde_json::value::RawValue;
 use super::Verifier;
 use super::search::SearchState;
 use crate::blocking::run_blocking;
+use crate::bundle::at_most_bytes;
 use crate::exhibits::FoundSignature;
 use crate::failure::Failure;
-use crate::judge::StoredForm;
 use crate::proof::VerifiedImage;
+use crate::stored::Stored;
 
 /// Bundles from a file. Nothing is known of them yet.
 #[derive(Debug, Clone)]
@@ -50,26 +51,25 @@ impl Verifier {
     ) -> Option<VerifiedImage> {
         let Bundles(bundles) = bundles;
         search.refusal.untried += bundles.len().saturating_sub(search.left);
+        // The limit is that of bundles in registries.
+        let limit = usize::try_from(self.limits.bundle_bytes).unwrap_or(usize::MAX);
         for bundle in bundles.iter().take(search.left) {
             let name = Digest::sha256(bundle.get().as_bytes());
+            if let Err(failure) = at_most_bytes("the bundle", limit, bundle.get().len()) {
+                search.refuse(name, failure);
+                continue;
+            }
             let criteria = Arc::clone(&search.criteria);
             let unmet = search.gathered.unmet();
-            let limit = self.limits.bundle_bytes;
-            if let Some(exhibits) = &self.exhibits
-                && check_size(bundle.get(), limit).is_ok()
-            {
+            if let Some(exhibits) = &self.exhibits {
                 let json = bundle.get().as_bytes().to_vec();
                 exhibits.keep(search.image.digest(), FoundSignature::bundle(json));
             }
             let bundle = Arc::clone(bundle);
             let judging = run_blocking(&self.permits, move || {
                 let judge = |(position, requirement): (usize, Policy)| {
-                    let form = StoredForm::Bundle(bundle.get().as_bytes());
-                    let verdict = match check_size(bundle.get(), limit) {
-                        Ok(()) => criteria.judge_given(form, &requirement),
-                        Err(failure) => Err(failure),
-                    };
-                    (position, verdict)
+                    let given = Stored::Bundle(bundle.get().as_bytes());
+                    (position, criteria.judge_given(&given, &requirement))
                 };
                 unmet.into_iter().map(judge).collect::<Vec<_>>()
             });
@@ -84,25 +84,12 @@ impl Verifier {
                         }
                     }
                 }
-                Err(_) => search.refuse_for(None, name, Failure::Aborted),
+                Err(_) => search.refuse(name, Failure::Aborted),
             }
             if let Some(proof) = search.proof() {
                 return Some(proof);
             }
         }
         None
-    }
-}
-
-/// The limit is that of bundles in registries.
-fn check_size(bundle: &str, limit: u64) -> Result<(), Failure> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    match bundle.len() {
-        found if found > limit => Err(Failure::TooLarge {
-            what: "the bundle",
-            limit,
-            found,
-        }),
-        _ => Ok(()),
     }
 }

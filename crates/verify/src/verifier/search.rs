@@ -10,7 +10,9 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use jiff::Timestamp;
 
-use countersign_oci::{Descriptor, Digest, Error as RegistryError, Location, ResolvedImage};
+use countersign_oci::{
+    CosignTag, Descriptor, Digest, Error as RegistryError, Location, ResolvedImage,
+};
 use countersign_policy::{Policy, SignatureFormat};
 
 use super::Verifier;
@@ -21,7 +23,7 @@ use crate::denial::DeniedChildren;
 use crate::exhibits::FoundSignature;
 use crate::failure::Failure;
 use crate::gathered::Gathered;
-use crate::judge::{Judge, StoredForm};
+use crate::judge::Judge;
 use crate::proof::VerifiedImage;
 use crate::proven::Proven;
 use crate::refusal::{Candidate, Refusal, RequirementState};
@@ -111,7 +113,7 @@ impl Verifier {
             return None;
         }
         let image = location.at(search.image.digest().clone());
-        let found = match self.registry.beside(&image, "sig").await {
+        let found = match self.registry.beside(&image, CosignTag::Signatures).await {
             Ok(found) => found?,
             Err(error) => {
                 tracing::debug!(%location, %error, "the tag for legacy signatures could not be read");
@@ -219,7 +221,8 @@ impl Verifier {
         if !silent || policy.accepts_format(SignatureFormat::SimpleSigning) {
             return;
         }
-        match self.registry.beside(&refusal.image, "sig").await {
+        let tag = CosignTag::Signatures;
+        match self.registry.beside(&refusal.image, tag).await {
             Ok(None) => {}
             Ok(Some(found)) => {
                 let layers = candidate::layers_at_legacy_tag(&found, policy);
@@ -242,7 +245,8 @@ impl Verifier {
         if !refusal.requirements.iter().any(missing) {
             return;
         }
-        match self.registry.beside(&refusal.image, "att").await {
+        let tag = CosignTag::Attestations;
+        match self.registry.beside(&refusal.image, tag).await {
             Ok(None) => {}
             Ok(Some(found)) => {
                 if let Err(failure) = candidate::refuse_old_attestation(&found, policy) {
@@ -274,17 +278,13 @@ impl Criteria {
             now: self.now,
         };
         let signature = stored.signature(requirement)?;
-        let form = match &signature {
-            Stored::Bundle(bundle) => StoredForm::Bundle(bundle),
-            Stored::SimpleSigning(stored) => StoredForm::SimpleSigning(stored),
-        };
-        judge.proven(&self.image, Some(stored.holder()), form)
+        judge.proven(&self.image, Some(stored.holder()), &signature)
     }
 
     /// As [`Self::judge`], for a signature that is in no manifest.
     pub(super) fn judge_given(
         &self,
-        form: StoredForm<'_>,
+        given: &Stored<'_>,
         requirement: &Policy,
     ) -> Result<Proven, Failure> {
         let judge = Judge {
@@ -292,7 +292,7 @@ impl Criteria {
             policy: requirement,
             now: self.now,
         };
-        judge.proven(&self.image, None, form)
+        judge.proven(&self.image, None, given)
     }
 }
 
@@ -315,7 +315,7 @@ pub(super) struct SearchState<'a> {
 
 impl SearchState<'_> {
     /// Remembers why a candidate proves nothing.
-    fn refuse(&mut self, manifest: Digest, failure: Failure) {
+    pub(super) fn refuse(&mut self, manifest: Digest, failure: Failure) {
         self.refuse_for(None, manifest, failure);
     }
 

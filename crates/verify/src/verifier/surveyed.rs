@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_oci::{Descriptor, Digest, ResolvedImage};
+use countersign_oci::{CosignTag, Descriptor, Digest, ResolvedImage};
 use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
@@ -62,8 +62,8 @@ impl Verifier {
             .map(|descriptor| self.referrer(&surveyor, descriptor))
             .buffered(at_once);
         let mut found: Vec<Found> = listed.try_collect().await?;
-        let tags = stream::iter(AttachedPlace::TAGS)
-            .map(|place| self.at_tag(&surveyor, place))
+        let tags = stream::iter(CosignTag::ALL)
+            .map(|tag| self.at_tag(&surveyor, tag))
             .buffered(at_once);
         let tagged: Vec<Option<Found>> = tags.try_collect().await?;
         found.extend(tagged.into_iter().flatten());
@@ -105,20 +105,17 @@ impl Verifier {
     async fn at_tag(
         &self,
         surveyor: &Arc<Surveyor>,
-        place: AttachedPlace,
+        tag: CosignTag,
     ) -> Result<Option<Found>, Error> {
-        let Some(suffix) = place.suffix() else {
-            return Ok(None);
-        };
         let image = surveyor.image.reference();
-        let found = match self.registry.beside(image, suffix).await {
+        let found = match self.registry.beside(image, tag).await {
             Ok(Some(found)) => Arc::new(found),
             Ok(None) => return Ok(None),
             Err(error) => return Err(Error::Registry(error)),
         };
         let manifest = found.digest().clone();
-        let held = match place {
-            AttachedPlace::SignatureTag => {
+        let held = match tag {
+            CosignTag::Signatures => {
                 let layers =
                     candidate::layers_at_legacy_tag(&found, &surveyor.signature_by_anybody);
                 let layers = layers.map(|layers| layers.into_iter().cloned().collect());
@@ -127,13 +124,11 @@ impl Verifier {
                     Err(failure) => Held::Unreadable(failure),
                 }
             }
-            AttachedPlace::Referrer | AttachedPlace::AttestationTag | AttachedPlace::SbomTag => {
-                Held::Artifact(found)
-            }
+            CosignTag::Attestations | CosignTag::Sbom => Held::Artifact(found),
         };
         Ok(Some(Found {
             manifest,
-            place,
+            place: tag.into(),
             held,
         }))
     }

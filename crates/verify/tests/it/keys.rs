@@ -227,5 +227,26 @@ async fn a_policy_that_ignores_the_log_needs_no_trusted_root_and_knows_no_time()
     let root = TrustedRoot::empty().unwrap();
     let now = Timestamp::now();
     let judged = verify_bundle(&fixture.image, bundle.as_bytes(), &root, &anybody, now);
-    assert!(judged.is_err(), "{judged:?}");
+    insta::assert_snapshot!(refused(judged), @"the transparency log entry is not valid");
+}
+
+/// The root by which most checks pass says why a signature does not count, wherever it stands in the file.
+#[tokio::test]
+async fn the_order_of_trusted_roots_hides_no_reason() {
+    let fixture = Fixture::new().await;
+    let other = Sigstore::start().await.unwrap();
+    let (one, other) = (
+        fixture.sigstore.trusted_root_json(),
+        other.trusted_root_without_logs_json(),
+    );
+    let later = accepting(&fixture.key, |spec| {
+        spec.not_before = Some("2099-01-01T00:00:00Z".into());
+    });
+    let bundle = fixture.sigstore.issue(&fixture.good()).unwrap();
+    for roots in [format!("{one}\n{other}"), format!("{other}\n{one}")] {
+        let roots = TrustedRoot::from_json("both", &roots).unwrap();
+        let (image, now) = (&fixture.image, Timestamp::now());
+        let failure = refused(verify_bundle(image, bundle.as_bytes(), &roots, &later, now));
+        assert!(matches!(failure, Failure::Policy(_)), "{failure:?}");
+    }
 }

@@ -267,7 +267,7 @@ async fn referrers_beyond_the_limit_are_not_fetched_and_are_counted() {
     assert_eq!(refusal.candidates.len(), 64);
     assert_eq!(refusal.untried, 136);
     assert_eq!(scene.requests().len(), 1 + 2 * 64);
-    let end = "\n  and 136 more that were not checked";
+    let end = "\n  not checked: 136 more, beyond the limit of candidates";
     assert!(refusal.to_string().ends_with(end), "{refusal}");
 }
 

@@ -1,6 +1,7 @@
 //! Where the trusted root comes from, and what happens when it can't be had.
 
 mod mirror;
+mod slow_disk;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -20,7 +20,7 @@ pub(super) fn redirected(
     let from = response.url();
     let to = location(from, response.headers()).ok_or_else(|| Error::Redirect {
         from: shown(from),
-        to: "nowhere".into(),
+        to: "an unknown place".into(),
         reason: RedirectRefused::Nowhere,
     })?;
     let status = response.status().as_u16();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
-use super::Support;
+use super::ByApi;
 use crate::error::Result;
 use crate::http::HostKind;
 use crate::reference::Repository;
@@ -57,17 +57,17 @@ impl KnownReferrersApi {
 /// What the registry answers by the API. If that takes longer than `head_start`, the tag is asked for
 /// meanwhile. Its list counts only if there is no API.
 pub(super) async fn with_head_start<T>(
-    mut by_api: impl Future<Output = Result<Support>> + Unpin,
+    mut by_api: impl Future<Output = Result<ByApi>> + Unpin,
     head_start: Duration,
     by_tag: impl Future<Output = T> + Unpin,
-) -> Result<(Support, Option<T>)> {
-    if let Ok(support) = tokio::time::timeout(head_start, &mut by_api).await {
-        return Ok((support?, None));
+) -> Result<(ByApi, Option<T>)> {
+    if let Ok(by_api) = tokio::time::timeout(head_start, &mut by_api).await {
+        return Ok((by_api?, None));
     }
     match select(by_api, by_tag).await {
-        Either::Left((support, by_tag)) => match support? {
-            support @ Support::Listed(_) => Ok((support, None)),
-            support @ (Support::Missing | Support::Unknown) => Ok((support, Some(by_tag.await))),
+        Either::Left((by_api, by_tag)) => match by_api? {
+            listed @ Ok(_) => Ok((listed, None)),
+            no_api @ Err(_) => Ok((no_api, Some(by_tag.await))),
         },
         Either::Right((listed, by_api)) => Ok((by_api.await?, Some(listed))),
     }

@@ -95,5 +95,8 @@ async fn a_redirect_that_leads_nowhere_says_so() {
         .mount(&server)
         .await;
     let error = refused(&client(), &server).await;
-    assert_eq!(not_followed(error), ("nowhere".to_owned(), Nowhere));
+    assert_eq!(
+        not_followed(error),
+        ("an unknown place".to_owned(), Nowhere)
+    );
 }

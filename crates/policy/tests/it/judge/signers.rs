@@ -1,7 +1,7 @@
 //! Who signed: issuer, identity and claims each refuse on their own, and of several signers the
 //! nearest is shown.
 
-use countersign_policy::{CertificateClaims, Claim, Miss, SignerMismatch, Violation};
+use countersign_policy::{CertificateClaims, Claim, Miss, Violation};
 use insta::assert_snapshot;
 
 use super::{IDENTITY, ISSUER, Signature, miss, policy, time};
@@ -182,13 +182,11 @@ fn the_signer_that_came_nearest_is_shown() {
         Violation::Signer(mismatch) => *mismatch,
         other => panic!("{other:?}"),
     };
-    let position = |mismatch: &SignerMismatch| mismatch.signer();
 
     let other_workflow = nearest(Signature {
         identity: "https://github.com/acme/app/.github/workflows/nightly.yml@refs/heads/dev",
         ..Signature::good()
     });
-    assert_eq!(position(&other_workflow), 2);
     assert_snapshot!(other_workflow, @r"
     not by any of the policy's 3 signers; the closest is number 3: the issuer matches, but the identity does not
       expected  `https://github.com/acme/app/.github/workflows/nightly.yml@refs/heads/main`
@@ -200,7 +198,6 @@ fn the_signer_that_came_nearest_is_shown() {
         certificate: CertificateClaims::default(),
         ..Signature::good()
     });
-    assert_eq!(position(&other_trigger), 1);
     assert_snapshot!(other_trigger, @r"
     not by any of the policy's 3 signers; the closest is number 2: issuer and identity match, but the certificate's claim build_trigger does not
       expected  `push`
@@ -211,7 +208,6 @@ fn the_signer_that_came_nearest_is_shown() {
         earliest: time("2026-08-01T00:00:00Z"),
         ..Signature::good()
     });
-    assert_eq!(position(&too_old), 1);
     assert_snapshot!(too_old, @r"
     not by any of the policy's 3 signers; the closest is number 2: issuer and identity match, but the signature is older than that signer's `not_before`
       expected  made at or after 2026-08-06T00:00:00Z

@@ -189,9 +189,9 @@ async fn several_roots_in_one_file_are_never_mixed() {
 
     // The public instance's certificates still need its logs, and GitHub's still no entry in them.
     let unlogged = issue(&fixture, &spec().without_logs());
-    insta::assert_snapshot!(refused(judge(&fixture, &unlogged, &both)), @"the time of signing is not proven");
+    insta::assert_snapshot!(refused(judge(&fixture, &unlogged, &both)), @"expected a log entry in the bundle, found none; if GitHub signed it for a private repository, its own instance did, which has no log: then the policy needs `trust: github`");
     let logged_elsewhere = github.issue(&spec().rekor(RekorVersion::V2)).unwrap();
-    assert!(judge(&fixture, &logged_elsewhere, &both).is_err());
+    insta::assert_snapshot!(refused(judge(&fixture, &logged_elsewhere, &both)), @"the time of signing is not proven");
     // A genuine public signature with the timestamp of the other instance alone.
     let mut mixed: Value = serde_json::from_str(&issue(&fixture, &spec())).unwrap();
     let stamped: Value = serde_json::from_str(&private).unwrap();
@@ -199,7 +199,7 @@ async fn several_roots_in_one_file_are_never_mixed() {
     material["tlogEntries"] = json!([]);
     material["timestampVerificationData"] =
         stamped["verificationMaterial"]["timestampVerificationData"].clone();
-    assert!(judge(&fixture, &mixed.to_string(), &both).is_err());
+    insta::assert_snapshot!(refused(judge(&fixture, &mixed.to_string(), &both)), @"expected a log entry in the bundle, found none; if GitHub signed it for a private repository, its own instance did, which has no log: then the policy needs `trust: github`");
 }
 
 #[tokio::test]
