@@ -11,7 +11,7 @@ use countersign_policy::nearest;
 use crate::commands::Arguments;
 
 /// Options of other programs, and what is passed here in their place. Those that mean the same here are aliases.
-const OPTIONS: [(&str, &str); 18] = [
+const OPTIONS: &[(&str, &str)] = &[
     ("--json", "for JSON, pass '--output json'"),
     ("-j", "for JSON, pass '--output json'"),
     (
@@ -81,14 +81,14 @@ const OPTIONS: [(&str, &str); 18] = [
 ];
 
 /// Options that one command lacks and another has, with what to do instead.
-const OPTIONS_OF: [(&str, &str, &str); 2] = [
+const OPTIONS_OF: &[(&str, &str, &str)] = &[
     ("sign", "--key", SIGN_BY_KEY),
     ("merge", "--key", SIGN_BY_KEY),
 ];
 const SIGN_BY_KEY: &str = "images are signed without a key here, by who you are or by the CI's job; to sign with a key, run 'cosign sign --key FILE'. 'countersign verify --key FILE' verifies that";
 
 /// Commands of two words of other programs, and what is run here in their place.
-const PAIRS: [(&str, &str, &str); 3] = [
+const PAIRS: &[(&str, &str, &str)] = &[
     (
         "download",
         "attestation",
@@ -107,7 +107,7 @@ const PAIRS: [(&str, &str, &str); 3] = [
 ];
 
 /// Commands of other programs, and what is run here in their place.
-const COMMANDS: [(&str, &str); 26] = [
+const COMMANDS: &[(&str, &str)] = &[
     (
         "save",
         "to copy an image with its signatures into a directory, run 'countersign copy --policy FILE IMAGE ocifile://DIR'",

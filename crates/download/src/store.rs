@@ -48,17 +48,28 @@ pub struct Installation {
     pub name: Name,
     /// Where it is.
     pub directory: PathBuf,
-    /// Whether it has a record.
+    /// Its record.
     pub record: RecordState,
+}
+
+impl Installation {
     /// What its record says, where it can be read.
-    pub recorded: Option<Recorded>,
+    pub fn recorded(&self) -> Option<&Recorded> {
+        match &self.record {
+            RecordState::Read(recorded) => Some(recorded),
+            RecordState::Unreadable
+            | RecordState::Later
+            | RecordState::Missing
+            | RecordState::Unfinished => None,
+        }
+    }
 }
 
 /// Whether a record says what something in a store is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordState {
     /// It has a record that was read.
-    Read,
+    Read(Box<Recorded>),
     /// It has a record that can't be read: it is damaged, or the file system doesn't say.
     Unreadable,
     /// It has a record that a later version of this program wrote.
@@ -217,7 +228,6 @@ fn list(root: &Path) -> Result<Vec<Installation>, Error> {
                 name,
                 directory,
                 record: RecordState::Unfinished,
-                recorded: None,
             });
         } else if let Some(name) = name_of(&file_name) {
             installations.push(installation(name, directory));
@@ -233,17 +243,16 @@ fn list(root: &Path) -> Result<Vec<Installation>, Error> {
 }
 
 fn installation(name: Name, directory: PathBuf) -> Installation {
-    let (record, recorded) = match record::read(&directory) {
-        Ok(FoundRecord::None) => (RecordState::Missing, None),
-        Ok(FoundRecord::Read(recorded)) => (RecordState::Read, Some(*recorded)),
-        Ok(FoundRecord::Damaged) | Err(_) => (RecordState::Unreadable, None),
-        Ok(FoundRecord::Later { .. }) => (RecordState::Later, None),
+    let record = match record::read(&directory) {
+        Ok(FoundRecord::None) => RecordState::Missing,
+        Ok(FoundRecord::Read(recorded)) => RecordState::Read(recorded),
+        Ok(FoundRecord::Damaged) | Err(_) => RecordState::Unreadable,
+        Ok(FoundRecord::Later { .. }) => RecordState::Later,
     };
     Installation {
         name,
         directory,
         record,
-        recorded,
     }
 }
 

@@ -141,15 +141,15 @@ impl ListResult {
 fn long(installation: &Installation) -> String {
     let directory = printable::path(&installation.directory);
     let mut text = format!("{} in {directory}\n", installation.name);
-    if let Some(recorded) = &installation.recorded {
+    if let Some(recorded) = installation.recorded() {
         text.push_str(&digest_text(&recorded.digest, recorded.reference.as_ref()));
         text.push_str(&details(&recorded.grounds, recorded.provenance.as_ref()));
         text.push_str(&format!("  platform   {}\n", recorded.platform));
         text.push_str(&format!("  installed  {}\n", recorded.installed_at));
         if let (Some(files), Some(bytes)) = (recorded.files, recorded.bytes) {
             let bytes = output::bytes(bytes);
-            let noun = if files == 1 { "file" } else { "files" };
-            text.push_str(&format!("  size       {bytes} in {files} {noun}\n"));
+            let files = output::counted(files, "file", "files");
+            text.push_str(&format!("  size       {bytes} in {files}\n"));
         }
     }
     if let Some(advice) = advice(installation) {
@@ -160,11 +160,9 @@ fn long(installation: &Installation) -> String {
 
 /// What to do about one that has no record that can be read.
 fn advice(installation: &Installation) -> Option<String> {
-    if installation.recorded.is_some() {
-        return None;
-    }
     let name = &installation.name;
     Some(match installation.record {
+        RecordState::Read(_) => return None,
         RecordState::Missing => format!(
             "no record says what this is; `countersign remove --unrecorded {name}` removes it"
         ),
@@ -175,7 +173,7 @@ fn advice(installation: &Installation) -> Option<String> {
             "a later Countersign wrote the record; update Countersign, or remove the entry"
                 .to_owned()
         }
-        RecordState::Read | RecordState::Unreadable => {
+        RecordState::Unreadable => {
             "the record can't be read; remove the entry, then install it again".to_owned()
         }
     })

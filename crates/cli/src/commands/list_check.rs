@@ -65,7 +65,7 @@ pub(super) fn run(
         }
     }
     let extra = installations.iter().filter(|one| {
-        one.recorded.is_some()
+        one.recorded().is_some()
             && names.is_empty()
             && !lock
                 .entries()
@@ -108,7 +108,7 @@ fn compare<'a>(
     platform: &Platform,
     installed: Option<&'a Installation>,
 ) -> Option<Compared<'a>> {
-    let found = installed.and_then(|one| one.recorded.as_ref());
+    let found = installed.and_then(Installation::recorded);
     // What is installed says for which platform it is.
     let platform = found.map_or(platform, |recorded| &recorded.platform);
     let expected = lock.entry(name, platform).ok();

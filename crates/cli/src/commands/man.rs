@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::printable;
 
 /// `countersign man`
@@ -48,9 +48,9 @@ pub(super) fn run(arguments: &ManArguments, output: &Output) -> Result<(), Failu
         pages.push(page.get_filename());
     }
     pages.sort();
-    let count = pages.len();
+    let count = counted(pages.len() as u64, "page", "pages");
     output.result(&format!(
-        "wrote {count} pages to {}\n",
+        "wrote {count} to {}\n",
         printable::path(directory)
     ));
     output.document(&ManOutput {

@@ -107,29 +107,31 @@ fn lines(table: &Table) -> String {
     text
 }
 
+/// The row of what has no record that can be read.
+fn without_record(name: String, state: &str) -> [String; COLUMNS.len()] {
+    let none = || "-".to_owned();
+    let state = state.to_owned();
+    [
+        name,
+        none(),
+        none(),
+        none(),
+        state,
+        none(),
+        none(),
+        none(),
+        none(),
+    ]
+}
+
 fn cells(installation: &Installation) -> [String; COLUMNS.len()] {
     let name = printable(&installation.name.to_string());
-    let Some(recorded) = &installation.recorded else {
-        let state = match installation.record {
-            RecordState::Missing => "(no record)",
-            RecordState::Unfinished => "(unfinished)",
-            RecordState::Later => "(later record)",
-            RecordState::Read | RecordState::Unreadable => "(unreadable record)",
-        };
-        let none = || "-".to_owned();
-        let unknown = [none(), none(), none(), none()];
-        let [signed, installed, size, verified] = unknown;
-        return [
-            name,
-            none(),
-            none(),
-            none(),
-            state.to_owned(),
-            signed,
-            installed,
-            size,
-            verified,
-        ];
+    let recorded = match &installation.record {
+        RecordState::Read(recorded) => recorded,
+        RecordState::Missing => return without_record(name, "(no record)"),
+        RecordState::Unfinished => return without_record(name, "(unfinished)"),
+        RecordState::Later => return without_record(name, "(later record)"),
+        RecordState::Unreadable => return without_record(name, "(unreadable record)"),
     };
     let gallery = recorded
         .provenance

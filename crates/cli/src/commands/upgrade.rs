@@ -244,15 +244,14 @@ type Wrong = Vec<(Name, Failure)>;
 async fn installed_from_galleries(store: &Store) -> Result<(Vec<InstalledEntry>, Wrong), Failure> {
     let (mut installed, mut wrong) = (Vec::new(), Wrong::new());
     for installation in store.list().await? {
-        match &installation.recorded {
-            Some(recorded) => installed.extend(InstalledEntry::new(&installation, recorded)),
-            None => match installation.record {
-                RecordState::Read | RecordState::Unreadable | RecordState::Later => {
-                    wrong.push((installation.name.clone(), unreadable(&installation)));
-                }
-                // Not an installation: there is nothing to upgrade.
-                RecordState::Missing | RecordState::Unfinished => {}
-            },
+        match &installation.record {
+            RecordState::Read(recorded) => {
+                installed.extend(InstalledEntry::new(&installation, recorded));
+            }
+            RecordState::Unreadable => wrong.push(unreadable(&installation)),
+            RecordState::Later => wrong.push(later(&installation)),
+            // Not an installation: there is nothing to upgrade.
+            RecordState::Missing | RecordState::Unfinished => {}
         }
     }
     Ok((installed, wrong))
@@ -273,8 +272,12 @@ async fn installed_by_name(store: &Store, names: &[Name]) -> (Vec<InstalledEntry
 
 async fn installed_as(store: &Store, name: &Name) -> Result<InstalledEntry, Failure> {
     let installation = store.installation(name).await?;
-    let Some(recorded) = &installation.recorded else {
-        return Err(unreadable(&installation));
+    let recorded = match &installation.record {
+        RecordState::Read(recorded) => recorded,
+        RecordState::Later => return Err(later(&installation).1),
+        RecordState::Unreadable | RecordState::Missing | RecordState::Unfinished => {
+            return Err(unreadable(&installation).1);
+        }
     };
     InstalledEntry::new(&installation, recorded).ok_or_else(|| {
         let message = format!("`{name}` was not installed from a gallery");
@@ -312,26 +315,29 @@ fn refuse(wrong: &[(Name, Failure)], dry_run: bool, output: &Output) -> ExitCode
 }
 
 /// Nothing says what to upgrade it to, nor what it must not be replaced by.
-fn unreadable(installation: &Installation) -> Failure {
+fn unreadable(installation: &Installation) -> (Name, Failure) {
+    without_record(
+        installation,
+        "can't be read",
+        "run `countersign remove`, then install it again",
+    )
+}
+
+/// As [`unreadable`], and an update would help.
+fn later(installation: &Installation) -> (Name, Failure) {
+    without_record(
+        installation,
+        "was written by a later Countersign",
+        "update Countersign; or run `countersign remove`, then install it again",
+    )
+}
+
+fn without_record(installation: &Installation, what: &str, hint: &str) -> (Name, Failure) {
     let Installation {
-        name,
-        directory,
-        record,
-        ..
+        name, directory, ..
     } = installation;
     let directory = directory.display();
-    let (message, hint) = match record {
-        RecordState::Later => (
-            format!("the record of `{name}` in {directory} was written by a later Countersign"),
-            "update Countersign; or run `countersign remove`, then install it again",
-        ),
-        RecordState::Read
-        | RecordState::Unreadable
-        | RecordState::Missing
-        | RecordState::Unfinished => (
-            format!("the record of `{name}` in {directory} can't be read"),
-            "run `countersign remove`, then install it again",
-        ),
-    };
-    Failure::new(Kind::Usage, message).hint(hint)
+    let message = format!("the record of `{name}` in {directory} {what}");
+    let failure = Failure::new(Kind::Usage, message).hint(hint);
+    (name.clone(), failure)
 }

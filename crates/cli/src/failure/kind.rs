@@ -10,7 +10,7 @@ pub(crate) struct ExitCode {
 }
 
 /// Every exit code, in order. `--help` is made from this table; the page's is tested against it.
-pub(crate) const EXIT_CODES: [ExitCode; 13] = [
+pub(crate) const EXIT_CODES: &[ExitCode] = &[
     ExitCode {
         code: 0,
         meaning: "done",
@@ -174,7 +174,7 @@ pub(super) fn machine_hint(fault: MachineFault) -> &'static str {
 /// The table of exit codes for `--help`.
 pub(crate) fn exit_codes_help() -> String {
     let mut text = "Exit codes:".to_owned();
-    for ExitCode { code, meaning } in &EXIT_CODES {
+    for ExitCode { code, meaning } in EXIT_CODES {
         text.push_str(&format!("\n  {code:<4} {meaning}"));
     }
     text

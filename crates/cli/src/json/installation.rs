@@ -230,12 +230,11 @@ impl From<&Installation> for Listed {
         Self {
             name: found.name.to_string(),
             directory: found.directory.to_string_lossy().into_owned(),
-            record: found.record.into(),
+            record: (&found.record).into(),
             verified: found
-                .recorded
-                .as_ref()
+                .recorded()
                 .is_some_and(|recorded| matches!(recorded.grounds, Grounds::Signature { .. })),
-            installation: found.recorded.as_ref().map(Into::into),
+            installation: found.recorded().map(Into::into),
         }
     }
 }
@@ -360,10 +359,10 @@ impl From<Role> for JsonRole {
     }
 }
 
-impl From<RecordState> for JsonRecordState {
-    fn from(state: RecordState) -> Self {
+impl From<&RecordState> for JsonRecordState {
+    fn from(state: &RecordState) -> Self {
         match state {
-            RecordState::Read => Self::Read,
+            RecordState::Read(_) => Self::Read,
             RecordState::Unreadable => Self::Unreadable,
             RecordState::Later => Self::Later,
             RecordState::Missing => Self::Missing,

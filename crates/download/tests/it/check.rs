@@ -165,8 +165,9 @@ async fn two_installations_of_the_same_content_have_the_same_inventory() {
         let shop = Shop::open().await;
         installed(&shop).await;
         let name = "tree".parse().unwrap();
-        let recorded = shop.store.installation(&name).await.unwrap().recorded;
-        recorded.unwrap().inventory.unwrap().digest
+        let installation = shop.store.installation(&name).await.unwrap();
+        let inventory = &installation.recorded().unwrap().inventory;
+        inventory.as_ref().unwrap().digest.clone()
     }))
     .await;
     assert_eq!(digests[0], digests[1]);

@@ -101,10 +101,11 @@ async fn a_signed_layout_is_installed_without_a_request_and_its_record_is_read_a
         assert_eq!(evidence.signer.to_string(), SIGNER);
         assert_eq!(shop.version("app").unwrap(), "v1");
 
-        let recorded = shop.store.list().await.unwrap().remove(0).recorded.unwrap();
+        let listed = shop.store.list().await.unwrap();
+        let recorded = listed[0].recorded().unwrap();
         let location = format!("ocifile://{}", path.display());
         assert_eq!(recorded.reference, installed.reference);
-        assert_eq!(recorded.reference.unwrap().to_string(), location);
+        assert_eq!(recorded.reference.as_ref().unwrap().to_string(), location);
         assert_eq!(recorded.grounds, installed.grounds);
         assert_eq!(evidence.repository.to_string(), location);
 
@@ -253,7 +254,8 @@ async fn strict_mode_without_a_policy_has_no_plan_and_permissive_mode_says_what_
     assert!(plan.warning().is_some());
     let installed = installed(install(&shop, &plan).await);
     assert_eq!(installed.grounds, Grounds::Nothing);
-    let recorded = shop.store.list().await.unwrap().remove(0).recorded.unwrap();
+    let listed = shop.store.list().await.unwrap();
+    let recorded = listed[0].recorded().unwrap();
     assert_eq!(recorded.grounds, Grounds::Nothing);
     assert_eq!(recorded.reference, installed.reference);
 }

@@ -16,7 +16,7 @@ async fn an_entry_installs_from_its_primary_and_its_record_says_so() {
     assert_eq!(served(&installed), (Role::Primary, 0));
     assert_eq!(shop.version("cpu-app").unwrap(), "v1");
     assert!(shop.mirror.requests().is_empty());
-    let [Installation { name, recorded, .. }] = &shop.store.list().await.unwrap()[..] else {
+    let [installation @ Installation { name, .. }] = &shop.store.list().await.unwrap()[..] else {
         panic!("expected one installation");
     };
     assert_eq!(name.to_string(), "cpu-app");
@@ -25,7 +25,7 @@ async fn an_entry_installs_from_its_primary_and_its_record_says_so() {
         grounds,
         provenance,
         ..
-    } = recorded.as_ref().unwrap();
+    } = installation.recorded().unwrap();
     let Grounds::Signature {
         evidence, policy, ..
     } = grounds

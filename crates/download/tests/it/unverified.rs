@@ -61,9 +61,7 @@ async fn permissive_mode_installs_an_unsigned_image_and_its_record_says_so() {
     let asked = shop.primary().requests();
     assert!(asked.iter().all(|one| !one.path.contains("referrers")));
     let listed = shop.store.list().await.unwrap();
-    let recorded = listed
-        .iter()
-        .map(|one| &one.recorded.as_ref().unwrap().grounds);
+    let recorded = listed.iter().map(|one| &one.recorded().unwrap().grounds);
     assert_eq!(recorded.collect::<Vec<_>>(), [&Grounds::Nothing]);
     let again = shop
         .install_by(&plan, InstallOptions::default())
@@ -140,7 +138,7 @@ async fn what_was_verified_is_never_replaced_by_what_is_not() {
     assert_eq!(*found, Grounds::Nothing);
     let kept = shop.store.list().await.unwrap();
     assert_eq!(
-        kept.first().unwrap().recorded.as_ref().unwrap().digest,
+        kept.first().unwrap().recorded().unwrap().digest,
         image.digest()
     );
     assert_eq!(shop.version("cpu-app").unwrap(), "v1");
@@ -183,13 +181,7 @@ async fn a_record_that_names_no_grounds_is_of_a_signature_as_all_once_were() {
     assert_eq!(record.remove("grounds"), Some("signature".into()));
     fs::write(&path, serde_json::to_vec(&record).unwrap()).unwrap();
     let listed = shop.store.list().await.unwrap();
-    let evidence = listed[0]
-        .recorded
-        .as_ref()
-        .unwrap()
-        .grounds
-        .evidence()
-        .unwrap();
+    let evidence = listed[0].recorded().unwrap().grounds.evidence().unwrap();
     assert_eq!(evidence.signer.to_string(), SIGNER);
     let again = shop.install("cpu-app").await.unwrap();
     assert!(matches!(again, Outcome::Unchanged { .. }), "{again:?}");

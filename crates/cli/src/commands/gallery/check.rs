@@ -20,7 +20,7 @@ use crate::commands::galleries;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
 use crate::input::read_text;
-use crate::output::Output;
+use crate::output::{Output, counted};
 
 /// `countersign gallery check`
 #[derive(Debug, Args)]
@@ -164,23 +164,18 @@ impl CheckedIndex {
             };
             text.push_str(&format!("{level}: {entry}: {message}\n"));
         }
-        let (name, entries) = (&self.name, counted(self.entries, "entry", "entries"));
+        let (name, entries) = (&self.name, counted(self.entries as u64, "entry", "entries"));
         let of = |level| {
             self.findings
                 .iter()
                 .filter(move |one| one.level == level)
                 .count()
         };
-        let errors = counted(of(Level::Error), "error", "errors");
-        let warnings = counted(of(Level::Warning), "warning", "warnings");
+        let errors = counted(of(Level::Error) as u64, "error", "errors");
+        let warnings = counted(of(Level::Warning) as u64, "warning", "warnings");
         text.push_str(&format!("{name}: {entries}, {errors}, {warnings}\n"));
         text
     }
-}
-
-fn counted(count: usize, one: &str, several: &str) -> String {
-    let noun = if count == 1 { one } else { several };
-    format!("{count} {noun}")
 }
 
 impl JsonFinding {

@@ -147,7 +147,7 @@ pub(crate) struct PolicyExportOutput {
 }
 
 fn inexpressible(error: &ExportError) -> Failure {
-    let hint = "'countersign image-verifier' applies the whole policy at each node";
+    let hint = "`countersign image-verifier` applies the whole policy at each node";
     Failure::new(Kind::Usage, error.to_string()).hint(hint)
 }
 
@@ -161,7 +161,7 @@ fn refuse_differences(enforcer: Enforcer, differences: &[Difference]) -> Result<
         lines.join("\n")
     );
     Err(Failure::new(Kind::Usage, message)
-        .hint("pass --lossy to export the policy without these, or enforce it with 'countersign image-verifier'"))
+        .hint("pass --lossy to export the policy without these, or enforce it with `countersign image-verifier`"))
 }
 
 /// The document, with what is lost as comments. JSON has none.

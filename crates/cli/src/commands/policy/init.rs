@@ -142,7 +142,7 @@ async fn from_image(
         return Err(Failure::new(Kind::Unsigned, message)
             .hint("get the public key from the project, and write a policy file with `verification: {key: cosign.pub}`")
             .hint(format!(
-                "try it first with 'countersign verify --key cosign.pub {reference}'"
+                "try it first with `countersign verify --key cosign.pub {reference}`"
             )));
     }
     if by_key > 0 {

@@ -9,7 +9,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use countersign_policy::{Position, Problem};
 
 /// Keys that hardly any other file has.
-const OWN_KEYS: [&str; 15] = [
+const OWN_KEYS: &[&str] = &[
     "bind_name",
     "deny_digests",
     "galleries",
@@ -27,7 +27,7 @@ const OWN_KEYS: [&str; 15] = [
     "verification",
 ];
 /// Other keys of our files.
-const OTHER_KEYS: [&str; 16] = [
+const OTHER_KEYS: &[&str] = &[
     "allow",
     "annotations",
     "claims",
@@ -190,11 +190,11 @@ fn value(line: &str, start: usize, last_key: Option<&str>) -> Option<Range<usize
 fn around(text: &str, line: &str, point: &Range<usize>) -> Option<Range<usize>> {
     if !text
         .lines()
-        .any(|line| keys(line, &OWN_KEYS).next().is_some())
+        .any(|line| keys(line, OWN_KEYS).next().is_some())
     {
         return None;
     }
-    let keys = keys(line, &OWN_KEYS).chain(keys(line, &OTHER_KEYS));
+    let keys = keys(line, OWN_KEYS).chain(keys(line, OTHER_KEYS));
     let before = keys.filter(|(start, _)| *start <= point.start);
     let (start, name) = before.max_by_key(|(start, _)| *start)?;
     let end = value(line, start, Some(name))?.end;
@@ -410,7 +410,7 @@ mod tests {
                     assert!(shown.is_empty(), "{line} at {column}:\n{drawn}");
                 }
             }
-            for (at, name) in keys(&line, &OWN_KEYS) {
+            for (at, name) in keys(&line, OWN_KEYS) {
                 let column = at as u64 + 1;
                 let mark = find(&line, column, What::Value, Some(name));
                 let drawn = mark.draw().unwrap();

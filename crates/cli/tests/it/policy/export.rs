@@ -27,7 +27,7 @@ async fn what_is_lost_is_an_error_and_with_lossy_a_warning_and_a_comment() {
         error: talos has no word for all of the policy
             `not_before`: signatures of any time are accepted there
             `deny_digests`: these images are accepted there
-          hint: pass --lossy to export the policy without these, or enforce it with 'countersign image-verifier'
+          hint: pass --lossy to export the policy without these, or enforce it with `countersign image-verifier`
         "#);
     let lossy = stage.run(&[&export, &["--lossy"]]);
     assert_eq!(lossy.code, 0);
@@ -92,7 +92,7 @@ async fn what_can_t_be_exported_or_imported_says_what_to_do() {
     ]);
     insta::assert_snapshot!(containers, @r#"
         error: containers can't express `identity`: it knows e-mail addresses only, and no bundles; pull what `countersign verify --print-digest` prints, or use a `key`
-          hint: 'countersign image-verifier' applies the whole policy at each node
+          hint: `countersign image-verifier` applies the whole policy at each node
         "#);
     let rules = format!(
         "rules:\n- images: ['**']\n{}",
@@ -111,13 +111,13 @@ async fn what_can_t_be_exported_or_imported_says_what_to_do() {
     ");
     insta::assert_snapshot!(run(&["export", "--to=flux", "image-verifier.yaml"]), @"
     error: flux can't express `rules`: the object that gets the block names its image; put the `verification` of one rule into a policy file, and export that
-      hint: 'countersign image-verifier' applies the whole policy at each node
+      hint: `countersign image-verifier` applies the whole policy at each node
     ");
     insta::assert_snapshot!(run(&["export", "--to=talos", "image-verifier.yaml"]), @"
     error: talos has no word for all of the policy
         `not_before` of rule 1: signatures of any time are accepted there
         `deny_digests` of rule 1: these images are accepted there
-      hint: pass --lossy to export the policy without these, or enforce it with 'countersign image-verifier'
+      hint: pass --lossy to export the policy without these, or enforce it with `countersign image-verifier`
     ");
     insta::assert_snapshot!(run(&["export", "--to=kyverno", "--images=*/x", "acme.yaml"]), @r#"
         error: invalid value '*/x' for '--images <PATTERN>': a `*` in its first part is neither a host nor a name on Docker Hub; write the host, or `*.DOMAIN`, or `**` alone for every image

@@ -39,15 +39,7 @@ async fn strict_mode_takes_nothing_that_was_locked_unverified() {
         assert_eq!(fulfilled.locked().unwrap().digest, image.digest());
     }
     let recorded = shop.store.list().await.unwrap();
-    assert!(
-        recorded[0]
-            .recorded
-            .as_ref()
-            .unwrap()
-            .grounds
-            .evidence()
-            .is_some()
-    );
+    assert!(recorded[0].recorded().unwrap().grounds.evidence().is_some());
 }
 
 #[tokio::test]
