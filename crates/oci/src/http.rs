@@ -21,11 +21,11 @@ mod host;
 mod names;
 mod pace;
 mod proxy;
+mod rate_limit;
 mod redacted;
 mod redirect;
 mod request;
 mod retry;
-mod said;
 mod too_slow;
 mod traffic;
 

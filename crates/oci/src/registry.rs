@@ -58,7 +58,8 @@ pub use copy::Copied;
 pub use credentials::Credentials;
 pub use layouts::LayoutImage;
 pub use platforms::{Descendants, PlatformEntry};
-pub use select::{INDEX_DEPTH_MAX, Selected};
+pub use select::Selected;
+pub use walk::INDEX_DEPTH_MAX;
 
 /// A client for any number of registries. It also reads image layouts. Cloning is cheap, and clones
 /// share connections and tokens.

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use countersign_oci::{Digest, Reference, Repository};
 use serde_json::Value;
-use url::Url;
 
 use self::mirrors::Mirrors;
 use self::spec::{ConfigSpec, RuleSpec, TufSpec};
@@ -412,11 +411,8 @@ fn read_trust(
     };
     let path = root.key("tuf");
     let text = source.required("url", url, &path)?;
-    let url = Url::parse(&text).ok();
-    let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
-    let Some(url) = url else {
-        return Err(source.error(path.key("url"), Problem::Url { found: text }));
-    };
+    let url = Trust::tuf_url(&text);
+    let url = url.map_err(|problem| source.error(path.key("url"), problem))?;
     let root_file = source.required("root", file, &path)?;
     Ok(Some(Trust::Tuf { url, root_file }))
 }

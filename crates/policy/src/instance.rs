@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+/// The certificate authority of [`SigstoreInstance::PublicGood`].
+pub(crate) const PUBLIC_FULCIO: &str = "https://fulcio.sigstore.dev";
+/// Its transparency log.
+pub(crate) const PUBLIC_REKOR: &str = "https://rekor.sigstore.dev";
+
 /// An instance of Sigstore whose TUF root is built into the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SigstoreInstance {

@@ -4,6 +4,12 @@
 pub const GITHUB_ACTIONS: &str = "https://token.actions.githubusercontent.com";
 /// GitLab's own instance.
 pub const GITLAB: &str = "https://gitlab.com";
+/// Buildkite.
+pub const BUILDKITE: &str = "https://agent.buildkite.com";
+/// CircleCI. An organisation has an issuer of its own: [`CIRCLECI_ORGANISATIONS`], and its number.
+pub const CIRCLECI: &str = "https://oidc.circleci.com";
+/// What the issuers of CircleCI's organisations begin with.
+pub const CIRCLECI_ORGANISATIONS: &str = "https://oidc.circleci.com/org/";
 /// Accounts of Google: people and service accounts, by their address.
 pub const GOOGLE: &str = "https://accounts.google.com";
 /// Accounts of GitHub, by their address.

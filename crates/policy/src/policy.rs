@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::age::Age;
 use crate::claims::ClaimRule;
-use crate::error::{KeyPath, PolicyError};
+use crate::error::{KeyPath, PolicyError, Problem};
 use crate::format::SignatureFormat;
 use crate::instance::SigstoreInstance;
 use crate::matcher::Matcher;
@@ -23,10 +23,10 @@ use crate::spec::PolicySpec;
 mod check;
 mod key;
 mod only;
-
-pub use only::OneSigner;
 mod require;
 mod values;
+
+pub use only::OneSigner;
 
 /// The predicate type of a cosign signature (`cosign sign`, bundle format).
 pub const COSIGN_SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -142,6 +142,21 @@ pub enum Trust {
         /// Path of its initial `root.json`.
         root_file: String,
     },
+}
+
+impl Trust {
+    /// Reads the URL of a TUF repository.
+    ///
+    /// # Errors
+    /// [`Problem::Url`], if it is none, or neither http nor https.
+    pub(crate) fn tuf_url(text: &str) -> Result<Url, Problem> {
+        match text.parse::<Url>() {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+            Ok(_) | Err(_) => Err(Problem::Url {
+                found: text.to_owned(),
+            }),
+        }
+    }
 }
 
 impl Policy {

@@ -1,7 +1,7 @@
 //! Copies an image that a policy accepts, with everything that refers to it.
 //!
-//! The order is the promise. [`Copy::plan`] takes a proof, and reads what there is to copy; nothing is
-//! written. [`Copy::write`] copies the blobs, and the manifests, each behind its blobs and what it lists. A
+//! The order is the promise. [`CopyPlan::read`] takes a proof, and reads what there is to copy; nothing is
+//! written. [`CopyPlan::write`] copies the blobs, and the manifests, each behind its blobs and what it lists. A
 //! client that has asked for nothing yet reads the manifests back and verifies the copy. Only then is
 //! the tag written. What fails before leaves the tag where it was. Everything before the tag is kept by
 //! its digest, so a run that is repeated goes on from where the last one ended.
@@ -35,7 +35,7 @@ use crate::error::Error;
 
 /// An image that the policy accepts, and all that is copied with it.
 #[derive(Debug)]
-pub struct Copy {
+pub struct CopyPlan {
     registry: Registry,
     proof: VerifiedImage,
     /// The image first, with all that it lists, then what is attached. Each part is behind what led to it.
@@ -214,7 +214,7 @@ impl AddAssign for BlobCounts {
     }
 }
 
-impl Copy {
+impl CopyPlan {
     /// Reads what is copied with an image: what its index lists, and what refers to each, to any
     /// depth that the bounds allow. Signatures are also looked for in the policy's other repositories
     /// ([`Policy::signature_sources`](countersign_policy::Policy::signature_sources)).
@@ -224,7 +224,7 @@ impl Copy {
     ///
     /// # Errors
     /// [`CopyError::Limit`] and [`CopyError::Entry`], if the image can't be copied as a whole; [`CopyError::Platform`]; others about the registry.
-    pub async fn plan(
+    pub async fn read(
         registry: &Registry,
         proof: VerifiedImage,
         platforms: &[Platform],

@@ -162,7 +162,6 @@ enum Kind {
 
 impl Kind {
     fn of(issuer: &str) -> Option<Self> {
-        const CIRCLECI_ORGANISATIONS: &str = "https://oidc.circleci.com/org/";
         Some(match issuer {
             issuers::GITHUB_ACTIONS => Self::GitHub,
             // Enterprises that have an issuer of their own.
@@ -176,9 +175,9 @@ impl Kind {
             | "https://dev.gitlab.org"
             | "https://ops.gitlab.net"
             | "https://gitlab.archlinux.org" => Self::GitLab,
-            "https://agent.buildkite.com" => Self::Buildkite,
-            "https://oidc.circleci.com" => Self::CircleCi,
-            _ if issuer.starts_with(CIRCLECI_ORGANISATIONS) => Self::CircleCi,
+            issuers::BUILDKITE => Self::Buildkite,
+            issuers::CIRCLECI => Self::CircleCi,
+            _ if issuer.starts_with(issuers::CIRCLECI_ORGANISATIONS) => Self::CircleCi,
             "https://oauth2.sigstore.dev/auth" => Self::Dex,
             issuers::GOOGLE
             | "https://auth.eclipse.org/auth/realms/foundation-service-accounts"

@@ -5,9 +5,9 @@ use std::pin::Pin;
 
 use crate::outcome::Signed;
 
-/// A further check of what was signed, on its way. What it says may be shown.
-pub type FurtherCheck =
+/// What a further check of what was signed will say. An error of it may be shown.
+pub type FurtherVerdict =
     Pin<Box<dyn Future<Output = Result<(), Box<dyn StdError + Send + Sync>>> + Send>>;
 
 /// Checks all that a run signed.
-pub(crate) type CheckFurther = Box<dyn Fn(Vec<Signed>) -> FurtherCheck + Send + Sync>;
+pub(crate) type FurtherCheck = Box<dyn Fn(Vec<Signed>) -> FurtherVerdict + Send + Sync>;

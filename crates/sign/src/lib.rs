@@ -71,12 +71,13 @@ pub mod samples;
 
 pub use clock::Skew;
 pub use copy::{
-    BlobCounts, BlobTurns, CopiedImage, Copy, CopyError, CopyEvent, Destination, NotCopied, Place,
+    BlobCounts, BlobTurns, CopiedImage, CopyError, CopyEvent, CopyPlan, Destination, NotCopied,
+    Place,
 };
 pub use error::{Error, NotRenewed, Service};
 pub use existing::Existing;
 pub use format::WrittenFormats;
-pub use further_check::FurtherCheck;
+pub use further_check::FurtherVerdict;
 pub use identity_endpoint::IdentityEndpoint;
 pub use login::{DeviceCode, Login, LoginError, Shown};
 pub use merge::{Merge, MergeError, Merged, MergedManifest};

@@ -20,9 +20,7 @@ pub use publish::{Merged, MergedManifest};
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use countersign_oci::{
-    Descriptor, Digest, PinnedReference, Platform, Reference, Registry, ResolvedImage,
-};
+use countersign_oci::{Digest, PinnedReference, Platform, Reference, Registry, ResolvedImage};
 
 use crate::error::Error;
 
@@ -89,11 +87,5 @@ impl Merge {
     pub fn members(&self) -> impl Iterator<Item = (&PinnedReference, Option<&Platform>)> {
         let members = self.members.iter();
         members.map(|member| (member.image.reference(), member.platform.as_ref()))
-    }
-
-    /// The descriptor of the index.
-    #[must_use]
-    pub fn descriptor(&self) -> Descriptor {
-        Descriptor::of(self.media_type, &self.bytes)
     }
 }

@@ -158,15 +158,15 @@ impl<'a> Run<'a> {
     async fn bundled(&self, subject: &Subject<'_>) -> Result<Signed, (Reached, Halt)> {
         let at = |reached| move |error: Error| (reached, Halt::from(error));
         let image = &subject.leaf.image;
-        let none = |halt| (Reached::NotSigned, halt);
+        let not_signed = |halt: Halt| (Reached::NotSigned, halt);
         let format = SignatureFormat::Bundle;
-        let existing = self.existing(image, format).await.map_err(none)?;
+        let existing = self.existing(image, format).await.map_err(not_signed)?;
         if let Some((manifest, evidence)) = existing {
             return Ok(subject.signed(SigningOutcome::AlreadySigned, manifest, evidence));
         }
-        let (session, bundle) = self.bundle(image).await.map_err(none)?;
-        let none = at(Reached::NotSigned);
-        let own = own(session.certified(), self.annotations, format).map_err(none)?;
+        let (session, bundle) = self.bundle(image).await.map_err(not_signed)?;
+        let not_signed = |error: Error| not_signed(error.into());
+        let own = own(session.certified(), self.annotations, format).map_err(not_signed)?;
         let judge = |policy| {
             verify_bundle(
                 image,
@@ -180,11 +180,11 @@ impl<'a> Run<'a> {
                 source: Box::new(source),
             })
         };
-        let proof = judge(&own).map_err(none)?;
+        let proof = judge(&own).map_err(not_signed)?;
         // An installer is content with one signature that passes, and an older one could stand in
         // for ours when the registry is asked: ours has to pass by itself.
         if let Some(policy) = self.consumer().of(format) {
-            let _proof = judge(policy).map_err(none)?;
+            let _proof = judge(policy).map_err(not_signed)?;
         }
         (self.events)(SigningEvent::Signed {
             image: image.reference().clone(),

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::existing::{Existing, check_annotations, own_policy, unusable_certificate};
 use crate::foreseen;
 use crate::format::WrittenFormats;
-use crate::further_check::{CheckFurther, FurtherCheck};
+use crate::further_check::{FurtherCheck, FurtherVerdict};
 use crate::outcome::{Signed, SigningEvent, Stopped};
 use crate::renewal::{Renew, Renewing, Tokens};
 use crate::run::{Run, Subject, Tools};
@@ -38,7 +38,7 @@ pub struct Signer {
     existing: Existing,
     at_once: NonZeroUsize,
     renew: Option<Renew>,
-    check_further: Option<CheckFurther>,
+    check_further: Option<FurtherCheck>,
 }
 
 impl Signer {
@@ -142,7 +142,7 @@ impl Signer {
     #[must_use]
     pub fn with_further_check(
         self,
-        check: impl Fn(Vec<Signed>) -> FurtherCheck + Send + Sync + 'static,
+        check: impl Fn(Vec<Signed>) -> FurtherVerdict + Send + Sync + 'static,
     ) -> Self {
         Self {
             check_further: Some(Box::new(check)),

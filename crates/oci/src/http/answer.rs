@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::pace::Pace;
+use super::rate_limit::RateLimit;
 use super::redacted::{host, shown};
 use super::retry::{AttemptError, status_may_pass};
-use super::said::Said;
 use super::too_slow::TooSlow;
 use crate::error::Error;
 use crate::excerpt::excerpt;
@@ -78,7 +78,7 @@ impl Answer {
     /// begins to count anew.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        Said::of(self.status(), self.headers()).pause
+        RateLimit::of(self.status(), self.headers()).pause
     }
 
     /// The first bytes of the body, at most `limit`. Returns what was read before any error: the

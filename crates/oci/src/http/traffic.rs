@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use url::{Origin, Url};
 
-use super::said::Said;
+use super::rate_limit::RateLimit;
 
 /// How many hosts are remembered before those are forgotten that nobody asks.
 const HOSTS_MAX: usize = 1024;
@@ -135,7 +135,7 @@ pub(super) struct Turn {
 impl Turn {
     /// Takes to heart what the answer says about other requests.
     pub(super) fn answered(self, response: &Response, pauses: Pauses) {
-        let said = Said::of(response.status(), response.headers());
+        let said = RateLimit::of(response.status(), response.headers());
         let mut state = self.host.lock();
         state.answered(Instant::now(), said, pauses);
     }
@@ -245,7 +245,7 @@ impl State {
         Ok(())
     }
 
-    fn answered(&mut self, now: Instant, said: Said, pauses: Pauses) {
+    fn answered(&mut self, now: Instant, said: RateLimit, pauses: Pauses) {
         if said.too_many {
             // Of the requests that were open together, the first one counts.
             if now >= self.not_before {
@@ -286,8 +286,8 @@ mod tests {
         host.state.into_inner().unwrap()
     }
 
-    fn too_many(pause: Option<Duration>) -> Said {
-        Said {
+    fn too_many(pause: Option<Duration>) -> RateLimit {
+        RateLimit {
             too_many: true,
             pause,
             left: None,
@@ -295,7 +295,7 @@ mod tests {
     }
 
     impl State {
-        fn leave(&mut self, now: Instant, said: Said) {
+        fn leave(&mut self, now: Instant, said: RateLimit) {
             let pauses = Pauses {
                 usual: SECOND / 4,
                 longest: 30 * SECOND,
@@ -313,7 +313,7 @@ mod tests {
             assert_eq!(host.enter(now, Kind::Upload), Ok(()));
         }
         assert_eq!(host.enter(now, Kind::Short), Err(Wait::ForAnswers));
-        host.leave(now, Said::default());
+        host.leave(now, RateLimit::default());
         assert_eq!(host.enter(now, Kind::Short), Ok(()));
     }
 
@@ -351,7 +351,7 @@ mod tests {
         assert_eq!(entered.count(), 4);
         // After as many answers as requests, there is one more.
         for _ in 0..4 {
-            host.leave(end, Said::default());
+            host.leave(end, RateLimit::default());
         }
         assert_eq!((host.allowed, host.open), (5, 0));
         // A pause that nobody waits for stops nobody.
@@ -364,9 +364,9 @@ mod tests {
     #[test]
     fn what_a_host_has_left_is_not_exceeded() {
         let (mut host, now) = (host(8, None), Instant::now());
-        let left = |left| Said {
+        let left = |left| RateLimit {
             left: Some((left, 5 * SECOND)),
-            ..Said::default()
+            ..RateLimit::default()
         };
         host.enter(now, Kind::Short).unwrap();
         host.enter(now, Kind::Short).unwrap();

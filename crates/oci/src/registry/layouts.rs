@@ -38,7 +38,7 @@ impl Registry {
     async fn in_layout<T: Send + 'static>(
         &self,
         path: &LayoutPath,
-        work: impl FnOnce(Survey) -> Result<T> + Send + 'static,
+        work: impl FnOnce(LayoutReader) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (path, limits) = (path.clone(), self.options().limits.clone());
         let draft = self.shared.draft.clone();
@@ -47,7 +47,7 @@ impl Registry {
                 Some(draft) if *draft.path() == path => draft.layout()?,
                 _ => Layout::open(&path)?,
             };
-            work(Survey {
+            work(LayoutReader {
                 location: path.clone().into(),
                 path,
                 layout,
@@ -60,10 +60,10 @@ impl Registry {
 
     /// The layout's image.
     pub(super) async fn layout_image(&self, path: &LayoutPath) -> Result<ResolvedImage> {
-        self.in_layout(path, |mut layout| {
-            let root = layout.root()?;
-            layout.left = SURVEY_BYTES;
-            layout.document(&root)
+        self.in_layout(path, |mut reader| {
+            let root = reader.root()?;
+            reader.left = SURVEY_BYTES;
+            reader.document(&root)
         })
         .await
     }
@@ -75,10 +75,10 @@ impl Registry {
         digest: &Digest,
     ) -> Result<Bytes> {
         let digest = digest.clone();
-        self.in_layout(path, move |survey| {
-            let limit = survey.limits.manifest_bytes;
-            let what = survey.location.at(digest.clone()).to_string();
-            survey.layout.document(&digest, limit, &what)
+        self.in_layout(path, move |reader| {
+            let limit = reader.limits.manifest_bytes;
+            let what = reader.location.at(digest.clone()).to_string();
+            reader.layout.document(&digest, limit, &what)
         })
         .await
     }
@@ -90,7 +90,7 @@ impl Registry {
         descriptor: &Descriptor,
     ) -> Result<Bytes> {
         let descriptor = descriptor.clone();
-        self.in_layout(path, move |survey| survey.blob(&descriptor))
+        self.in_layout(path, move |reader| reader.blob(&descriptor))
             .await
     }
 
@@ -101,9 +101,9 @@ impl Registry {
         descriptor: &Descriptor,
     ) -> Result<Content> {
         let descriptor = descriptor.clone();
-        self.in_layout(path, move |survey| {
-            let what = survey.location.at(descriptor.digest.clone());
-            let content = survey.layout.blob(&descriptor.digest)?;
+        self.in_layout(path, move |reader| {
+            let what = reader.location.at(descriptor.digest.clone());
+            let content = reader.layout.blob(&descriptor.digest)?;
             if content.size() != descriptor.size {
                 return Err(size_mismatch(&descriptor, content.size(), &what));
             }
@@ -118,10 +118,10 @@ impl Registry {
     /// # Errors
     /// [`Error::Layout`]; others about its documents.
     pub async fn layout_images(&self, path: &LayoutPath) -> Result<Vec<LayoutImage>> {
-        self.in_layout(path, |mut layout| {
-            let entries = layout.entries()?.into_iter();
+        self.in_layout(path, |mut reader| {
+            let entries = reader.entries()?.into_iter();
             let entries = entries.filter(|entry| !holds_signatures(entry)).collect();
-            let roots = layout.roots(entries)?.into_iter();
+            let roots = reader.roots(entries)?.into_iter();
             Ok(roots.map(LayoutImage::of).collect())
         })
         .await
@@ -134,14 +134,14 @@ impl Registry {
         name: &Reference,
     ) -> Result<ResolvedImage> {
         let name = name.with_tag_of(name);
-        self.in_layout(path, move |mut layout| {
-            let entries = layout.entries()?.into_iter();
+        self.in_layout(path, move |mut reader| {
+            let entries = reader.entries()?.into_iter();
             let mut images = entries.map(LayoutImage::of);
             match images.find(|image| image.name.as_ref() == Some(&name)) {
-                Some(image) => layout.document(&image.descriptor),
+                Some(image) => reader.document(&image.descriptor),
                 None => {
                     let name = name.to_string();
-                    Err(layout.layout.failure(LayoutError::NoName { name }))
+                    Err(reader.layout.failure(LayoutError::NoName { name }))
                 }
             }
         })
@@ -154,24 +154,24 @@ impl Registry {
     /// [`Error::Layout`]; others about the document.
     pub async fn layout_tagged(&self, path: &LayoutPath, tag: &str) -> Result<ResolvedImage> {
         let tag = tag.to_owned();
-        self.in_layout(path, move |mut layout| {
-            let entries = layout.entries()?;
+        self.in_layout(path, move |mut reader| {
+            let entries = reader.entries()?;
             match entries.iter().find(|entry| tag_of(entry) == Some(&tag)) {
-                Some(entry) => layout.document(entry),
-                None => Err(layout.layout.failure(LayoutError::NoName { name: tag })),
+                Some(entry) => reader.document(entry),
+                None => Err(reader.layout.failure(LayoutError::NoName { name: tag })),
             }
         })
         .await
     }
 
-    /// The referrers of the subject in a layout.
+    /// The referrers of the subject in a reader.
     pub(super) async fn layout_referrers(
         &self,
         path: &LayoutPath,
         subject: &PinnedReference,
     ) -> Result<Vec<Descriptor>> {
         let subject = subject.clone();
-        self.in_layout(path, move |mut survey| survey.referrers(&subject))
+        self.in_layout(path, move |mut reader| reader.referrers(&subject))
             .await
     }
 }
@@ -205,7 +205,7 @@ impl LayoutImage {
 }
 
 /// A layout whose documents are being read.
-struct Survey {
+struct LayoutReader {
     path: LayoutPath,
     location: Location,
     layout: Layout,
@@ -214,7 +214,7 @@ struct Survey {
     left: u64,
 }
 
-impl Survey {
+impl LayoutReader {
     /// The entries of `index.json` that are documents.
     fn entries(&self) -> Result<Vec<Descriptor>> {
         let bytes = self.layout.index(self.limits.manifest_bytes)?;

@@ -5,14 +5,12 @@
 //! the list. An index among the children is searched too. If a child names no platform, or only a
 //! part of it, its configuration decides.
 
-use std::collections::HashSet;
-
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::Registry;
+use super::walk::Budget;
 use crate::descriptor::Descriptor;
-use crate::digest::Digest;
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::index::{NoSuchPlatform, refuse_unreadable};
@@ -20,11 +18,6 @@ use crate::manifest::{Manifest, ManifestError};
 use crate::platform::Platform;
 use crate::resolved::ResolvedImage;
 
-/// How deep indexes may be nested, counted with the outermost one: what signs, what verifies and what
-/// installs an image all go by it. Real images have one level; `docker buildx imagetools` makes two.
-pub const INDEX_DEPTH_MAX: usize = 4;
-/// How many manifests, indexes and configurations one search may fetch.
-pub(super) const DOCUMENTS_MAX: u64 = 64;
 /// The largest configuration, in bytes.
 const CONFIG_MAX: u64 = 4 << 20;
 const CONFIG_TYPES: [&str; 2] = [
@@ -57,12 +50,11 @@ impl Registry {
     /// the child that fits can't be read; [`Error::Limit`], if indexes are nested deeper than four
     /// levels, or if more than 64 documents would be fetched; others as for [`Registry::child`].
     pub async fn select(&self, image: &ResolvedImage, platform: &Platform) -> Result<Selected> {
+        let what = format!("the search for {platform} in {}", image.reference());
         let mut search = PlatformSearch {
             registry: self,
             wanted: platform,
-            outermost: image,
-            left: DOCUMENTS_MAX,
-            seen: HashSet::from([image.digest().clone()]),
+            budget: Budget::new(self, image, what),
             available: Vec::new(),
             passed_over: None,
         };
@@ -131,7 +123,7 @@ pub(super) fn may_be_selected(manifest: &Manifest) -> bool {
 }
 
 /// Adds a platform to those that were found, each once. Attestations are for `unknown`.
-fn meet(found: &mut Vec<Platform>, platform: Platform) {
+fn add_platform(found: &mut Vec<Platform>, platform: Platform) {
     if !platform.is_unknown() && !found.contains(&platform) {
         found.push(platform);
     }
@@ -140,11 +132,7 @@ fn meet(found: &mut Vec<Platform>, platform: Platform) {
 struct PlatformSearch<'a> {
     registry: &'a Registry,
     wanted: &'a Platform,
-    outermost: &'a ResolvedImage,
-    /// How many more documents may be fetched.
-    left: u64,
-    /// The digests that were already read.
-    seen: HashSet<Digest>,
+    budget: Budget<'a>,
     /// The platforms found so far, in order, each once.
     available: Vec<Platform>,
     /// Why a child couldn't be read: the first such error.
@@ -230,7 +218,7 @@ impl PlatformSearch<'_> {
         if !may_be_selected(manifest) {
             return Ok(None);
         }
-        self.count()?;
+        self.budget.count()?;
         let platform = self.registry.configured_platform(&child, manifest).await?;
         let Some(platform) = platform.filter(Platform::is_complete) else {
             return Ok(None);
@@ -242,12 +230,8 @@ impl PlatformSearch<'_> {
 
     /// Searches an index that is listed at the level `depth`.
     async fn nested(&mut self, index: ResolvedImage, depth: usize) -> Result<Option<Selected>> {
-        if depth >= INDEX_DEPTH_MAX {
-            self.passed_over.get_or_insert(Error::Limit {
-                what: format!("the nesting of indexes in {}", self.outermost.reference()),
-                limit: INDEX_DEPTH_MAX as u64,
-                unit: "levels",
-            });
+        if let Err(error) = self.budget.enter(depth + 1) {
+            self.passed_over.get_or_insert(error);
             return Ok(None);
         }
         let selected = self.within(index.clone(), depth + 1).await?;
@@ -259,31 +243,14 @@ impl PlatformSearch<'_> {
 
     /// Fetches a child; `None` if it was already read.
     async fn child(&mut self, child: &Descriptor) -> Result<Option<ResolvedImage>> {
-        if !self.seen.insert(child.digest.clone()) {
+        if !self.budget.is_new(&child.digest) {
             return Ok(None);
         }
-        self.count()?;
-        let location = self.outermost.reference().location();
-        let child = self.registry.child(location, child).await?;
-        Ok(Some(child.requested_as(self.outermost.requested().clone())))
-    }
-
-    /// Counts one more document to be fetched.
-    fn count(&mut self) -> Result<()> {
-        self.left = self.left.checked_sub(1).ok_or_else(|| Error::Limit {
-            what: format!(
-                "the search for {} in {}",
-                self.wanted,
-                self.outermost.reference()
-            ),
-            limit: DOCUMENTS_MAX,
-            unit: "documents",
-        })?;
-        Ok(())
+        self.budget.fetch(child).await.map(Some)
     }
 
     fn met(&mut self, platform: Platform) {
-        meet(&mut self.available, platform);
+        add_platform(&mut self.available, platform);
     }
 }
 

@@ -6,11 +6,84 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::Registry;
-use super::select::{DOCUMENTS_MAX, INDEX_DEPTH_MAX};
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::resolved::ResolvedImage;
+
+/// How deep indexes may be nested, counted with the outermost one: what signs, what verifies and what
+/// installs an image all go by it. Real images have one level; `docker buildx imagetools` makes two.
+pub const INDEX_DEPTH_MAX: usize = 4;
+/// How many manifests, indexes and configurations one search may fetch.
+const DOCUMENTS_MAX: u64 = 64;
+
+/// What one walk through an image may fetch and has read. Whoever walks, by whatever order, goes by it.
+pub(super) struct Budget<'a> {
+    registry: &'a Registry,
+    outermost: &'a ResolvedImage,
+    /// What the walk is, in errors.
+    what: String,
+    /// How many more documents may be fetched.
+    left: u64,
+    seen: HashSet<Digest>,
+}
+
+impl<'a> Budget<'a> {
+    pub(super) fn new(registry: &'a Registry, outermost: &'a ResolvedImage, what: String) -> Self {
+        Self {
+            registry,
+            outermost,
+            what,
+            left: DOCUMENTS_MAX,
+            seen: HashSet::from([outermost.digest().clone()]),
+        }
+    }
+
+    /// Whether nobody has asked for this digest before.
+    pub(super) fn is_new(&mut self, digest: &Digest) -> bool {
+        self.seen.insert(digest.clone())
+    }
+
+    /// Counts one more document to be fetched.
+    ///
+    /// # Errors
+    /// [`Error::Limit`], if it is one too many.
+    pub(super) fn count(&mut self) -> Result<()> {
+        let left = self.left.checked_sub(1);
+        self.left = left.ok_or_else(|| self.limit(DOCUMENTS_MAX, "documents"))?;
+        Ok(())
+    }
+
+    /// Fetches a child of an index.
+    ///
+    /// # Errors
+    /// As [`Self::count`] and [`Registry::child`].
+    pub(super) async fn fetch(&mut self, child: &Descriptor) -> Result<ResolvedImage> {
+        self.count()?;
+        let location = self.outermost.reference().location();
+        let child = self.registry.child(location, child).await?;
+        Ok(child.requested_as(self.outermost.requested().clone()))
+    }
+
+    /// Allows an index at the level `depth`. The outermost one is at the first.
+    ///
+    /// # Errors
+    /// [`Error::Limit`], if it is nested too deep.
+    pub(super) fn enter(&self, depth: usize) -> Result<()> {
+        match depth > INDEX_DEPTH_MAX {
+            true => Err(self.limit(INDEX_DEPTH_MAX as u64, "levels of indexes")),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn limit(&self, limit: u64, unit: &'static str) -> Error {
+        Error::Limit {
+            what: self.what.clone(),
+            limit,
+            unit,
+        }
+    }
+}
 
 /// An index to read.
 pub(super) struct Step {
@@ -21,10 +94,7 @@ pub(super) struct Step {
 
 /// A walk through the indexes of one image. Its user decides which children are fetched.
 pub(super) struct IndexWalk<'a> {
-    registry: &'a Registry,
-    outermost: &'a ResolvedImage,
-    fetched: u64,
-    seen: HashSet<Digest>,
+    budget: Budget<'a>,
     steps: VecDeque<Step>,
 }
 
@@ -34,11 +104,9 @@ impl<'a> IndexWalk<'a> {
             index: outermost.clone(),
             path: Vec::new(),
         };
+        let what = format!("the list of what {} lists", outermost.reference());
         Self {
-            registry,
-            outermost,
-            fetched: 0,
-            seen: HashSet::from([outermost.digest().clone()]),
+            budget: Budget::new(registry, outermost, what),
             steps: VecDeque::from([first]),
         }
     }
@@ -53,13 +121,7 @@ impl<'a> IndexWalk<'a> {
     /// # Errors
     /// [`Error::Limit`], if it is one too many; as for [`Registry::child`].
     pub(super) async fn fetch(&mut self, child: &Descriptor) -> Result<ResolvedImage> {
-        self.fetched += 1;
-        if self.fetched > DOCUMENTS_MAX {
-            return Err(self.limit(DOCUMENTS_MAX, "documents"));
-        }
-        let location = self.outermost.reference().location();
-        let child = self.registry.child(location, child).await?;
-        Ok(child.requested_as(self.outermost.requested().clone()))
+        self.budget.fetch(child).await
     }
 
     /// Adds an index that the index of `step` lists. Each is read once.
@@ -67,23 +129,17 @@ impl<'a> IndexWalk<'a> {
     /// # Errors
     /// [`Error::Limit`], if it is nested too deep.
     pub(super) fn add(&mut self, step: &Step, index: ResolvedImage) -> Result<()> {
-        if !self.seen.insert(index.digest().clone()) {
+        if !self.budget.is_new(index.digest()) {
             return Ok(());
         }
         let path: Vec<_> = step.path.iter().cloned().chain([index.clone()]).collect();
         // The outermost index is a level too.
-        if path.len() >= INDEX_DEPTH_MAX {
-            return Err(self.limit(INDEX_DEPTH_MAX as u64, "levels of indexes"));
-        }
+        self.budget.enter(path.len() + 1)?;
         self.steps.push_back(Step { index, path });
         Ok(())
     }
 
     pub(super) fn limit(&self, limit: u64, unit: &'static str) -> Error {
-        Error::Limit {
-            what: format!("the list of what {} lists", self.outermost.reference()),
-            limit,
-            unit,
-        }
+        self.budget.limit(limit, unit)
     }
 }

@@ -6,10 +6,8 @@ use super::{Export, Missing, identities, images, missing, places, some_images};
 use crate::SignatureFormat;
 use crate::image_pattern::ImagePattern;
 use crate::image_verifier::{Mode, Unmatched};
+use crate::instance::{PUBLIC_FULCIO, PUBLIC_REKOR};
 use crate::policy::LogUse;
-
-const FULCIO: &str = "https://fulcio.sigstore.dev";
-const REKOR: &str = "https://rekor.sigstore.dev";
 
 pub(super) const NOTES: &[&str] = &[
     "every ClusterImagePolicy that matches an image must accept it, not only the first",
@@ -88,7 +86,7 @@ fn authorities(export: &Export<'_>) -> Result<Vec<Value>, Missing> {
                 for way in export.ways() {
                     let mut authority = Map::new();
                     authority.insert("keyless".to_owned(), keyless.clone());
-                    authority.insert("ctlog".to_owned(), json!({ "url": REKOR }));
+                    authority.insert("ctlog".to_owned(), json!({ "url": PUBLIC_REKOR }));
                     // Without it, the legacy form is looked for, and nothing else.
                     authority.insert("signatureFormat".to_owned(), "bundle".into());
                     authority.insert("attestations".to_owned(), attestations(&way));
@@ -98,7 +96,7 @@ fn authorities(export: &Export<'_>) -> Result<Vec<Value>, Missing> {
             if export.accepts_simple_signing() {
                 let mut authority = Map::new();
                 authority.insert("keyless".to_owned(), keyless.clone());
-                authority.insert("ctlog".to_owned(), json!({ "url": REKOR }));
+                authority.insert("ctlog".to_owned(), json!({ "url": PUBLIC_REKOR }));
                 authority.insert("signatureFormat".to_owned(), "legacy".into());
                 add(authority);
             }
@@ -114,7 +112,7 @@ fn authorities(export: &Export<'_>) -> Result<Vec<Value>, Missing> {
             let mut authority = Map::new();
             authority.insert("key".to_owned(), json!({ "data": key.key.to_pem() }));
             if key.log == LogUse::Demanded {
-                authority.insert("ctlog".to_owned(), json!({ "url": REKOR }));
+                authority.insert("ctlog".to_owned(), json!({ "url": PUBLIC_REKOR }));
             }
             authority.insert("signatureFormat".to_owned(), "legacy".into());
             add(authority);
@@ -131,5 +129,5 @@ fn attestations(types: &[&str]) -> Value {
 
 fn keyless(export: &Export<'_>) -> Result<Option<Value>, Missing> {
     let identities = identities(export)?;
-    Ok((!identities.is_empty()).then(|| json!({ "url": FULCIO, "identities": identities })))
+    Ok((!identities.is_empty()).then(|| json!({ "url": PUBLIC_FULCIO, "identities": identities })))
 }

@@ -4,10 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Draft, Identity, ImportError, no_word, with_signers};
+use crate::instance::{PUBLIC_FULCIO, PUBLIC_REKOR};
 use crate::spec::{AttestationSpec, PolicySpec, RequirementSpec, SignerSpec};
-
-const FULCIO: &str = "https://fulcio.sigstore.dev";
-const REKOR: &str = "https://rekor.sigstore.dev";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -215,14 +213,14 @@ impl Authority {
         };
         let logged = match &self.ctlog {
             Some(log) => {
-                public(&log.url, "ctlog", REKOR)?;
+                public(&log.url, "ctlog", PUBLIC_REKOR)?;
                 true
             }
             None => false,
         };
         match (self.keyless, self.key) {
             (Some(keyless), None) => {
-                public(&keyless.url, "keyless", FULCIO)?;
+                public(&keyless.url, "keyless", PUBLIC_FULCIO)?;
                 let identities = keyless.identities.into_iter().enumerate();
                 identities
                     .map(|(index, identity)| {

@@ -4,8 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use url::Url;
-
 use super::key::{self, check_time_conditions};
 use super::values::{at, instant, non_empty};
 use super::{COSIGN_SIGN_PREDICATE, CertificateSigner, KeyReader, Policy, Signer, Trust};
@@ -369,7 +367,7 @@ fn check_trust(spec: &TrustSpec, path: &KeyPath) -> Result<Trust, PolicyError> {
     match (trusted_root, tuf_url, tuf_root) {
         (Some(file), None, None) => Ok(Trust::TrustedRoot { file: file.clone() }),
         (None, Some(url), Some(root_file)) => Ok(Trust::Tuf {
-            url: parse_tuf_url(url).map_err(|problem| at(path.key("tuf_url"), problem))?,
+            url: Trust::tuf_url(url).map_err(|problem| at(path.key("tuf_url"), problem))?,
             root_file: root_file.clone(),
         }),
         _ => {
@@ -384,15 +382,6 @@ fn check_trust(spec: &TrustSpec, path: &KeyPath) -> Result<Trust, PolicyError> {
             };
             Err(at(path.clone(), Problem::Trust { found }))
         }
-    }
-}
-
-fn parse_tuf_url(text: &str) -> Result<Url, Problem> {
-    match text.parse::<Url>() {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
-        _ => Err(Problem::Url {
-            found: text.to_owned(),
-        }),
     }
 }
 

@@ -3,14 +3,14 @@
 //! Source: Fulcio's configuration of the public instance, and its documentation of identities for each provider
 //! (`docs/oidc.md`).
 
-use crate::issuers::{GITHUB_ACTIONS, GITHUB_LOGIN, GITLAB, GOOGLE, MICROSOFT};
+use crate::issuers::{BUILDKITE, GITHUB_ACTIONS, GITHUB_LOGIN, GITLAB, GOOGLE, MICROSOFT};
 use crate::matcher::{Matcher, WholeRegex};
 
 /// One issuer of each provider that the public-good Fulcio accepts.
 pub(super) const PROVIDERS: [&str; 7] = [
     GITHUB_ACTIONS,
     GITLAB,
-    "https://agent.buildkite.com",
+    BUILDKITE,
     "https://oidc.circleci.com/org/00000000-0000-0000-0000-000000000000",
     GOOGLE,
     GITHUB_LOGIN,

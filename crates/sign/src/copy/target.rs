@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use countersign_oci::{
-    Copied, Descriptor, Error as RegistryError, LayoutDraft, ListedAs, Location, PinnedReference,
-    Registry, Repository,
+    Copied, Descriptor, Error as RegistryError, ListedAs, Location, PinnedReference, Registry,
 };
 
 use super::beside::{put_in_layout, put_in_registry};
@@ -15,28 +14,18 @@ use crate::error::Error;
 #[derive(Clone, Copy)]
 pub(super) struct Target<'a> {
     registry: &'a Registry,
-    what: What<'a>,
-}
-
-#[derive(Clone, Copy)]
-enum What<'a> {
-    Repository(&'a Repository),
-    Layout(&'a LayoutDraft),
+    place: Place<'a>,
 }
 
 impl<'a> Target<'a> {
     pub(super) fn new(registry: &'a Registry, place: Place<'a>) -> Self {
-        let what = match place {
-            Place::Repository { repository, .. } => What::Repository(repository),
-            Place::Layout { draft, .. } => What::Layout(draft),
-        };
-        Self { registry, what }
+        Self { registry, place }
     }
 
     pub(super) fn location(&self) -> Location {
-        match self.what {
-            What::Repository(repository) => repository.clone().into(),
-            What::Layout(draft) => draft.path().clone().into(),
+        match self.place {
+            Place::Repository { repository, .. } => repository.clone().into(),
+            Place::Layout { draft, .. } => draft.path().clone().into(),
         }
     }
 
@@ -46,12 +35,12 @@ impl<'a> Target<'a> {
         blob: &Descriptor,
         progress: Arc<dyn Fn(u64) + Send + Sync>,
     ) -> Result<Copied, RegistryError> {
-        let Self { registry, what } = self;
-        match what {
-            What::Repository(repository) => {
+        let Self { registry, place } = self;
+        match place {
+            Place::Repository { repository, .. } => {
                 registry.copy_blob(source, repository, blob, progress).await
             }
-            What::Layout(draft) => {
+            Place::Layout { draft, .. } => {
                 let progress = progress.as_ref();
                 registry
                     .copy_blob_to_layout(source, draft, blob, progress)
@@ -61,23 +50,23 @@ impl<'a> Target<'a> {
     }
 
     pub(super) async fn push(&self, part: &Part) -> Result<(), Error> {
-        match self.what {
-            What::Repository(repository) => {
+        match self.place {
+            Place::Repository { repository, .. } => {
                 let bytes = part.image.bytes().clone();
                 let pushed = self
                     .registry
                     .push_manifest(repository, &part.media_type, bytes, None);
                 pushed.await?;
             }
-            What::Layout(draft) => draft.put_document(&part.image).await?,
+            Place::Layout { draft, .. } => draft.put_document(&part.image).await?,
         }
         Ok(())
     }
 
     /// Also makes sure that they are found by what they refer to.
     pub(super) async fn push_referrers(&self, parts: &[&Part]) -> Result<(), Error> {
-        match self.what {
-            What::Repository(repository) => {
+        match self.place {
+            Place::Repository { repository, .. } => {
                 let manifests = parts.iter().map(|part| {
                     let bytes = part.image.bytes().clone();
                     (part.media_type.as_str(), bytes)
@@ -87,7 +76,7 @@ impl<'a> Target<'a> {
                     .push_referrers(repository, manifests.collect());
                 pushed.await?;
             }
-            What::Layout(draft) => {
+            Place::Layout { draft, .. } => {
                 for part in parts {
                     draft.put_document(&part.image).await?;
                     draft.list(&part.image, &part.media_type, ListedAs::Unnamed);
@@ -102,10 +91,10 @@ impl<'a> Target<'a> {
         &self,
         image: &PinnedReference,
     ) -> Result<bool, Error> {
-        match self.what {
-            What::Repository(_) => Ok(self.registry.seems_to_list_by_tag(image).await?),
+        match self.place {
+            Place::Repository { .. } => Ok(self.registry.seems_to_list_by_tag(image).await?),
             // What is listed waits for its turn.
-            What::Layout(_) => Ok(false),
+            Place::Layout { .. } => Ok(false),
         }
     }
 
@@ -115,11 +104,11 @@ impl<'a> Target<'a> {
         part: &Part,
         tag: &BesideTag,
     ) -> Result<Option<NotCopied>, Error> {
-        match self.what {
-            What::Repository(repository) => {
+        match self.place {
+            Place::Repository { repository, .. } => {
                 put_in_registry(self.registry, repository, part, tag).await
             }
-            What::Layout(draft) => put_in_layout(self.registry, draft, part, tag).await,
+            Place::Layout { draft, .. } => put_in_layout(self.registry, draft, part, tag).await,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::blobs::{Blobs, CopiedBlobs, Failed};
 use super::division::{Division, children, subject};
 use super::target::Target;
 use super::{
-    BlobCounts, CopiedImage, Copy, CopyError, CopyEvent, Destination, Events, NotCopied, Part,
+    BlobCounts, CopiedImage, CopyError, CopyEvent, CopyPlan, Destination, Events, NotCopied, Part,
     Place, Role,
 };
 use crate::blobs::{AT_ONCE, blobs_of};
@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::publication::{NotWritten, PublicationError, TagName};
 
 pub(super) async fn write(
-    copy: &Copy,
+    copy: &CopyPlan,
     to: &Destination<'_>,
     events: &Events,
 ) -> Result<CopiedImage, Error> {
@@ -41,7 +41,7 @@ pub(super) async fn write(
         draft.forget();
     }
     let proof = proven?;
-    let tag = end.name(copy, to, &proof, events).await?;
+    let tag = end.publish(copy, to, &proof, events).await?;
     let count = |role| copy.parts.iter().filter(|part| part.role == role).count();
     Ok(CopiedImage {
         image: writing.location.at(copy.proof.digest().clone()),
@@ -66,7 +66,7 @@ enum End<'a> {
 }
 
 impl<'a> End<'a> {
-    fn of(copy: &Copy, to: &Destination<'a>) -> Result<Self, Error> {
+    fn of(copy: &CopyPlan, to: &Destination<'a>) -> Result<Self, Error> {
         let (repository, tag) = match to.place {
             Place::Layout { draft, name } => return Ok(Self::List { draft, name }),
             Place::Repository { tag: None, .. } => return Ok(Self::Nothing),
@@ -93,7 +93,7 @@ impl<'a> End<'a> {
     }
 
     /// Adds the image to what the layout will list, for those who read the draft.
-    async fn stage(&self, copy: &Copy) -> Result<(), Error> {
+    async fn stage(&self, copy: &CopyPlan) -> Result<(), Error> {
         let Self::List { draft, name } = self else {
             return Ok(());
         };
@@ -107,9 +107,9 @@ impl<'a> End<'a> {
     }
 
     /// Writes the tag, or lists the image. Returns its name.
-    async fn name(
+    async fn publish(
         self,
-        copy: &Copy,
+        copy: &CopyPlan,
         to: &Destination<'_>,
         proof: &VerifiedImage,
         events: &Events,
@@ -138,7 +138,7 @@ impl<'a> End<'a> {
 }
 
 struct Writing<'a> {
-    copy: &'a Copy,
+    copy: &'a CopyPlan,
     target: Target<'a>,
     location: Location,
     /// Attached manifests that can't be copied, since a part of them can't be read.

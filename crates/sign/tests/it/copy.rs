@@ -12,7 +12,7 @@ use countersign_oci::{
 use countersign_sandbox::image::{Compression, Image, Layer};
 use countersign_sandbox::{RegistryOptions, RegistryServer};
 use countersign_sign::{
-    BlobTurns, CopiedImage, Copy, CopyEvent, Destination, Error, Place, RekorVersion,
+    BlobTurns, CopiedImage, CopyEvent, CopyPlan, Destination, Error, Place, RekorVersion,
     WrittenFormats,
 };
 use countersign_verify::Verifier;
@@ -30,7 +30,7 @@ impl Stage {
         descriptor
     }
 
-    async fn plan(&self) -> Copy {
+    async fn plan(&self) -> CopyPlan {
         let registry = client();
         let image = registry.resolve(&self.reference(":v1")).await.unwrap();
         let policy = self.policy(|spec| {
@@ -38,7 +38,7 @@ impl Stage {
         });
         let verifier = Verifier::new(registry.clone(), self.trusted_root());
         let proof = verifier.verify(&image, &policy).await.unwrap();
-        Copy::plan(&registry, proof, &[]).await.unwrap()
+        CopyPlan::read(&registry, proof, &[]).await.unwrap()
     }
 
     async fn write(&self, place: Place<'_>, stranger: &Registry) -> Result<CopiedImage, Error> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use countersign_download::{Kit, Plan};
 use countersign_oci::{Digest, LayoutDraft, LayoutPath, Location, Reference, Registry, Repository};
 use countersign_policy::Policy;
-use countersign_sign::{BlobTurns, CopiedImage, Copy};
+use countersign_sign::{BlobTurns, CopiedImage, CopyPlan};
 use countersign_verify::TrustedRoot;
 use futures_util::{StreamExt as _, stream};
 
@@ -188,7 +188,7 @@ impl Means<'_> {
     }
 
     /// Proves an image where its plan finds it, and reads what is copied with it.
-    async fn plan(&self, copying: &Copying<'_>, item: &Item) -> Result<Copy, Failure> {
+    async fn plan(&self, copying: &Copying<'_>, item: &Item) -> Result<CopyPlan, Failure> {
         let proof = match &item.source {
             ItemSource::Kit(source) => {
                 let (name, policy) = (&item.reference, &item.policy);

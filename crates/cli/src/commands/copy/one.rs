@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use countersign_oci::{LayoutDraft, Location, Platform, Reference, Registry, Repository};
 use countersign_policy::Policy;
-use countersign_sign::{BlobTurns, CopiedImage, Copy, CopyEvent, Destination, Place};
+use countersign_sign::{BlobTurns, CopiedImage, CopyEvent, CopyPlan, Destination, Place};
 use countersign_verify::{TrustedRoot, VerifiedImage, Verifier};
 
 use super::target::Target;
@@ -76,17 +76,17 @@ impl Copying<'_> {
     }
 
     /// Reads what is copied with an image.
-    pub(super) async fn plan(&self, proof: VerifiedImage) -> Result<Copy, Failure> {
+    pub(super) async fn plan(&self, proof: VerifiedImage) -> Result<CopyPlan, Failure> {
         let source = proof.reference().clone();
         self.progress
             .say(format!("reading what refers to {source}"));
-        Ok(Copy::plan(&self.registry, proof, self.platforms).await?)
+        Ok(CopyPlan::read(&self.registry, proof, self.platforms).await?)
     }
 
     /// Copies an image into a repository.
     pub(super) async fn add_to_repository(
         &self,
-        plan: &Copy,
+        plan: &CopyPlan,
         repository: &Repository,
         tag: Option<&str>,
     ) -> Result<CopiedImage, Failure> {
@@ -97,7 +97,7 @@ impl Copying<'_> {
     /// Copies an image into a layout that is being written.
     pub(super) async fn add_to_layout(
         &self,
-        plan: &Copy,
+        plan: &CopyPlan,
         draft: &LayoutDraft,
         name: Option<&Reference>,
     ) -> Result<CopiedImage, Failure> {
@@ -109,7 +109,7 @@ impl Copying<'_> {
     /// `stranger` is told what anybody is told, and not what the first client knows already.
     async fn write(
         &self,
-        plan: &Copy,
+        plan: &CopyPlan,
         place: Place<'_>,
         stranger: Registry,
     ) -> Result<CopiedImage, Failure> {

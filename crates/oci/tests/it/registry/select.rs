@@ -162,7 +162,7 @@ async fn nested_indexes_are_looked_into_down_to_the_fourth() {
     let error = scene.select("linux/amd64").await.unwrap_err();
     let Error::Limit {
         limit: 4,
-        unit: "levels",
+        unit: "levels of indexes",
         ..
     } = error
     else {

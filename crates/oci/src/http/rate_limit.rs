@@ -14,7 +14,7 @@ const SINCE_1970: u64 = 1_000_000_000;
 
 /// What an answer says about other requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct RateLimit {
     /// The server refused the request because there were too many.
     pub(super) too_many: bool,
     /// How long it wants to be left alone.
@@ -23,7 +23,7 @@ pub(super) struct Said {
     pub(super) left: Option<(u64, Duration)>,
 }
 
-impl Said {
+impl RateLimit {
     pub(super) fn of(status: StatusCode, headers: &HeaderMap) -> Self {
         let retry_after = text(headers, header::RETRY_AFTER.as_str()).and_then(retry_after);
         let too_many = match status {
@@ -97,14 +97,14 @@ mod tests {
 
     use super::*;
 
-    fn said(status: u16, headers: &[(&'static str, &str)]) -> Said {
+    fn said(status: u16, headers: &[(&'static str, &str)]) -> RateLimit {
         let headers = headers.iter().map(|(name, value)| {
             (
                 HeaderName::from_static(name),
                 HeaderValue::from_str(value).unwrap(),
             )
         });
-        Said::of(StatusCode::from_u16(status).unwrap(), &headers.collect())
+        RateLimit::of(StatusCode::from_u16(status).unwrap(), &headers.collect())
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
             &[("ratelimit", "\"default\";r=5")],
             &[("ratelimit-remaining", "few"), ("ratelimit-reset", "30")],
         ] {
-            assert_eq!(said(200, headers), Said::default(), "{headers:?}");
+            assert_eq!(said(200, headers), RateLimit::default(), "{headers:?}");
         }
         let past = [
             ("x-ratelimit-remaining", "0"),
