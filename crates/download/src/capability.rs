@@ -120,6 +120,27 @@ impl<'a> ResolvedEntry<'a> {
         Self::of(index, entry, capability)
     }
 
+    /// As [`by_name`](Self::by_name), but where the name leads to the entry `kept` by some capability, it is that entry,
+    /// whatever this machine has.
+    ///
+    /// # Errors
+    /// [`EntryError`]
+    pub fn by_name_keeping(
+        index: &'a GalleryIndex,
+        name: &str,
+        kept: &str,
+        capability: &Capability,
+    ) -> Result<Self, EntryError> {
+        let entry = match index.named(name) {
+            Some(entry) => entry,
+            None => by_alias(index, name)?,
+        };
+        match way_to(index, entry, kept, Vec::new()) {
+            Some(found) => Ok(found),
+            None => Self::of(index, entry, capability),
+        }
+    }
+
     /// What `entry` of `index` stands for: itself, or the entry that it leads to if it is a meta entry.
     ///
     /// # Errors
@@ -179,6 +200,51 @@ impl<'a> ResolvedEntry<'a> {
 /// Where an entry's content is. An empty text is as good as none, which is how LocalAI reads it.
 pub(crate) fn uri(entry: &GalleryEntry) -> Option<&str> {
     entry.uri.as_deref().filter(|uri| !uri.is_empty())
+}
+
+/// The entries with content that `name` stands for, one for each capability: an entry by itself, or all that a meta entry
+/// leads to. None if there is no such name.
+pub(crate) fn entries_of<'a>(index: &'a GalleryIndex, name: &str) -> Vec<&'a GalleryEntry> {
+    let named = index.named(name).or_else(|| by_alias(index, name).ok());
+    let mut next: Vec<&GalleryEntry> = named.into_iter().collect();
+    let (mut seen, mut found): (Vec<&GalleryEntry>, Vec<&GalleryEntry>) = Default::default();
+    while let Some(entry) = next.pop() {
+        if seen.iter().any(|one| std::ptr::eq(*one, entry)) {
+            continue;
+        }
+        seen.push(entry);
+        // What can't be read is told by whoever plans it.
+        if uri(entry).is_some() || entry.fault.is_some() {
+            found.push(entry);
+        } else {
+            let targets = entry.capabilities.values();
+            next.extend(targets.filter_map(|target| index.named(target)));
+        }
+    }
+    found
+}
+
+/// The way from `entry` to the entry with content that is named `wanted`, whichever capabilities it takes.
+fn way_to<'a>(
+    index: &'a GalleryIndex,
+    entry: &'a GalleryEntry,
+    wanted: &str,
+    via: Vec<&'a GalleryEntry>,
+) -> Option<ResolvedEntry<'a>> {
+    if entry.fault.is_some() {
+        return None;
+    }
+    if uri(entry).is_some() {
+        return (entry.name == wanted).then_some(ResolvedEntry { entry, via });
+    }
+    if via.len() == Limits::META_ENTRIES || via.iter().any(|meta| meta.name == entry.name) {
+        return None;
+    }
+    entry.capabilities.values().find_map(|target| {
+        let mut via = via.clone();
+        via.push(entry);
+        way_to(index, index.named(target)?, wanted, via)
+    })
 }
 
 fn by_alias<'a>(index: &'a GalleryIndex, name: &str) -> Result<&'a GalleryEntry, EntryError> {

@@ -20,8 +20,6 @@ mod replacement;
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign_oci::Digest;
-
 use crate::admitted::ImageVerifier;
 use crate::blocking::blocking;
 use crate::error::Error;
@@ -56,8 +54,8 @@ pub enum Outcome {
         installed: Box<Installed>,
         /// What that did to what was there before.
         replacement: Replacement,
-        /// Digest of what was there before, as of [`Recorded::digest`].
-        replaced: Option<Digest>,
+        /// What was there before, by its record.
+        replaced: Option<Box<Recorded>>,
         /// What a lock keeps of it; `None` for an image by itself, which no gallery names.
         locked: Option<Box<LockedEntry>>,
     },

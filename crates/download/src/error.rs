@@ -222,13 +222,16 @@ pub enum Error {
         /// The target.
         path: PathBuf,
     },
-    /// A genuine signature that is older than that of what is installed: a tag was rolled back.
+    /// A genuine signature that is older than that of what is installed: a tag was rolled back, or it is another image.
     #[error(
-        "{content} is older than what is installed: it was signed at {found}, what is installed at {installed}"
+        "{content} is older than what is installed{}: it was signed at {found}, what is installed at {installed}",
+        .other.as_ref().map_or_else(String::new, |other| format!(", which is another image, {other}"))
     )]
     Older {
         /// The image: its source, and the digest of the platform's manifest.
         content: String,
+        /// What is installed, with its platform, if it is another entry or an image of another repository.
+        other: Option<String>,
         /// When what is installed was signed.
         installed: jiff::Timestamp,
         /// When the image was.

@@ -7,7 +7,7 @@
 use countersign_oci::excerpt;
 use countersign_policy::{Gallery, GalleryEntry};
 
-use crate::capability::{Capability, EntryError};
+use crate::capability::{Capability, EntryError, entries_of};
 use crate::entry_name::EntryName;
 use crate::fallback::FallbackTags;
 use crate::gallery::FetchedIndex;
@@ -60,12 +60,7 @@ impl Galleries {
     /// of [`Planner::plan`].
     pub fn plan(&self, name: &EntryName) -> Result<Plan, PlanError> {
         if let Some(gallery) = name.gallery() {
-            let planner = self.planners().find(|one| one.gallery.name == gallery);
-            let planner = planner.ok_or_else(|| PlanError::UnknownGallery {
-                expected: self.names().collect(),
-                found: excerpt(gallery),
-            })?;
-            return planner.plan(name.name());
+            return self.planner(gallery)?.plan(name.name());
         }
         let name = name.name();
         let mut known: Option<(&Gallery, Result<Plan, PlanError>)> = None;
@@ -105,6 +100,37 @@ impl Galleries {
             },
             None => self.unknown(name, unknown),
         }
+    }
+
+    /// As [`plan`](Self::plan) for a name with its gallery, but for the entry `kept` where the name leads to it by some
+    /// capability. It is how an upgrade stays with what was chosen.
+    ///
+    /// # Errors
+    /// Those of [`plan`](Self::plan).
+    pub fn plan_keeping(&self, name: &EntryName, kept: &str) -> Result<Plan, PlanError> {
+        match name.gallery() {
+            Some(gallery) => self.planner(gallery)?.plan_keeping(name.name(), kept),
+            None => self.plan(name),
+        }
+    }
+
+    /// The entries with content that `name` stands for, whatever this machine has: those that a meta entry leads to, for
+    /// each capability. None if no gallery has the name.
+    pub fn entries_of(&self, name: &EntryName) -> Vec<&GalleryEntry> {
+        let is_meant = |gallery: &Gallery| name.gallery().is_none_or(|one| one == gallery.name);
+        let fetched = self.fetched.iter();
+        let meant = fetched.filter(|(gallery, _)| is_meant(gallery));
+        meant
+            .flat_map(|(_, fetched)| entries_of(&fetched.index, name.name()))
+            .collect()
+    }
+
+    fn planner(&self, gallery: &str) -> Result<Planner<'_>, PlanError> {
+        let planner = self.planners().find(|one| one.gallery.name == gallery);
+        planner.ok_or_else(|| PlanError::UnknownGallery {
+            expected: self.names().collect(),
+            found: excerpt(gallery),
+        })
     }
 
     /// What is said of a name that no gallery has: what each of them says.

@@ -90,6 +90,16 @@ impl<'a> Planner<'a> {
         self.planned(name, resolved)
     }
 
+    /// As [`plan`](Self::plan), but for the entry `kept` where the name leads to it by some capability: what was
+    /// chosen for an installation stays chosen.
+    ///
+    /// # Errors
+    /// [`PlanError`]
+    pub fn plan_keeping(&self, name: &str, kept: &str) -> Result<Plan, PlanError> {
+        let resolved = ResolvedEntry::by_name_keeping(self.index, name, kept, self.capability);
+        self.planned(name, resolved)
+    }
+
     /// The plan for an entry of the index, by itself: also for one whose name an earlier entry has.
     ///
     /// # Errors

@@ -107,6 +107,7 @@ pub fn errors() -> Vec<Error> {
         Busy { path: "/srv/app".into() },
         Older {
             content: text(),
+            other: Some(text()),
             installed: Timestamp::UNIX_EPOCH,
             found: Timestamp::UNIX_EPOCH,
         },

@@ -1,9 +1,8 @@
 //! Policy files: one policy, or galleries that each have one.
 //!
 //! There are four forms, in YAML or JSON: a `verification:` block; the block's keys at top level; a document with
-//! `galleries:`; and only a list of galleries, as LocalAI writes it. Unknown keys are errors. In a gallery they
-//! are allowed, because they belong to the installer. But a key that looks like a misspelt `verification` is
-//! an error there too: it would leave the gallery without a policy.
+//! `galleries:`; and only a list of galleries, as LocalAI writes it. Unknown keys are errors everywhere: `policy` in the
+//! place of `verification` would leave a gallery without a policy.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -12,7 +11,6 @@ use crate::error::{KeyPath, Place, PolicyError, Problem};
 use crate::forms;
 use crate::keys::{DOCUMENT_KEYS, GALLERIES, VERIFICATION};
 use crate::mistakes::mistakes;
-use crate::nearest::nearest;
 use crate::node::Node;
 use crate::policy::{KeyReader, Policy, no_key_files};
 use crate::source::Source;
@@ -147,9 +145,9 @@ pub(crate) struct DocumentSpec {
     galleries: Vec<GallerySpec>,
 }
 
-/// A gallery: its own keys. What else stands there is the installer's.
+/// A gallery.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Gallery", extend("required" = ["name", "url"]))]
 pub(crate) struct GallerySpec {
     /// What the gallery is called; unique in the file.
@@ -181,6 +179,7 @@ impl Source<'_> {
             return Err(self.error(root, Problem::NoPolicy));
         }
         if self.tree.is_list() {
+            self.refuse_index()?;
             let galleries: Vec<GallerySpec> = self.typed(&DOCUMENT_KEYS)?;
             return Ok(file(false, None, self.galleries(&galleries, &root)?));
         }
@@ -234,9 +233,6 @@ impl Source<'_> {
         } = spec;
         let name = self.required("name", name, path)?;
         let url = self.required("url", url, path)?;
-        if verification.is_none() {
-            self.refuse_misspelt_verification(path)?;
-        }
         let policy = verification
             .as_ref()
             .map(|policy| self.policy(policy, &path.key(VERIFICATION)))
@@ -249,20 +245,16 @@ impl Source<'_> {
         })
     }
 
-    fn refuse_misspelt_verification(&self, path: &KeyPath) -> Result<(), PolicyError> {
-        let keys = self.tree.follow(path).into_iter().flat_map(Node::keys);
-        for key in keys {
-            if let Some(nearest) = nearest(key, [VERIFICATION]) {
-                let problem = Problem::UnknownKey {
-                    found: key.to_owned(),
-                    nearest: Some(nearest),
-                    valid: ["name", "url", "mirrors", VERIFICATION]
-                        .map(str::to_owned)
-                        .into(),
-                };
-                return Err(self.error(path.key(key), problem));
-            }
+    /// Whoever follows what is said of each gallery's keys would ruin an index.
+    fn refuse_index(&self) -> Result<(), PolicyError> {
+        let mut entries = self.tree.items().into_iter().flatten();
+        let is_entry = |entry: &Node| {
+            let has = |key| entry.keys().any(|one| one == key);
+            !has("url") && (has("uri") || has("capabilities"))
+        };
+        match entries.next() {
+            Some(first) if is_entry(first) => Err(self.error(KeyPath::default(), Problem::Index)),
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 }

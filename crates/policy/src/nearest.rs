@@ -1,5 +1,7 @@
 //! Finds the known key or name that is most similar to a misspelt one.
 
+use crate::keys::VERIFICATION;
+
 /// The candidate that is most similar to `text`, if it is similar enough: at most one edit for three characters
 /// (Damerau-Levenshtein; case is ignored, and `-` is the same as `_`).
 pub fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
@@ -22,9 +24,52 @@ pub fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) ->
         .map(|(_, candidate)| candidate.to_owned())
 }
 
+/// Other words for `verification`, as other tools or a tired author may write it.
+const WORDS_FOR_VERIFICATION: [&str; 14] = [
+    "cosign",
+    "policies",
+    "policy",
+    "signature",
+    "signatures",
+    "signed_by",
+    "signer",
+    "signers",
+    "signing",
+    "sigstore",
+    "trust_policy",
+    "verifier",
+    "verify",
+    "verified_by",
+];
+
+/// As [`nearest`], among the keys that are valid in one place. What is no misspelling may be another word for one.
+pub(crate) fn meant<'c>(
+    found: &str,
+    valid: impl IntoIterator<Item = &'c str> + Clone,
+) -> Option<String> {
+    let plain = found.to_lowercase().replace('-', "_");
+    nearest(found, valid.clone()).or_else(|| {
+        let mut valid = valid.into_iter();
+        let is_word = WORDS_FOR_VERIFICATION.contains(&plain.as_str());
+        let verification = is_word.then(|| valid.find(|key| *key == VERIFICATION));
+        verification.flatten().map(ToOwned::to_owned)
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{meant, nearest};
+
+    #[test]
+    fn another_word_for_a_key_finds_it_where_it_is_valid() {
+        let keys = ["name", "url", "mirrors", "verification"];
+        for word in ["verify", "policy", "Policies", "signature", "trust-policy"] {
+            assert_eq!(meant(word, keys).as_deref(), Some("verification"), "{word}");
+        }
+        assert_eq!(meant("mirror", keys).as_deref(), Some("mirrors"));
+        assert_eq!(meant("policy", ["name", "url"]), None);
+        assert_eq!(meant("battery", keys), None);
+    }
 
     #[test]
     fn a_misspelling_finds_its_key_and_a_stranger_finds_none() {

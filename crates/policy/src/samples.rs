@@ -55,6 +55,7 @@ pub fn errors() -> Vec<PolicyError> {
         Syntax { reason: "a tab".into() },
         Budget { reason: "too deep".into() },
         PolicyBesideGalleries {},
+        Index {},
         DuplicateGallery { name: "a".into() },
         NoPolicy {},
         SeveralPolicies { names: vec!["a".into(), "b".into()] },

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{KeyPath, Place, PolicyError, Problem};
 use crate::keys::{OWN_KEYS, TEXTS};
-use crate::nearest::nearest;
+use crate::nearest::meant;
 use crate::node::Node;
 use crate::policy::{KeyReader, Policy};
 use crate::spec::PolicySpec;
@@ -80,7 +80,7 @@ impl Source<'_> {
                         valid.push((*key).to_owned());
                     }
                 }
-                *near = nearest(found, valid.iter().map(String::as_str));
+                *near = meant(found, valid.iter().map(String::as_str));
             }
             PolicyError::new(place, problem)
         })?;

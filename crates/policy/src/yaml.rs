@@ -9,7 +9,7 @@ use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{DeserializeError, Location, MessageFormatter as _, UserMessageFormatter};
 
 use crate::error::{Place, PolicyError, Position, Problem};
-use crate::nearest::nearest;
+use crate::nearest::meant;
 
 /// The limits for reading one text.
 pub(crate) struct Bounds {
@@ -165,7 +165,7 @@ fn problem(error: &DeserializeError) -> Problem {
             field, expected, ..
         } => Problem::UnknownKey {
             found: field.clone(),
-            nearest: nearest(field, expected.iter().copied()),
+            nearest: meant(field, expected.iter().copied()),
             valid: expected.iter().map(|&key| key.to_owned()).collect(),
         },
         E::DuplicateMappingKey { key, .. } => Problem::DuplicateKey {

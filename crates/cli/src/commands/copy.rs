@@ -95,6 +95,9 @@ pub(crate) struct CopyArguments {
     pub(crate) to: Option<Target>,
 
     /// Copy only this entry of the galleries; repeat it for several
+    ///
+    /// It is a name as for `install`: an alias, `gallery@name`, or an entry that stands for others by hardware. All of these
+    /// are copied then.
     #[arg(long = "entry", value_name = "NAME", requires = "gallery")]
     pub(crate) entries: Vec<String>,
 

@@ -400,6 +400,7 @@ fn requested_entries(
         None => names,
     };
     let requested = names.into_iter().map(|name| RequestedEntry {
+        kept: None,
         name,
         platform: platform.clone(),
         lock: lock.clone(),

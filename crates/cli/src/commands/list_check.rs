@@ -153,6 +153,10 @@ fn failure(result: &LockCheck, path: &Path) -> Failure {
         (None, _) => format!("`{name}` is not in {shown} for this platform"),
     };
     let hint = match expected {
+        Some(_) if found.is_some() => format!(
+            "`countersign install --gallery FILE --from-lock={shown} {name}` installs what is locked; add --allow-older if \
+             that is the older one"
+        ),
         Some(_) => format!(
             "`countersign install --gallery FILE --from-lock={shown} {name}` installs what is locked"
         ),

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use super::report::Report;
 use super::requested_entry::Group;
 use super::store_installer::{Planned, StoreInstaller};
-use super::text::{details, digest_text};
+use super::text::{details, digest_text, in_place_of};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::json::preview::{PreviewOutput, PreviewResult};
@@ -139,15 +139,15 @@ fn text(name: &str, directory: &Path, preview: &Preview) -> String {
             found, replacement, ..
         } => {
             let (verb, how) = match replacement {
-                Replacement::New => ("install", ""),
-                Replacement::Reinstalled => ("reinstall", ""),
+                Replacement::New => ("install", String::new()),
+                Replacement::Reinstalled => ("reinstall", String::new()),
                 Replacement::NowVerified => (
                     "verify and install",
-                    ", in place of what was never verified",
+                    ", in place of what was never verified".to_owned(),
                 ),
-                Replacement::Upgraded => ("upgrade", ""),
-                Replacement::RolledBack => ("roll back", ""),
-                Replacement::Replaced => ("install", ", in place of what is there"),
+                Replacement::Upgraded => ("upgrade", String::new()),
+                Replacement::RolledBack => ("roll back", String::new()),
+                Replacement::Replaced => ("install", in_place_of(preview.installed())),
             };
             format!(
                 "would {verb} {name} in {directory}{how}\n{}{}{}",

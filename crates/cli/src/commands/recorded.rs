@@ -34,6 +34,7 @@ impl InstalledEntry {
                 name: EntryName::in_gallery(&provenance.gallery, &provenance.name),
                 platform: recorded.platform.clone(),
                 lock: None,
+                kept: Some(provenance.entry.clone()),
             },
             directory: installation.directory.clone(),
             file: provenance.file.as_ref().map(PathBuf::from),

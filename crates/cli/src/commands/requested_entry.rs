@@ -14,6 +14,8 @@ pub(super) struct RequestedEntry {
     pub(super) platform: Platform,
     /// What its plan is narrowed to.
     pub(super) lock: Option<Arc<Lock>>,
+    /// The entry that is installed, which an upgrade stays with.
+    pub(super) kept: Option<String>,
 }
 
 /// Entries of the galleries of one file.
@@ -30,7 +32,10 @@ pub(super) struct Group {
 
 impl RequestedEntry {
     pub(super) fn plan(&self, galleries: &Galleries) -> Result<Plan, PlanError> {
-        let plan = galleries.plan(&self.name)?;
+        let plan = match &self.kept {
+            Some(kept) => galleries.plan_keeping(&self.name, kept)?,
+            None => galleries.plan(&self.name)?,
+        };
         match &self.lock {
             Some(lock) => Ok(plan.locked(lock, &self.platform)?),
             None => Ok(plan),

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use countersign_download::{
-    CheckResult, Grounds, Installed, Outcome, Provenance, Replacement, UNPROVEN,
+    CheckResult, Grounds, Installed, Outcome, Provenance, Recorded, Replacement, UNPROVEN,
 };
 use countersign_oci::{Digest, Reference};
 use countersign_policy::{BoundName, COSIGN_SIGN_PREDICATE, Policy, SignatureFormat};
@@ -31,13 +31,13 @@ pub(super) fn outcome_text(
             ..
         } => {
             let (verb, how) = match replacement {
-                Replacement::New => ("installed", ""),
-                Replacement::Reinstalled => ("reinstalled", ""),
-                Replacement::NowVerified => ("now verified:", ""),
-                Replacement::Upgraded => ("upgraded", ""),
-                Replacement::RolledBack => ("rolled back", ""),
-                // Which of the two is newer is not always known.
-                Replacement::Replaced => ("installed", ", in place of what was there"),
+                Replacement::New => ("installed", String::new()),
+                Replacement::Reinstalled => ("reinstalled", String::new()),
+                Replacement::NowVerified => ("now verified:", String::new()),
+                Replacement::Upgraded => ("upgraded", String::new()),
+                Replacement::RolledBack => ("rolled back", String::new()),
+                // It is another image, or which of the two is newer is not known.
+                Replacement::Replaced => ("installed", in_place_of(replaced.as_deref())),
             };
             let Installed { files, bytes, .. } = **installed;
             let noun = if files == 1 { "file" } else { "files" };
@@ -46,7 +46,11 @@ pub(super) fn outcome_text(
                 output::bytes(bytes)
             );
             if let Some(replaced) = replaced {
-                text.push_str(&format!("  before     {replaced}\n"));
+                let word = match replacement {
+                    Replacement::Replaced => "replaced",
+                    _ => "before",
+                };
+                text.push_str(&format!("  {word:<11}{}\n", replaced.digest));
             }
             text.push_str(&digest_text(
                 &installed.digest,
@@ -66,6 +70,22 @@ pub(super) fn outcome_text(
             }
         ),
     }
+}
+
+/// What was, or would be, replaced: the image and its platform.
+pub(super) fn in_place_of(replaced: Option<&Recorded>) -> String {
+    replaced.map_or_else(String::new, |replaced| {
+        let source = replaced.provenance.as_ref().map(|from| from.source.clone());
+        let name = match &replaced.reference {
+            Some(reference) => reference.to_string(),
+            None => source.unwrap_or_else(|| replaced.digest.to_string()),
+        };
+        let platform = &replaced.platform;
+        format!(
+            ", in place of {} ({platform})",
+            countersign_oci::printable(&name)
+        )
+    })
 }
 
 /// Tells what is to know of what was installed, even where nobody reads the results.

@@ -113,6 +113,13 @@ pub(crate) async fn run(
         }
         (installed, NamesFrom::User)
     };
+    let mut installed = installed;
+    if planning.choosing.capability.is_some() {
+        // The user chooses anew.
+        for entry in &mut installed {
+            entry.requested.kept = None;
+        }
+    }
     let reading = (&planning.choosing, &registry);
     let groups = match gallery {
         Some(file) => vec![of_file(file, installed, reading, environment).await?],

@@ -59,6 +59,9 @@ fn history_hint(error: &DownloadError) -> Option<&'static str> {
         DownloadError::OtherContent { .. } => {
             "if somebody edited the lock file, restore it; if the new content is right, install with --lock again"
         }
+        DownloadError::Older { other: Some(_), .. } => {
+            "if you want it in the place of the other image, pass --allow-older; to keep both, install to another directory or store"
+        }
         DownloadError::Older { .. } => {
             "somebody may have moved the tag back; if you want the older image, pass --allow-older"
         }
@@ -176,10 +179,19 @@ impl From<countersign_download::PlanFailure> for Failure {
         }
         let message = failure.to_string();
         let (locked, kind) = (failure.locked().is_some(), failure.kind());
+        let lacks_signatures = kind == Kind::Unreachable
+            && failure
+                .failures()
+                .iter()
+                .any(|one| one.error.kind() == Kind::Unsigned);
+        let is_older = matches!(failure.decisive(), Some(DownloadError::Older { .. }));
         let Some(decisive) = failure.into_decisive().map(Self::from) else {
             return Self::new(Kind::Internal, message);
         };
-        let hints = if locked && kind == Kind::NotFound {
+        let mut hints = if locked && is_older {
+            let hint = "the lock file pins an older image than is installed; if you want that one, pass --allow-older";
+            vec![hint.to_owned()]
+        } else if locked && kind == Kind::NotFound {
             let hint = "the registries no longer have the locked digest: if you want what they have now, install with --lock again";
             vec![hint.to_owned()]
         } else {
@@ -189,6 +201,12 @@ impl From<countersign_download::PlanFailure> for Failure {
                 .map(ToOwned::to_owned)
                 .collect()
         };
+        if lacks_signatures {
+            hints.push(
+                "a mirror lacks the signatures: `countersign copy` takes them along, and `signature_sources` of the policy names where else they are"
+                    .to_owned(),
+            );
+        }
         Self {
             error: message.into(),
             kind,

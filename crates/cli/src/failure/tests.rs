@@ -166,7 +166,7 @@ fn what_is_said_of_policy_files() {
     2 Usage: copy the `verification` block of one gallery into a file of its own, and pass that file
         SeveralPolicies
     2 Usage: correct the file at that place
-        Neither, Both, SignerBesideIdentities, BesideRequire, SameProof, BesideKey, IgnoreTlogWithoutKey, NoTime, PublicKey, KeyFile, Empty, Timestamp, UnknownKey, MissingKey, DuplicateKey, Form, Digest/UnsupportedAlgorithm, Repository, Url, Trust, ImagePattern, Demand, Exclusive, Budget, PolicyBesideGalleries, DuplicateGallery, NoPolicy
+        Neither, Both, SignerBesideIdentities, BesideRequire, SameProof, BesideKey, IgnoreTlogWithoutKey, NoTime, PublicKey, KeyFile, Empty, Timestamp, UnknownKey, MissingKey, DuplicateKey, Form, Digest/UnsupportedAlgorithm, Repository, Url, Trust, ImagePattern, Demand, Exclusive, Budget, PolicyBesideGalleries, Index, DuplicateGallery, NoPolicy
     2 Usage: correct the option; `countersign COMMAND --help` explains each
         Empty
     2 Usage: indent keys of one mapping alike, with spaces and not tabs; write a backslash twice in "double quotes", once in 'single quotes'

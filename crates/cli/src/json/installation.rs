@@ -62,7 +62,8 @@ pub(crate) enum InstallOutcome {
     Upgraded,
     /// It was unpacked. It was signed before what was there before.
     RolledBack,
-    /// It was unpacked in the place of other content. Nothing says which of the two is newer.
+    /// It was unpacked in the place of other content: another entry, an image of another repository, or nothing says
+    /// which of the two is newer.
     Replaced,
     /// The record says that this digest is installed already. The files were looked at if there is `check`.
     Unchanged,
@@ -98,7 +99,9 @@ impl InstallResult {
                 ..
             } => Self {
                 outcome: Some((*replacement).into()),
-                replaced: replaced.as_ref().map(ToString::to_string),
+                replaced: replaced
+                    .as_ref()
+                    .map(|recorded| recorded.digest.to_string()),
                 installation: Some(installed.as_ref().into()),
                 ..self
             },

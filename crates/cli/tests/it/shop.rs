@@ -74,6 +74,11 @@ impl Shop {
         published.unwrap();
     }
 
+    /// What is below: other repositories than `acme/app`.
+    pub(crate) fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
     /// The program in the shop's directory, with its store there and nothing else in its
     /// environment.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {

@@ -1,9 +1,10 @@
 //! One attempt: which source is asked, for what, and what may become of what it has.
 
-use countersign_oci::{Digest, Platform, Reference};
+use countersign_oci::{Digest, Platform, Reference, excerpt};
 
 use super::prove;
 use super::replace::{Decision, TargetState, decide};
+use super::replacement::Replacement;
 use crate::content::Content;
 use crate::error::Error;
 use crate::events::Events;
@@ -57,6 +58,7 @@ impl Attempt<'_> {
             return Ok(None);
         };
         let refused = || format!("{} ({})", self.planned.source, content.digest);
+        let other = || self.is_of_another(recorded).then(|| image_of(recorded));
         match decide(recorded, content, self.options) {
             Decision::Install => Ok(None),
             Decision::Keep => Ok(Some(recorded)),
@@ -71,9 +73,34 @@ impl Attempt<'_> {
             }),
             Decision::Older { installed, found } => Err(Error::Older {
                 content: refused(),
+                other: other(),
                 installed,
                 found,
             }),
+        }
+    }
+
+    /// What putting `content` in place does to what is there.
+    pub(super) fn replacement(&self, content: Content<'_>) -> Replacement {
+        match self.target.recorded() {
+            Some(recorded)
+                if self.is_of_another(recorded) || recorded.platform != *self.platform =>
+            {
+                Replacement::Replaced
+            }
+            recorded => Replacement::of(recorded, content),
+        }
+    }
+
+    /// Whether `recorded` is another entry, or an image of another repository: the ages of the two say nothing.
+    fn is_of_another(&self, recorded: &Recorded) -> bool {
+        match (&recorded.provenance, self.plan.entry()) {
+            (Some(installed), Some(entry)) => installed.entry != entry.name,
+            (Some(_), None) | (None, _) => {
+                let installed = recorded.reference.as_ref().map(Reference::location);
+                let found = self.planned.source.reference().map(Reference::location);
+                installed.is_some() && found.is_some() && installed != found
+            }
         }
     }
 
@@ -98,4 +125,14 @@ impl Attempt<'_> {
             grounds: LockedGrounds::of(content.grounds),
         })
     }
+}
+
+/// What is installed, for a person.
+fn image_of(recorded: &Recorded) -> String {
+    let source = recorded.provenance.as_ref().map(|from| from.source.clone());
+    let name = match &recorded.reference {
+        Some(reference) => reference.to_string(),
+        None => source.unwrap_or_else(|| recorded.digest.to_string()),
+    };
+    format!("{} ({})", excerpt(&name), recorded.platform)
 }

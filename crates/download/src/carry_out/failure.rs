@@ -73,19 +73,9 @@ pub(super) enum Cause {
 }
 
 impl PlanFailure {
-    /// What kind of failure it is: that of the [decisive](Self::decisive) error. It is [`ErrorKind::Unreachable`] where
-    /// that one is refused or not found, and another source is unreachable: that source may answer later.
+    /// What kind of failure it is: that of the [decisive](Self::decisive) error.
     pub fn kind(&self) -> ErrorKind {
-        let kind = self.decisive().map_or(ErrorKind::Internal, Error::kind);
-        let mut kinds = self.failures().iter().map(|one| one.error.kind());
-        match kind {
-            ErrorKind::Rejected | ErrorKind::NotFound
-                if kinds.any(|kind| kind == ErrorKind::Unreachable) =>
-            {
-                ErrorKind::Unreachable
-            }
-            kind => kind,
-        }
+        self.decisive().map_or(ErrorKind::Internal, Error::kind)
     }
 
     /// The digest that the plan is locked to, if it is.
@@ -118,7 +108,9 @@ impl PlanFailure {
     }
 
     /// The error that speaks for all: that of the place to install to; else the first that says more
-    /// than *not found* or *unreachable*, else the first.
+    /// than *not found* or *unreachable*, else the first. But if that one says that something is lacking there (access,
+    /// the image or its signatures), and another source is unreachable, it is that of the unreachable source: it may have
+    /// it, and answer later.
     pub fn decisive(&self) -> Option<&Error> {
         match &self.cause {
             Cause::Target(error) => Some(error),
@@ -142,8 +134,21 @@ impl PlanFailure {
 }
 
 fn decisive_source(failures: &[SourceFailure]) -> Option<usize> {
-    let errors = failures.iter().map(|failure| &failure.error);
-    decisive(errors.map(Error::consequence))
+    let errors = || failures.iter().map(|failure| &failure.error);
+    let decisive = decisive(errors().map(Error::consequence))?;
+    match errors().nth(decisive)?.kind() {
+        ErrorKind::Rejected | ErrorKind::NotFound | ErrorKind::Unsigned => {
+            let later = errors().position(|error| error.kind() == ErrorKind::Unreachable);
+            later.or(Some(decisive))
+        }
+        ErrorKind::Internal
+        | ErrorKind::Machine
+        | ErrorKind::Usage
+        | ErrorKind::Policy
+        | ErrorKind::Invalid
+        | ErrorKind::Unreachable
+        | ErrorKind::Differs => Some(decisive),
+    }
 }
 
 impl fmt::Display for PlanFailure {
@@ -174,7 +179,7 @@ impl std::error::Error for PlanFailure {}
 #[cfg(test)]
 mod tests {
     use countersign_oci::Consequence::{self, TryNext, TrySameDigest};
-    use countersign_oci::ErrorKind::{Invalid, NotFound, Rejected, Unreachable};
+    use countersign_oci::ErrorKind::{Invalid, NotFound, Policy, Rejected, Unreachable, Unsigned};
 
     use super::*;
 
@@ -182,7 +187,10 @@ mod tests {
     fn error(kind: ErrorKind, consequence: Consequence) -> Error {
         let of_registries = countersign_oci::samples::errors();
         let of_registries = of_registries.into_iter().map(Error::Registry);
-        let mut errors = crate::samples::errors().into_iter().chain(of_registries);
+        let no_signature = countersign_verify::samples::refusal(Vec::new());
+        let unsigned = countersign_verify::Error::Refused(Box::new(no_signature));
+        let errors = crate::samples::errors().into_iter().chain(of_registries);
+        let mut errors = errors.chain([Error::Verify(unsigned)]);
         let found = errors.find(|one| (one.kind(), one.consequence()) == (kind, consequence));
         found.unwrap()
     }
@@ -223,7 +231,24 @@ mod tests {
                 Rejected,
             ),
             (vec![(NotFound, TryNext), (NotFound, TryNext)], NotFound),
+            // A copy without the signatures, which are where the image is from.
+            (
+                vec![(Unreachable, TryNext), (Unsigned, TrySameDigest)],
+                Unreachable,
+            ),
+            (
+                vec![(Unsigned, TrySameDigest), (Unreachable, TryNext)],
+                Unreachable,
+            ),
+            (
+                vec![(NotFound, TryNext), (Unsigned, TrySameDigest)],
+                Unsigned,
+            ),
             // What is wrong with the content stays wrong.
+            (
+                vec![(Unreachable, TryNext), (Policy, TrySameDigest)],
+                Policy,
+            ),
             (
                 vec![(Unreachable, TryNext), (Invalid, TrySameDigest)],
                 Invalid,
@@ -249,6 +274,8 @@ mod tests {
                 cause: Cause::Sources(sources.collect()),
             };
             assert_eq!(failure.kind(), expected, "{failed:?}");
+            // Its hint is of the same failure.
+            assert_eq!(failure.into_decisive().unwrap().kind(), expected);
         }
     }
 }

@@ -168,7 +168,7 @@ fn unchanged(attempt: &Attempt<'_>, content: Content<'_>) -> Result<Option<Previ
 fn installs(attempt: &Attempt<'_>, content: Content<'_>, reference: Option<Reference>) -> Preview {
     let installed = attempt.target.recorded();
     Preview::Install {
-        replacement: Replacement::of(installed, content),
+        replacement: attempt.replacement(content),
         installed: installed.cloned().map(Box::new),
         found: Box::new(Found {
             reference,

@@ -8,7 +8,6 @@ use countersign_oci::Reference;
 use super::Outcome;
 use super::attempt::Attempt;
 use super::goal::Goal;
-use super::replacement::Replacement;
 use crate::admitted::{AdmittedImage, ImageVerifier};
 use crate::archive::{self, AdmittedArchive};
 use crate::blocking::{CancelOnDrop, blocking};
@@ -153,7 +152,7 @@ impl PutInPlace {
             return Ok(unchanged);
         }
         let locked = attempt.locked_entry(content);
-        let replacement = Replacement::of(attempt.target.recorded(), content);
+        let replacement = attempt.replacement(content);
         let (digest, index) = (content.digest.clone(), content.index.cloned());
         let grounds = content.grounds.clone();
         let (reference, unpacked) = match admitted {
@@ -188,7 +187,7 @@ impl PutInPlace {
         Ok(Outcome::Installed {
             installed: Box::new(installed),
             replacement,
-            replaced: recorded.map(|recorded| recorded.digest.clone()),
+            replaced: recorded.cloned().map(Box::new),
             locked: locked.map(Box::new),
         })
     }

@@ -20,7 +20,7 @@ pub enum Replacement {
     Upgraded,
     /// It was signed before what was there.
     RolledBack,
-    /// It is other content, and nothing says which is newer.
+    /// It is other content: another entry, an image of another repository, or nothing says which is newer.
     Replaced,
 }
 

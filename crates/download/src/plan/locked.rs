@@ -9,7 +9,7 @@ use crate::content::Content;
 use crate::error::Error;
 use crate::grounds::LockedSigner;
 use crate::lock::{Lock, LockedEntry, LockedError, LockedGrounds};
-use crate::planned::PlannedSource;
+use crate::planned::{PlannedSource, Role};
 use crate::requirement::{Integrity, RequirementKind};
 use crate::source::Source;
 
@@ -101,19 +101,26 @@ fn narrowed_policy(plan: &Plan, entry: &LockedEntry) -> Result<Option<Policy>, L
 
 /// The plan's sources, each asked for the locked digest. Of several tags in one repository only one
 /// remains, because all are the same by digest. If the locked tag is among them, it is that one: a
-/// signature may be bound to the name.
+/// signature may be bound to the name. If the plan no longer has the locked source, its repository gets the locked tag
+/// back: the tag that the index has now was never of the locked digest.
 fn sources(plan: &Plan, entry: &LockedEntry) -> Result<Vec<PlannedSource>, LockedError> {
     let locked = Source::parse(&entry.source, None).ok();
     let mut planned = plan.sources().iter();
     let locked_tag = planned
         .find(|planned| Some(&planned.source) == locked.as_ref())
         .and_then(|planned| planned.source.tag());
+    let is_there = |locked: &&Source| plan.sources().iter().any(|one| one.source == **locked);
+    let moved = locked.as_ref().filter(|locked| !is_there(locked));
+    let moved = moved.and_then(Source::reference).cloned();
     let mut kept: Vec<PlannedSource> = Vec::new();
     for planned in plan.sources() {
-        let pinned = PlannedSource {
+        let mut pinned = PlannedSource {
             role: planned.role,
             source: pinned(&planned.source, entry)?,
         };
+        if let Some(moved) = &moved {
+            pinned.source = as_locked(&pinned, moved, entry.requested());
+        }
         let place =
             |planned: &PlannedSource| planned.source.reference().map(Reference::location).cloned();
         let same = |other: &&mut PlannedSource| {
@@ -131,6 +138,22 @@ fn sources(plan: &Plan, entry: &LockedEntry) -> Result<Vec<PlannedSource>, Locke
         }
     }
     Ok(kept)
+}
+
+/// The source by the tag that was locked, if it is of the same repository. What else is a copy has no tag then: nothing
+/// says which one it had there. The primary's tag stays, as a signature may have to name it.
+fn as_locked(planned: &PlannedSource, locked: &Reference, digest: &Digest) -> Source {
+    let Source::Image { reference } = &planned.source else {
+        return planned.source.clone();
+    };
+    let reference = match planned.role {
+        Role::Primary | Role::Mirror if reference.location() == locked.location() => {
+            reference.with_tag_of(locked).pinned_to(digest.clone())
+        }
+        Role::Mirror => reference.location().at(digest.clone()).into(),
+        Role::Primary | Role::Fallback => reference.clone(),
+    };
+    Source::Image { reference }
 }
 
 /// A source that can only serve the locked digest, where sources of its kind have one.

@@ -211,6 +211,12 @@ pub enum Problem {
          `verification`"
     )]
     PolicyBesideGalleries,
+    /// It is the index of a gallery, and no list of galleries.
+    #[error(
+        "this is an index (its entries have `uri` or `capabilities`), and no gallery file; in a gallery file, name the \
+         index by `url`, such as `url: file:index.yaml`"
+    )]
+    Index,
     /// Two galleries have one name.
     #[error("a second gallery is named `{name}`; rename one of them")]
     DuplicateGallery {
@@ -275,6 +281,7 @@ impl Problem {
             | Self::ImagePattern { .. }
             | Self::Exclusive { .. }
             | Self::PolicyBesideGalleries
+            | Self::Index
             | Self::DuplicateGallery { .. }
             | Self::SeveralPolicies { .. } => About::Value,
         }

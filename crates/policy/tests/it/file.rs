@@ -53,7 +53,7 @@ fn json_is_read_as_yaml_is() {
 const GALLERIES: &str = "\
 - name: first
   url: https://example.org/index.yaml
-  battery: included
+  mirrors: []
   verification: &ours
     issuer: https://accounts.example
     identity: ci@example
@@ -131,6 +131,62 @@ fn misspelt_keys_are_answered_with_the_nearest() {
 fn a_misspelt_verification_leaves_no_gallery_uncovered() {
     let text = GALLERIES.replace("verification: *ours", "verificaton: *ours");
     assert_snapshot!(error(&text), @"policy.yaml:10:3: [1]: unknown key `verificaton`; did you mean `verification`? Valid here: name, url, mirrors, verification");
+}
+
+#[test]
+fn no_key_beside_a_gallery_s_own_is_passed_over() {
+    for word in [
+        "verify",
+        "policy",
+        "verifications",
+        "signature",
+        "cosign",
+        "signers",
+        "Trust-Policy",
+    ] {
+        for value in ["*ours", "true"] {
+            let text = GALLERIES.replace("verification: *ours", &format!("{word}: {value}"));
+            let error = error(&text);
+            let Problem::UnknownKey { found, nearest, .. } = error.problem() else {
+                panic!("{error}");
+            };
+            assert_eq!(
+                (found.as_str(), nearest.as_deref()),
+                (word, Some("verification"))
+            );
+        }
+    }
+    // The policy's keys without their block, a key of an entry, and one that nobody knows.
+    for key in [
+        "issuer: a",
+        "key: k.pem",
+        "mirror: [a]",
+        "battery: included",
+        "7: seven",
+    ] {
+        for text in [
+            GALLERIES.replace("verification: *ours", key),
+            GALLERIES.replace(
+                "verification: *ours",
+                &format!("verification: *ours\n  {key}"),
+            ),
+        ] {
+            assert!(
+                matches!(error(&text).problem(), Problem::UnknownKey { .. }),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_index_is_not_a_gallery_file() {
+    let index = "- {name: chat, uri: 'ghcr.io/acme/chat:v1'}\n- {name: draw, capabilities: {default: chat}}\n";
+    assert_snapshot!(error(index), @"policy.yaml:1:1: this is an index (its entries have `uri` or `capabilities`), and no gallery file; in a gallery file, name the index by `url`, such as `url: file:index.yaml`");
+    let mistakes = PolicyFile::mistakes(index, "policy.yaml", &|_: &str| {
+        Err(std::io::ErrorKind::NotFound.into())
+    });
+    assert_eq!(mistakes.len(), 1);
 }
 
 #[test]

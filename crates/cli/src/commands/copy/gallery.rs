@@ -8,7 +8,7 @@ use countersign_download::{
     Galleries, Kit, Lock, Origin, Plan, PlanError, PlannedSource, RequirementKind, Role,
 };
 use countersign_oci::{Location, Reference};
-use countersign_policy::Policy;
+use countersign_policy::{GalleryEntry, Policy};
 use countersign_verify::TrustedRoot;
 
 use super::CopyArguments;
@@ -163,16 +163,22 @@ fn plans(
     lock: Option<&Lock>,
     report: &mut Report<'_, CopyResult>,
 ) -> Result<Option<Vec<Plan>>, Failure> {
-    let is_wanted = |name: &str| {
-        arguments.entries.is_empty() || arguments.entries.iter().any(|wanted| wanted == name)
-    };
-    let (mut found, mut failed) = (Vec::new(), Vec::new());
+    let all = arguments.entries.is_empty();
+    let is_named = |name: &str| arguments.entries.iter().any(|wanted| wanted == name);
+    // A name stands for what `install` may take by it, on any machine.
+    let meant = arguments.entries.iter();
+    let meant: Vec<Vec<&GalleryEntry>> = meant
+        .map(|name| galleries.entries_of(&name.as_str().into()))
+        .collect();
+    let is_meant =
+        |entry: &GalleryEntry| meant.iter().flatten().any(|one| std::ptr::eq(*one, entry));
+    let mut found = Vec::new();
     let indexes = galleries.fetched().iter();
     let of_kit = indexes
         .map(|(_, index)| index.origin)
         .any(|origin| origin == Origin::Kit);
     if let Some(lock) = lock {
-        for entry in lock.entries().filter(|entry| is_wanted(&entry.name)) {
+        for entry in lock.entries().filter(|entry| all || is_named(&entry.name)) {
             let plan = galleries.plan(&entry.name.as_str().into())?;
             found.push(plan.locked(lock, &entry.platform)?);
         }
@@ -180,7 +186,7 @@ fn plans(
         for (_, entry, plan) in galleries.plan_all() {
             // An entry without content stands for another one.
             let has_content = entry.uri.as_deref().is_some_and(|uri| !uri.is_empty());
-            if !has_content || !is_wanted(&entry.name) {
+            if !has_content || !(all || is_meant(entry)) {
                 continue;
             }
             match plan {
@@ -190,18 +196,17 @@ fn plans(
                 Err(error) => {
                     let failure = Failure::from(error);
                     report.fail(&failure, CopyResult::failed(&entry.name, None, &failure));
-                    failed.push(entry.name.clone());
                 }
             }
         }
     }
-    let known = |name: &String| {
-        found.iter().any(|plan| plan.name() == name) || failed.iter().any(|failed| failed == name)
-    };
-    let missing: Vec<&String> = arguments
-        .entries
-        .iter()
-        .filter(|name| !known(name))
+    let names = arguments.entries.iter().zip(&meant);
+    let missing: Vec<&String> = names
+        .filter(|(name, meant)| match lock {
+            Some(_) => !found.iter().any(|plan| plan.name() == name.as_str()),
+            None => meant.is_empty(),
+        })
+        .map(|(name, _)| name)
         .collect();
     for name in &missing {
         let message = format!("no gallery has an image with the name `{name}`");

@@ -7,7 +7,7 @@ use super::{label, table};
 #[test]
 fn what_is_said_of_content_that_is_not_installed() {
     let errors = countersign_download::samples::errors();
-    assert_snapshot!(table(errors, label), @"
+    assert_snapshot!(table(errors, label), @r"
     1 Internal: this is a bug in countersign; please report it, with the output of COUNTERSIGN_LOG=debug
         NoVerifier, Record/Error, Cancelled, Layer/Cancelled
     1 Machine: correct the problem that the system reports, then run the same command again
@@ -42,10 +42,10 @@ fn what_is_said_of_content_that_is_not_installed() {
         OtherSigner
     4 Policy: if you want it anyway, remove what is installed first: delete its directory, or use `countersign remove` if it is from a gallery
         Weaker
+    4 Policy: if you want it in the place of the other image, pass --allow-older; to keep both, install to another directory or store
+        Older
     4 Policy: publish it as a signed image, or tell the gallery's maintainer
         Unverifiable
-    4 Policy: somebody may have moved the tag back; if you want the older image, pass --allow-older
-        Older
     4 Policy: the policy's `ignore_tlog` leaves out what proves the time; if you are sure that the image is the newer one, pass --allow-older
         Undated
     5 Invalid: do not use it: it is damaged, or somebody changed it; tell the publisher

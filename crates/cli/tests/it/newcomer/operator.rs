@@ -101,12 +101,12 @@ async fn a_machine_is_compared_with_its_lock_file() {
     warning: chat: countersign.lock in this directory pins sha256:A…; pass --lock to pin what is installed now
     $ countersign list --check countersign.lock --platform linux/amd64
     error: `chat` is not as locked: expected sha256:A…, found sha256:B…
-      hint: `countersign install --gallery FILE --from-lock=countersign.lock chat` installs what is locked
+      hint: `countersign install --gallery FILE --from-lock=countersign.lock chat` installs what is locked; add --allow-older if that is the older one
     [exit code 8]
     $ countersign install --gallery galleries.yaml --trusted-root root.json --platform linux/amd64 --from-lock
     error: `chat` is locked to sha256:A…, and can't be installed from any source
           primary registry.example.org/acme/app:latest-chat@sha256:A…: registry.example.org/acme/app:latest-chat@sha256:A… (sha256:A…) is older than what is installed: it was signed at 2024-01-01T00:00:00Z, what is installed at 2025-01-01T00:00:00Z
-      hint: somebody may have moved the tag back; if you want the older image, pass --allow-older
+      hint: the lock file pins an older image than is installed; if you want that one, pass --allow-older
     [exit code 4]
     $ countersign install --gallery galleries.yaml --trusted-root root.json --platform linux/amd64 --from-lock --allow-older
     rolled back chat in /srv/me/.local/share/countersign/chat: 1 file, 2 B
