@@ -272,10 +272,8 @@ async fn an_upgrade_follows_the_layout_forward_and_not_back() {
     let Outcome::Installed { replaced, .. } = upgraded else {
         panic!("expected an upgrade: {upgraded:?}");
     };
-    assert_eq!(
-        replaced.map(|before| before.digest),
-        Some(old.images()[0].digest())
-    );
+    let before = replaced.unwrap().digest;
+    assert_eq!(before, old.images()[0].digest());
     assert_eq!(shop.version("app").unwrap(), "v2");
     store_archive(&shop, &signed(&shop, &old, EARLIER));
     let error = failure(&shop, &plan).await;
