@@ -187,6 +187,12 @@ impl Failure {
         self.signal.map_or(exit_code(self.kind), Signal::exit_code)
     }
 
+    /// The code of a run that this failure ends, while results of it may have failed already. A signal comes first.
+    pub(crate) fn exit_code_with(&self, worst: impl FnOnce(Kind) -> Kind) -> u8 {
+        let code = || exit_code(worst(self.kind));
+        self.signal.map_or_else(code, Signal::exit_code)
+    }
+
     /// What to do about it, the most helpful first; never empty.
     pub(crate) fn hints(&self) -> Vec<&str> {
         let fault = match self.kind {

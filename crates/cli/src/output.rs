@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::arguments::terminal::{Format, TerminalArguments, Verbosity};
 use crate::environment::Environment;
-use crate::failure::{Failure, Label};
+use crate::failure::{Failure, Kind, Label, worst};
 use crate::json::document::Document;
 use crate::json::error::{FailedRun, Tags};
 use crate::json::results::Results;
@@ -31,6 +31,8 @@ pub(crate) struct Output {
     lost: RefCell<Option<io::Error>>,
     /// What became of each manifest before a failure ended the run, and of the tags.
     before_failure: RefCell<(Vec<SignResult>, Option<Tags>)>,
+    /// What results failed by, so far.
+    failed: RefCell<Vec<Kind>>,
     /// The document whose results are written one by one, if there is one.
     results: Results,
 }
@@ -55,6 +57,7 @@ impl Output {
             stderr: Colours::of(&io::stderr(), when),
             lost: RefCell::new(None),
             before_failure: RefCell::default(),
+            failed: RefCell::default(),
             results: Results::default(),
         }
     }
@@ -130,6 +133,18 @@ impl Output {
         if self.format == Format::Human {
             self.write_failure(failure);
         }
+    }
+
+    /// Remembers that a result failed, for the exit code of a run that a failure ends before its other results.
+    pub(crate) fn failed(&self, kind: Kind) {
+        self.failed.borrow_mut().push(kind);
+    }
+
+    /// The worst kind by which results failed, and `kind`.
+    pub(crate) fn worst_with(&self, kind: Kind) -> Kind {
+        let mut failed = self.failed.borrow_mut();
+        failed.push(kind);
+        worst(&failed).unwrap_or(kind)
     }
 
     /// That results are lost: told on standard error in JSON mode too, because the document is what

@@ -47,7 +47,9 @@ pub(crate) fn lost(error: std::io::Error, output: &Output) -> ExitCode {
 pub(crate) fn fail(failure: &Failure, output: &Output) -> ExitCode {
     output.failure(failure);
     output.failure_document(failure);
-    failure.exit_code().into()
+    failure
+        .exit_code_with(|kind| output.worst_with(kind))
+        .into()
 }
 
 fn dispatch(

@@ -107,103 +107,81 @@ const PAIRS: &[(&str, &str, &str)] = &[
 ];
 
 /// Commands of other programs, and what is run here in their place.
-const COMMANDS: &[(&str, &str)] = &[
+const COMMANDS: &[(&[&str], &str)] = &[
     (
-        "save",
+        &["save"],
         "to copy an image with its signatures into a directory, run 'countersign copy --policy FILE IMAGE ocifile://DIR'",
     ),
     (
-        "load",
-        "to copy an image from a directory into a registry, run 'countersign copy --policy FILE ocifile://DIR REPOSITORY'",
+        &["load"],
+        "to copy an image from a directory into a registry, run 'countersign copy --policy FILE ocifile://DIR REPOSITORY:TAG'",
     ),
     (
-        "triangulate",
+        &["triangulate"],
         "to see what is attached to an image, run 'countersign tree'",
     ),
     (
-        "initialize",
-        "for another trusted root, pass '--trusted-root FILE'",
+        &["initialize"],
+        "for another Sigstore, pass '--tuf-url URL --tuf-root FILE' or '--trusted-root FILE' to each command, or write 'trust' into the policy",
     ),
     (
-        "generate-key-pair",
+        &["generate-key-pair"],
         "keys are only verified with here; for a key there is 'cosign generate-key-pair'",
     ),
     (
-        "attach",
+        &["attach"],
         "signatures are attached when they are made, by 'countersign sign'",
     ),
     (
-        "pull",
+        &["pull", "export", "unpack", "download", "add"],
         "to verify an image and unpack it, run 'countersign install'",
     ),
     (
-        "export",
-        "to verify an image and unpack it, run 'countersign install'",
-    ),
-    (
-        "unpack",
-        "to verify an image and unpack it, run 'countersign install'",
-    ),
-    (
-        "download",
-        "to verify an image and unpack it, run 'countersign install'",
-    ),
-    (
-        "add",
-        "to verify an image and unpack it, run 'countersign install'",
-    ),
-    (
-        "update",
+        &["update"],
         "to install what is current, run 'countersign upgrade'",
     ),
     (
-        "uninstall",
+        &["uninstall", "delete"],
         "to remove what is installed, run 'countersign remove'",
     ),
     (
-        "delete",
-        "to remove what is installed, run 'countersign remove'",
+        &["ps", "images"],
+        "to see what is installed, run 'countersign list'",
     ),
-    ("ps", "to see what is installed, run 'countersign list'"),
-    ("images", "to see what is installed, run 'countersign list'"),
     (
-        "digest",
+        &["digest"],
         "for the digest of a verified image, run 'countersign verify --print-digest'",
     ),
     (
-        "manifest",
+        &["manifest"],
+        "to see what an image is made of, run 'countersign tree'; to join images into one and sign it, 'countersign merge'",
+    ),
+    (
+        &["inspect"],
+        "to see what an image is made of, run 'countersign tree'; of what is installed, 'countersign list --long'",
+    ),
+    (
+        &["imagetools", "index"],
         "to join images into one and sign it, run 'countersign merge'",
     ),
     (
-        "imagetools",
-        "to join images into one and sign it, run 'countersign merge'",
-    ),
-    (
-        "index",
-        "to join images into one and sign it, run 'countersign merge'",
-    ),
-    (
-        "verify-attestation",
+        &["verify-attestation"],
         "name the type in a policy's 'predicate_types', and run 'countersign verify --policy'",
     ),
     (
-        "sign-blob",
+        &["sign-blob"],
         "only images are signed; for files there is 'cosign sign-blob'",
     ),
     (
-        "verify-blob",
+        &["verify-blob"],
         "only images are verified; for files there is 'cosign verify-blob'",
     ),
     (
-        "attest",
+        &["attest"],
         "only signatures are made; for attestations there is 'cosign attest'",
     ),
     (
-        "login",
-        "log in with 'docker login', 'podman login' or 'crane auth login'",
-    ),
-    (
-        "auth",
+        &["login", "auth"],
         "log in with 'docker login', 'podman login' or 'crane auth login'",
     ),
 ];
@@ -218,7 +196,22 @@ pub(crate) fn improve(error: &mut Error, line: &[OsString]) {
         .collect();
     let mut program = Arguments::command();
     program.build();
-    let asked = asked(&program, &words);
+    // What stands behind a word that is no command is no command of ours.
+    let wrong = match error.kind() {
+        ErrorKind::InvalidSubcommand => value(error, ContextKind::InvalidSubcommand),
+        _ => None,
+    };
+    let until = words.iter().position(|word| Some(*word) == wrong);
+    let commands = words.get(..until.unwrap_or(words.len()));
+    let asked = asked(&program, commands.unwrap_or_default());
+    if let Some(image) = image_to_audit(error, asked) {
+        let message = format!(
+            "unexpected argument '{image}': images are read from a file with a reference a line; pass '--images FILE', or \
+             '--images -' for standard input"
+        );
+        *error = asked.clone().error(ErrorKind::UnknownArgument, message);
+        return;
+    }
     if error.get(ContextKind::Usage).is_some() {
         let usage = asked.clone().render_usage();
         error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
@@ -249,13 +242,21 @@ pub(crate) fn improve(error: &mut Error, line: &[OsString]) {
         names.retain(|name| nearest(&typed, [name.as_str()]).is_some());
         // clap has the nearest last.
         names.reverse();
-        if !names.is_empty() {
+        if names.is_empty() {
+            error.remove(ContextKind::Suggested);
+        } else {
             error.insert(
                 ContextKind::SuggestedSubcommand,
                 ContextValue::Strings(names),
             );
         }
     }
+}
+
+/// The reference that was given to `audit`, which clap takes for the name of a command of its own.
+fn image_to_audit(error: &Error, asked: &Command) -> Option<String> {
+    let name = value(error, ContextKind::InvalidSubcommand)?;
+    (asked.get_name() == "audit" && name.contains(['/', ':', '.'])).then(|| name.to_owned())
 }
 
 fn value(error: &Error, kind: ContextKind) -> Option<&str> {
@@ -317,10 +318,16 @@ fn option(name: &str, command: &str) -> Option<String> {
 
 /// A command of another program, or a command of that name in a group: `policy test` for `test`.
 fn command(name: &str, program: &Command) -> Option<String> {
-    if let Some((_, tip)) = COMMANDS.iter().find(|(other, _)| *other == name) {
+    if let Some((_, tip)) = COMMANDS.iter().find(|(names, _)| names.contains(&name)) {
         return Some((*tip).to_owned());
     }
-    let group = program.get_subcommands().find(|group| {
+    if program.get_subcommands().any(|one| one.get_name() == name) {
+        return Some(format!("the command is 'countersign {name}'"));
+    }
+    let groups = program
+        .get_subcommands()
+        .filter(|group| group.get_name() != "help");
+    let group = groups.into_iter().find(|group| {
         let mut commands = group.get_subcommands();
         commands.any(|command| command.get_name() == name)
     })?;
@@ -329,117 +336,4 @@ fn command(name: &str, program: &Command) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tip_says_what_to_type() {
-        for (line, tips) in [
-            (
-                "test p.yaml",
-                "tip: the command is 'countersign policy test'",
-            ),
-            ("policy chek", "tip: a similar subcommand exists: 'check'"),
-            ("verify --json x", "tip: for JSON, pass '--output json'"),
-            (
-                "verify --certificate-identity-regexp=x y",
-                "tip: pass '--identity-regex'. It must match the whole identity; cosign's may match any part of it",
-            ),
-            (
-                "verify --max-workers=4 x",
-                "tip: leave it out: several images are verified side by side",
-            ),
-            (
-                "triangulate x",
-                "tip: to see what is attached to an image, run 'countersign tree'",
-            ),
-            ("remov x", "tip: a similar subcommand exists: 'remove'"),
-            (
-                "sign --key cosign.key x",
-                "tip: images are signed without a key here, by who you are or by the CI's job; to sign with a key, run 'cosign sign --key FILE'. 'countersign verify --key FILE' verifies that",
-            ),
-            (
-                "download attestation x",
-                "tip: to write what a proven attestation says, run 'countersign verify --policy FILE --save-predicate FILE IMAGE'",
-            ),
-            (
-                "save x",
-                "tip: to copy an image with its signatures into a directory, run 'countersign copy --policy FILE IMAGE ocifile://DIR'",
-            ),
-            (
-                "upgrade --gallery x ./dir",
-                "tip: entries are upgraded by their names in 'countersign list'; what was installed into a directory is upgraded by 'countersign install REFERENCE DIRECTORY'",
-            ),
-        ] {
-            let words = std::iter::once("countersign").chain(line.split(' '));
-            let words: Vec<OsString> = words.map(OsString::from).collect();
-            let mut error = Arguments::command()
-                .try_get_matches_from(&words)
-                .unwrap_err();
-            improve(&mut error, &words);
-            let said = error.to_string();
-            let found: Vec<&str> = said.lines().filter(|line| line.contains("tip")).collect();
-            assert_eq!(found, [format!("  {tips}")], "{line}");
-        }
-    }
-
-    /// Whoever types `trim` does not mean `remove`.
-    #[test]
-    fn what_is_not_similar_is_not_suggested() {
-        for name in ["trim", "stop", "inspect", "resign-all"] {
-            let words = ["countersign", name].map(OsString::from);
-            let mut error = Arguments::command()
-                .try_get_matches_from(&words)
-                .unwrap_err();
-            improve(&mut error, &words);
-            let said = error.to_string();
-            assert!(!said.contains("tip"), "{said}");
-        }
-    }
-
-    /// clap repeats what was typed, which has nothing to do with the mistake.
-    #[test]
-    fn the_usage_names_no_option_that_was_typed_by_the_way() {
-        let words = [
-            "countersign",
-            "--quiet",
-            "verify",
-            "--timeout",
-            "3s",
-            "--nonsense",
-            "x",
-        ];
-        let words = words.map(OsString::from);
-        let mut error = Arguments::command()
-            .try_get_matches_from(&words)
-            .unwrap_err();
-        improve(&mut error, &words);
-        let said = error.to_string();
-        let usage = said.lines().find(|line| line.starts_with("Usage: "));
-        let expected = "Usage: countersign verify [OPTIONS] <REFERENCE>...";
-        assert_eq!(usage, Some(expected), "{said}");
-    }
-
-    /// What is in a table must not be a command or an option by now.
-    #[test]
-    fn no_tip_hides_what_there_is() {
-        let program = Arguments::command();
-        for (name, _) in COMMANDS {
-            let known = program.find_subcommand(name).is_some();
-            assert!(
-                !known,
-                "`{name}` is a command by now: its tip in COMMANDS goes"
-            );
-        }
-        for (option, _) in OPTIONS {
-            let long = option.trim_start_matches('-');
-            let mut commands = program.get_subcommands();
-            assert!(
-                commands.all(|command| command
-                    .get_arguments()
-                    .all(|known| known.get_long() != Some(long))),
-                "`{option}` is an option by now: its tip in OPTIONS goes"
-            );
-        }
-    }
-}
+mod tests;

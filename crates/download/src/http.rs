@@ -27,7 +27,7 @@ pub(crate) struct Http {
 #[derive(Clone, Copy)]
 pub(crate) struct Resource<'a> {
     pub(crate) url: &'a Url,
-    pub(crate) name: &'a dyn std::fmt::Display,
+    pub(crate) name: &'a (dyn std::fmt::Display + Sync),
 }
 
 impl Http {

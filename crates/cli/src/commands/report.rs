@@ -30,6 +30,7 @@ impl<'a, R> Report<'a, R> {
     /// Tells the failure that `result` has.
     pub(super) fn fail(&mut self, failure: &Failure, result: R) {
         self.failed.push(failure.kind);
+        self.output.failed(failure.kind);
         self.output.failure(failure);
         self.results.push(result);
     }
@@ -37,6 +38,7 @@ impl<'a, R> Report<'a, R> {
     /// `result` has the same failure as one before it, which was told then.
     pub(super) fn fail_too(&mut self, failure: &Failure, result: R) {
         self.failed.push(failure.kind);
+        self.output.failed(failure.kind);
         self.results.push(result);
     }
 

@@ -3,7 +3,7 @@
 //! Without a terminal nothing is cut, so that scripts read whole values.
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table};
+use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, Width};
 use countersign_download::{Grounds, Installation, RecordState, Recorded};
 use countersign_oci::printable;
 
@@ -32,7 +32,7 @@ const SIGNER: usize = 4;
 const DISPENSABLE: [usize; 7] = [6, 7, 5, 1, 2, 3, 8];
 
 /// One row each. On a terminal of `width` columns no row is wider: signers are cut, and columns left
-/// out where that is not enough. Without a terminal nothing is cut.
+/// out where that is not enough, and at last names are cut. Without a terminal nothing is cut.
 pub(super) fn table(installations: &[Installation], width: Option<u16>) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
@@ -75,9 +75,23 @@ pub(super) fn table(installations: &[Installation], width: Option<u16>) -> Strin
                     needed -= content + GAP;
                 }
             }
+            if needed > width {
+                narrow(&mut table, width);
+            }
         }
     }
     lines(&table)
+}
+
+/// Leaves the names alone, cut where they are wider than the terminal.
+fn narrow(table: &mut Table, width: u16) {
+    if let Some(signers) = table.column_mut(SIGNER) {
+        signers.set_constraint(ColumnConstraint::Hidden);
+    }
+    if let Some(names) = table.column_mut(0) {
+        names.set_padding((0, 0));
+        names.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(width)));
+    }
 }
 
 /// One row each, as wide as they are.

@@ -244,6 +244,18 @@ async fn a_table_is_no_wider_than_the_terminal() {
         }
         dated(&rows.join("\n"))
     };
+    insta::assert_snapshot!(show(14), @r"
+    NAME
+    chat
+    draw
+    notes
+    ");
+    insta::assert_snapshot!(show(4), @r"
+    NAME
+    chat
+    draw
+    not…
+    ");
     insta::assert_snapshot!(show(40), @r"
     NAME   SIGNER                   VERIFIED
     chat   github.com/acme/app/.g…  yes

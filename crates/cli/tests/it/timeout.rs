@@ -96,3 +96,19 @@ async fn a_time_out_is_a_time_and_not_nothing() {
         assert_eq!(run.code, 2, "{wrong}: {}", run.shown());
     }
 }
+
+#[tokio::test]
+async fn what_was_refused_before_the_time_was_up_decides_the_exit_code() {
+    let stage = Stage::new().await;
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let slow = format!("{}/app:v1", silent.local_addr().unwrap());
+    stage.push_unsigned("v1");
+    let unsigned = stage.reference("app:v1");
+    let limit = ["--timeout", "3s"];
+    let images = [unsigned.as_str(), &slow];
+    let run = stage.run(&[&["verify"], &TRUST, &POLICY, &limit, &images]);
+    assert!(run.stderr.contains("is not signed"), "{}", run.shown());
+    let says = "the run took longer than its --timeout of 3s";
+    assert!(run.stderr.contains(says), "{}", run.shown());
+    assert_eq!(run.code, 3, "{}", run.shown());
+}

@@ -23,6 +23,7 @@ mod lock;
 mod misuse;
 mod names;
 mod plan;
+mod send;
 mod shop;
 mod soak;
 mod sources;

@@ -22,6 +22,7 @@ mod patience;
 mod proxies;
 mod recursion;
 mod refusals;
+mod send;
 mod services;
 mod simple_signing;
 mod tags;

@@ -20,6 +20,7 @@ mod keys;
 mod misuse;
 mod refusals;
 mod require;
+mod send;
 mod simple_signing;
 mod support;
 mod trust;

@@ -1,0 +1,139 @@
+use super::*;
+
+#[test]
+fn a_tip_says_what_to_type() {
+    for (line, tips) in [
+        (
+            "test p.yaml",
+            "tip: the command is 'countersign policy test'",
+        ),
+        ("trust sign x", "tip: the command is 'countersign sign'"),
+        ("policy chek", "tip: a similar subcommand exists: 'check'"),
+        ("verify --json x", "tip: for JSON, pass '--output json'"),
+        (
+            "verify --certificate-identity-regexp=x y",
+            "tip: pass '--identity-regex'. It must match the whole identity; cosign's may match any part of it",
+        ),
+        (
+            "verify --max-workers=4 x",
+            "tip: leave it out: several images are verified side by side",
+        ),
+        (
+            "triangulate x",
+            "tip: to see what is attached to an image, run 'countersign tree'",
+        ),
+        ("remov x", "tip: a similar subcommand exists: 'remove'"),
+        (
+            "sign --key cosign.key x",
+            "tip: images are signed without a key here, by who you are or by the CI's job; to sign with a key, run 'cosign sign --key FILE'. 'countersign verify --key FILE' verifies that",
+        ),
+        (
+            "download attestation x",
+            "tip: to write what a proven attestation says, run 'countersign verify --policy FILE --save-predicate FILE IMAGE'",
+        ),
+        (
+            "save x",
+            "tip: to copy an image with its signatures into a directory, run 'countersign copy --policy FILE IMAGE ocifile://DIR'",
+        ),
+        (
+            "upgrade --gallery x ./dir",
+            "tip: entries are upgraded by their names in 'countersign list'; what was installed into a directory is upgraded by 'countersign install REFERENCE DIRECTORY'",
+        ),
+    ] {
+        let words = std::iter::once("countersign").chain(line.split(' '));
+        let words: Vec<OsString> = words.map(OsString::from).collect();
+        let mut error = Arguments::command()
+            .try_get_matches_from(&words)
+            .unwrap_err();
+        improve(&mut error, &words);
+        let said = error.to_string();
+        let found: Vec<&str> = said.lines().filter(|line| line.contains("tip")).collect();
+        assert_eq!(found, [format!("  {tips}")], "{line}");
+    }
+}
+
+/// Whoever types `trim` does not mean `remove`.
+#[test]
+fn what_is_not_similar_is_not_suggested() {
+    for name in ["trim", "stop", "resign-all", "clean"] {
+        let words = ["countersign", name].map(OsString::from);
+        let mut error = Arguments::command()
+            .try_get_matches_from(&words)
+            .unwrap_err();
+        improve(&mut error, &words);
+        let said = error.to_string();
+        assert!(!said.contains("tip"), "{said}");
+        // No lines are left where a tip was.
+        assert!(!said.contains("\n\n\n"), "{said}");
+    }
+}
+
+/// clap repeats what was typed, which has nothing to do with the mistake.
+#[test]
+fn the_usage_names_no_option_that_was_typed_by_the_way() {
+    let words = [
+        "countersign",
+        "--quiet",
+        "verify",
+        "--timeout",
+        "3s",
+        "--nonsense",
+        "x",
+    ];
+    let words = words.map(OsString::from);
+    let mut error = Arguments::command()
+        .try_get_matches_from(&words)
+        .unwrap_err();
+    improve(&mut error, &words);
+    let said = error.to_string();
+    let usage = said.lines().find(|line| line.starts_with("Usage: "));
+    let expected = "Usage: countersign verify [OPTIONS] <REFERENCE>...";
+    assert_eq!(usage, Some(expected), "{said}");
+}
+
+/// What is in a table must not be a command or an option by now.
+#[test]
+fn no_tip_hides_what_there_is() {
+    let program = Arguments::command();
+    for name in COMMANDS.iter().flat_map(|(names, _)| *names) {
+        let known = program.find_subcommand(name).is_some();
+        assert!(
+            !known,
+            "`{name}` is a command by now: its tip in COMMANDS goes"
+        );
+    }
+    for (option, _) in OPTIONS {
+        let long = option.trim_start_matches('-');
+        let mut commands = program.get_subcommands();
+        assert!(
+            commands.all(|command| command
+                .get_arguments()
+                .all(|known| known.get_long() != Some(long))),
+            "`{option}` is an option by now: its tip in OPTIONS goes"
+        );
+    }
+}
+
+/// `audit` takes no references: clap would speak of a subcommand.
+#[test]
+fn an_image_to_audit_belongs_in_a_file() {
+    for line in [
+        "audit --policy p.yaml quay.io/a/b:v1",
+        "audit quay.io/a/b:v1",
+    ] {
+        let words = std::iter::once("countersign").chain(line.split(' '));
+        let words: Vec<OsString> = words.map(OsString::from).collect();
+        let mut error = Arguments::command()
+            .try_get_matches_from(&words)
+            .unwrap_err();
+        improve(&mut error, &words);
+        let said = error.to_string();
+        assert!(
+            said.starts_with(
+                "error: unexpected argument 'quay.io/a/b:v1': images are read from a file"
+            ),
+            "{said}"
+        );
+        assert!(!said.contains("subcommand"), "{said}");
+    }
+}
