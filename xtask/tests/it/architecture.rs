@@ -14,7 +14,11 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("sign", &["oci", "policy", "verify"]),
     ("cli", &["download", "oci", "policy", "sign", "verify"]),
     ("sandbox", &["oci"]),
-    ("xtask", &["oci", "sandbox"]),
+    // It uses `oci` and `sandbox` alone. The others are named for their features: see its Cargo.toml.
+    (
+        "xtask",
+        &["download", "oci", "policy", "sandbox", "sign", "verify"],
+    ),
 ];
 
 #[derive(Deserialize)]

@@ -249,7 +249,7 @@ async fn redirects_are_followed_within_bounds_and_never_to_plain_http_elsewhere(
             HttpsRequired,
         ),
         ("/file", "file:///etc/passwd".into(), HttpsRequired),
-        ("/nowhere", "nowhere".into(), Nowhere),
+        ("/nowhere", "an unknown place".into(), Nowhere),
     ] {
         let error = fetch(&at(&server, path), &[]).await.unwrap_err();
         let GalleryError::Http(HttpError::Redirect { found, reason, .. }) = error else {

@@ -70,7 +70,7 @@ async fn what_is_typed_from_habit_is_answered_with_what_to_type_here() {
     $ countersign initialize
     error: unrecognized subcommand 'initialize'
 
-      tip: for another trusted root, pass '--trusted-root FILE'
+      tip: for another Sigstore, pass '--tuf-url URL --tuf-root FILE' or '--trusted-root FILE' to each command, or write 'trust' into the policy
 
     Usage: countersign [OPTIONS] <COMMAND>
 
