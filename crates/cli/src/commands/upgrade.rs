@@ -94,16 +94,15 @@ pub(crate) async fn run(
     } = arguments;
     let directory = store_directory(planning.store.as_deref(), environment)?;
     let store = Store::new(&directory);
-    let (installed, names_from) = if names.is_empty() {
+    let (mut installed, names_from) = if names.is_empty() {
         let (installed, wrong) = installed_from_galleries(&store).await?;
         if !wrong.is_empty() {
             return Ok(refuse(&wrong, dry_run, output));
         }
         if installed.is_empty() {
-            let directory = printable::path(&directory);
-            output.note(&format!(
-                "nothing from a gallery is installed in {directory}"
-            ));
+            let place = printable::path(&directory);
+            let note = format!("nothing from a gallery is installed in {place}");
+            output.note(&note);
         }
         (installed, NamesFrom::Store)
     } else {
@@ -113,12 +112,11 @@ pub(crate) async fn run(
         }
         (installed, NamesFrom::User)
     };
-    let mut installed = installed;
     if planning.choosing.capability.is_some() {
         // The user chooses anew.
-        for entry in &mut installed {
-            entry.requested.kept = None;
-        }
+        installed
+            .iter_mut()
+            .for_each(|entry| entry.requested.kept = None);
     }
     let reading = (&planning.choosing, &registry);
     let groups = match gallery {
@@ -149,9 +147,8 @@ pub(crate) async fn run(
     match dry_run {
         true => installer.preview(&groups, environment, output).await,
         false => {
-            installer
-                .run(&groups, names_from, environment, output)
-                .await
+            let installing = installer.run(&groups, names_from, environment, output);
+            installing.await
         }
     }
 }
