@@ -85,9 +85,14 @@ pub(crate) async fn run(
         // It may be the wrong place that was looked at.
         let shown = printable::path(&store);
         output.note(&match store.exists() {
-            true => format!("nothing is installed in {shown}"),
-            false => format!("nothing is installed: the directory {shown} doesn't exist"),
+            true => format!("no entry of a gallery is installed in {shown}"),
+            false => {
+                format!("no entry of a gallery is installed: the directory {shown} doesn't exist")
+            }
         });
+        output.note(
+            "only entries of galleries are listed; `countersign check DIRECTORY` looks at what was installed into a directory",
+        );
     } else if arguments.long {
         for installation in &installations {
             output.answer(&long(installation));

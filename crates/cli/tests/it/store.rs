@@ -333,10 +333,12 @@ async fn an_empty_store_is_told_by_its_place_and_is_no_failure() {
     let shop = Shop::open().await;
     let store = shop.path("");
     let store = store.to_str().unwrap().trim_end_matches('/');
-    let said = format!("nothing is installed: the directory {store} doesn't exist\n");
+    let more = "only entries of galleries are listed; `countersign check DIRECTORY` looks at what was installed into a directory";
+    let none = "no entry of a gallery is installed";
+    let said = format!("{none}: the directory {store} doesn't exist\n{more}\n");
     assert_eq!(shop.shown(&["list"]), (0, String::new(), said));
     fs::create_dir_all(store).unwrap();
-    let said = format!("nothing is installed in {store}\n");
+    let said = format!("{none} in {store}\n{more}\n");
     assert_eq!(shop.shown(&["list"]), (0, String::new(), said));
     let upgrade = [&["upgrade"][..], &crate::shop::FLAGS].concat();
     let said = format!("nothing from a gallery is installed in {store}\n");

@@ -32,9 +32,11 @@ async fn a_machine_is_compared_with_its_lock_file() {
         .line("countersign list --check countersign.lock --platform linux/amd64");
     assert_snapshot!(shell.end(), @r"
     $ countersign list
-    nothing is installed: the directory /srv/me/.local/share/countersign doesn't exist
+    no entry of a gallery is installed: the directory /srv/me/.local/share/countersign doesn't exist
+    only entries of galleries are listed; `countersign check DIRECTORY` looks at what was installed into a directory
     $ countersign list --store stoer
-    nothing is installed: the directory stoer doesn't exist
+    no entry of a gallery is installed: the directory stoer doesn't exist
+    only entries of galleries are listed; `countersign check DIRECTORY` looks at what was installed into a directory
     $ countersign install --gallery galleries.yaml --trusted-root root.json --platform linux/amd64 --lock chat
     installed chat in /srv/me/.local/share/countersign/chat: 1 file, 2 B
       image      sha256:A…
