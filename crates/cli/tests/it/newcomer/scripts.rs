@@ -84,7 +84,8 @@ async fn a_script_branches_on_exit_codes_and_reads_json() {
     [exit code 2]
     $ countersign remove chat && countersign list
     removed chat from /srv/me/.local/share/countersign/chat
-    nothing is installed in /srv/me/.local/share/countersign
+    no entry of a gallery is installed in /srv/me/.local/share/countersign
+    only entries of galleries are listed; `countersign check DIRECTORY` looks at what was installed into a directory
     "#);
 }
 
