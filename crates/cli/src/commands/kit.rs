@@ -15,6 +15,7 @@ use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::policy;
+use crate::printable;
 
 /// A kit that was opened.
 pub(super) struct OpenKit {
@@ -57,11 +58,7 @@ impl OpenKit {
         environment: &Environment,
     ) -> Result<Self, Failure> {
         let found = Self::find(reference, registry, environment).await?;
-        found.ok_or_else(|| {
-            let message = format!("expected a kit, found {reference}");
-            Failure::new(Kind::Usage, message)
-                .hint("make one with `countersign copy --gallery FILE --to ocifile://DIR`")
-        })
+        found.ok_or_else(|| not_a_kit(reference))
     }
 
     /// The galleries of the kit, or those of the caller's own file, with the indexes that the kit has.
@@ -111,5 +108,31 @@ impl OpenKit {
             Some(trust) => root.for_trust(trust.clone()),
             None => root,
         })
+    }
+}
+
+/// What is said of something else in the place of a kit.
+fn not_a_kit(reference: &Reference) -> Failure {
+    const MAKE: &str = "make a kit with `countersign copy --gallery FILE --to ocifile://DIR`";
+    match reference.location() {
+        Location::Layout(path) if matches!(path.as_path().try_exists(), Ok(false)) => {
+            let path = printable::path(path.as_path());
+            let message = format!("there is no kit at {path}: no such file or directory");
+            Failure::new(Kind::NotFound, message)
+                .hint("correct the path")
+                .hint(MAKE)
+        }
+        Location::Layout(path) => {
+            let path = printable::path(path.as_path());
+            let message =
+                format!("expected a kit, found an image layout without galleries in {path}");
+            Failure::new(Kind::Usage, message).hint(MAKE)
+        }
+        Location::Registry(_) => {
+            let message = format!("expected a kit, found the name of an image, {reference}");
+            Failure::new(Kind::Usage, message)
+                .hint("for a kit in the directory DIR write ocifile://DIR")
+                .hint(MAKE)
+        }
     }
 }

@@ -1,5 +1,16 @@
 use super::*;
 
+/// What is said of a line that is wrong.
+fn said_of(line: &str) -> String {
+    let words = std::iter::once("countersign").chain(line.split(' '));
+    let words: Vec<OsString> = words.map(OsString::from).collect();
+    let mut error = Arguments::command()
+        .try_get_matches_from(&words)
+        .unwrap_err();
+    improve(&mut error, &words);
+    error.to_string()
+}
+
 #[test]
 fn a_tip_says_what_to_type() {
     for (line, tips) in [
@@ -40,13 +51,7 @@ fn a_tip_says_what_to_type() {
             "tip: entries are upgraded by their names in 'countersign list'; what was installed into a directory is upgraded by 'countersign install REFERENCE DIRECTORY'",
         ),
     ] {
-        let words = std::iter::once("countersign").chain(line.split(' '));
-        let words: Vec<OsString> = words.map(OsString::from).collect();
-        let mut error = Arguments::command()
-            .try_get_matches_from(&words)
-            .unwrap_err();
-        improve(&mut error, &words);
-        let said = error.to_string();
+        let said = said_of(line);
         let found: Vec<&str> = said.lines().filter(|line| line.contains("tip")).collect();
         assert_eq!(found, [format!("  {tips}")], "{line}");
     }
@@ -56,12 +61,7 @@ fn a_tip_says_what_to_type() {
 #[test]
 fn what_is_not_similar_is_not_suggested() {
     for name in ["trim", "stop", "resign-all", "clean"] {
-        let words = ["countersign", name].map(OsString::from);
-        let mut error = Arguments::command()
-            .try_get_matches_from(&words)
-            .unwrap_err();
-        improve(&mut error, &words);
-        let said = error.to_string();
+        let said = said_of(name);
         assert!(!said.contains("tip"), "{said}");
         // No lines are left where a tip was.
         assert!(!said.contains("\n\n\n"), "{said}");
@@ -71,21 +71,7 @@ fn what_is_not_similar_is_not_suggested() {
 /// clap repeats what was typed, which has nothing to do with the mistake.
 #[test]
 fn the_usage_names_no_option_that_was_typed_by_the_way() {
-    let words = [
-        "countersign",
-        "--quiet",
-        "verify",
-        "--timeout",
-        "3s",
-        "--nonsense",
-        "x",
-    ];
-    let words = words.map(OsString::from);
-    let mut error = Arguments::command()
-        .try_get_matches_from(&words)
-        .unwrap_err();
-    improve(&mut error, &words);
-    let said = error.to_string();
+    let said = said_of("--quiet verify --timeout 3s --nonsense x");
     let usage = said.lines().find(|line| line.starts_with("Usage: "));
     let expected = "Usage: countersign verify [OPTIONS] <REFERENCE>...";
     assert_eq!(usage, Some(expected), "{said}");
@@ -121,13 +107,7 @@ fn an_image_to_audit_belongs_in_a_file() {
         "audit --policy p.yaml quay.io/a/b:v1",
         "audit quay.io/a/b:v1",
     ] {
-        let words = std::iter::once("countersign").chain(line.split(' '));
-        let words: Vec<OsString> = words.map(OsString::from).collect();
-        let mut error = Arguments::command()
-            .try_get_matches_from(&words)
-            .unwrap_err();
-        improve(&mut error, &words);
-        let said = error.to_string();
+        let said = said_of(line);
         assert!(
             said.starts_with(
                 "error: unexpected argument 'quay.io/a/b:v1': images are read from a file"

@@ -104,11 +104,11 @@ async fn what_nobody_can_compare_is_no_success() {
     $ countersign check ./nowhere
     error: ./nowhere has no record of an installation
       hint: name a directory that `countersign install` made
-    [exit code 2]
+    [exit code 6]
     $ mkdir notes && countersign check ./notes
     error: ./notes has no record of an installation
       hint: name a directory that `countersign install` made
-    [exit code 2]
+    [exit code 6]
     $ countersign check --store stoer
     error: there is nothing to check: the directory stoer doesn't exist
       hint: name the store with --store, or a directory that `countersign install` made

@@ -251,8 +251,13 @@ async fn what_is_no_kit_and_what_nothing_proves_is_told() {
     ]);
     assert_eq!(done.code, 0, "{}", done.shown());
     let from = |kit: &str| stage.run(&[&["install", "--from", kit, "--store=s", "app"]]);
-    expect(from("ocifile://app"), 2, "expected a kit");
-    expect(from(&stage.reference("app:v1")), 2, "expected a kit");
+    expect(
+        from("ocifile://app"),
+        2,
+        "expected a kit, found an image layout",
+    );
+    expect(from("ocifile://nothing"), 6, "there is no kit at ");
+    expect(from(&stage.reference("app:v1")), 2, "write ocifile://DIR");
     let to = "--to=ocifile://kit";
     expect(
         copy(&stage, &["--entry=nothing", to]),

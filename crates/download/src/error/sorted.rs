@@ -20,9 +20,10 @@ impl Error {
             Self::NoDirectory { .. } | Self::NotInLayout { .. } => {
                 (ErrorKind::NotFound, Consequence::TryNext)
             }
-            Self::Platform(_) | Self::WrongPlatform { .. } | Self::NotAnImage { .. } => {
-                (ErrorKind::NotFound, Consequence::End)
-            }
+            Self::Platform(_)
+            | Self::WrongPlatform { .. }
+            | Self::NotAnImage { .. }
+            | Self::NoRecord { .. } => (ErrorKind::NotFound, Consequence::End),
             Self::Older { .. }
             | Self::Undated { .. }
             | Self::Weaker { .. }
@@ -38,7 +39,6 @@ impl Error {
             | Self::Target { .. }
             | Self::Mounted { .. }
             | Self::UnreadableRecord { .. }
-            | Self::NoRecord { .. }
             | Self::LaterRecord { .. } => (ErrorKind::Usage, Consequence::End),
             Self::Immovable { source, .. } => {
                 let kind = match MachineFault::of(source) {

@@ -28,8 +28,6 @@ fn what_is_said_of_content_that_is_not_installed() {
         Directory
     2 Usage: move the directory away or remove it, then install again; `countersign remove` removes what is in the store
         UnreadableRecord
-    2 Usage: name a directory that `countersign install` made
-        NoRecord
     2 Usage: name a directory that is missing, empty or an earlier installation; the directory above it must exist
         Target
     2 Usage: nothing was changed: unmount it (`umount`), run the same command again, and mount it again
@@ -80,6 +78,8 @@ fn what_is_said_of_content_that_is_not_installed() {
         Platform/NoSuchPlatform
     6 NotFound: install it from its gallery, with --gallery FILE: a kit holds images alone
         NotInLayout
+    6 NotFound: name a directory that `countersign install` made
+        NoRecord
     6 NotFound: name the image itself: signatures, attestations and Helm charts can't be installed
         NotAnImage
     6 NotFound: pass the platform that the image has to --platform
