@@ -186,7 +186,8 @@ async fn each_entry_of_a_gallery_is_judged_by_its_policy() {
          - {{name: bad, uri: '{host}/app:unsigned'}}\n\
          - {{name: gone, uri: '{host}/app:missing'}}\n\
          - {{name: either, capabilities: {{default: good, metal: bad}}}}\n\
-         - {{name: tar, uri: 'https://example.org/a.tar.gz'}}\n"
+         - {{name: tar, uri: 'https://example.org/a.tar.gz'}}\n\
+         - {{name: lost, capabilities: {{default: nobody}}}}\n"
     );
     stage.write("index.yaml", entries);
     let gallery = stage.gallery("file:index.yaml", RELEASE);
@@ -201,9 +202,11 @@ async fn each_entry_of_a_gallery_is_judged_by_its_policy() {
     };
     let document = run(&[]);
     let found = states(&document["results"]);
-    // A policy has nothing to judge a tarball by, and the second gallery has no policy.
-    let first = ["proven", "unsigned", "missing", "unusable"];
-    assert_eq!(found, [&first[..], &["uncovered"; 4]].concat());
+    // A policy has nothing to judge a tarball by, and the second gallery has no policy. An entry that leads nowhere is
+    // told, and one that leads to others isn't.
+    let first = ["proven", "unsigned", "missing", "unusable", "unusable"];
+    let second = [&["uncovered"; 4][..], &["unusable"]].concat();
+    assert_eq!(found, [&first[..], &second].concat());
     let good = &document["results"][0];
     assert_eq!(
         (&good["gallery"], &good["entry"]),

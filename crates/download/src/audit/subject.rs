@@ -7,7 +7,7 @@ use countersign_policy::{Gallery, GalleryEntry};
 
 use super::verdict::{State, Verdict};
 use super::{Audited, classify};
-use crate::capability::uri;
+use crate::capability::{entries_of, uri};
 use crate::galleries::Galleries;
 use crate::plan::{Plan, Planner};
 use crate::planned::{PlannedSource, Role};
@@ -90,14 +90,18 @@ impl Subject {
         }
     }
 
-    /// An entry of a gallery; `None` for a meta entry, which has no content of its own.
+    /// An entry of a gallery; `None` for a meta entry that leads to others, which are audited by themselves.
     fn of_entry(planner: &Planner<'_>, entry: &GalleryEntry, which: WhichSources) -> Option<Self> {
-        let written = uri(entry)?.to_owned();
+        let leads_on = |target: &String| !entries_of(planner.index, target).is_empty();
+        let is_meta = uri(entry).is_none() && entry.fault.is_none();
+        if is_meta && entry.capabilities.values().any(leads_on) {
+            return None;
+        }
         let sources = match planner.plan_entry(entry) {
             Ok(plan) => sources(&plan, which),
             Err(error) => vec![SubjectSource {
                 role: Some(Role::Primary),
-                text: written,
+                text: uri(entry).unwrap_or(&entry.name).to_owned(),
                 what: What::Settled(Verdict::short(State::Unusable, classify::line(&error))),
             }],
         };
@@ -193,7 +197,7 @@ impl<'a> GallerySubjects<'a> {
         self.planner.address_limit()
     }
 
-    /// Every entry that has content, whatever hardware it is for.
+    /// Every entry that has content, whatever hardware it is for, and each that leads to none.
     pub fn subjects(&self) -> impl Iterator<Item = Subject> + 'a {
         let Self { planner, which } = *self;
         let entries = planner.index.entries().iter();
