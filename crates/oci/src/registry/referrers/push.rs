@@ -58,13 +58,32 @@ impl Registry {
         let parse = |(media_type, bytes)| Referrer::parse(repository, media_type, bytes);
         let referrers: Vec<Referrer<'_>> =
             manifests.into_iter().map(parse).collect::<Result<_>>()?;
-        let pushed: Vec<Option<PinnedReference>> = stream::iter(&referrers)
-            .map(|referrer| self.put_referrer(repository, referrer))
+        // One after the other where they have one subject: there are registries that read and write its list without a lock.
+        let mut subjects: Vec<Vec<&Referrer<'_>>> = Vec::new();
+        for referrer in &referrers {
+            let same = |others: &&mut Vec<&Referrer<'_>>| {
+                others
+                    .first()
+                    .is_some_and(|other| other.subject == referrer.subject)
+            };
+            match subjects.iter_mut().find(same) {
+                Some(others) => others.push(referrer),
+                None => subjects.push(vec![referrer]),
+            }
+        }
+        let pushed: Vec<Vec<_>> = stream::iter(subjects)
+            .map(async |referrers| {
+                let mut pushed = Vec::new();
+                for referrer in referrers {
+                    pushed.push((self.put_referrer(repository, referrer).await?, referrer));
+                }
+                Ok::<_, Error>(pushed)
+            })
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
         let mut lists: Vec<(PinnedReference, Vec<&ResolvedImage>)> = Vec::new();
-        for (subject, referrer) in pushed.into_iter().zip(&referrers) {
+        for (subject, referrer) in pushed.into_iter().flatten() {
             let Some(subject) = subject else { continue };
             match lists.iter_mut().find(|(known, _)| *known == subject) {
                 Some((_, listed)) => listed.push(&referrer.image),

@@ -242,6 +242,27 @@ async fn several_referrers_are_listed_by_one_write_of_each_list() {
     assert_eq!((stage.writes(), writes(&other_tag)), (1, 1));
 }
 
+/// There are registries that read and write the list of a subject without a lock.
+#[tokio::test]
+async fn referrers_of_one_subject_are_pushed_one_after_the_other() {
+    let stage = Stage::listing(&[]).await;
+    let refused = Effect::Status {
+        status: 403,
+        headers: Vec::new(),
+    };
+    let fault = Fault::on("PUT *", refused);
+    stage.server.add_fault(fault);
+    let all = ["a", "b", "c"].map(|remark| referrer(remark, &stage.subject));
+    let manifests = all.map(|text| (media_type::OCI_MANIFEST, text.into()));
+    let repository = stage.server.repository(PATH);
+    let registry = client();
+    let pushed = registry.push_referrers(&repository, manifests.into());
+    pushed.await.unwrap_err();
+    let requests = stage.server.requests();
+    let puts = requests.iter().filter(|one| one.line().starts_with("PUT "));
+    assert_eq!(puts.count(), 1);
+}
+
 #[tokio::test]
 async fn of_several_lists_the_one_that_others_overwrite_is_written_again() {
     let stage = Stage::listing(&["old"]).await;
