@@ -214,6 +214,16 @@ impl Command {
         matches!(self, Self::Audit(_))
     }
 
+    /// Whether it writes files that it removes again if it is stopped.
+    pub(crate) fn writes_files(&self) -> bool {
+        match self {
+            Self::Install(arguments) => !arguments.dry_run,
+            Self::Upgrade(arguments) => !arguments.dry_run,
+            Self::Copy(arguments) => arguments.writes_layout(),
+            _ => false,
+        }
+    }
+
     /// Whether the run ends even while a thread waits, for a name server or for standard input: who asked has a
     /// deadline, and there is nothing to clean up.
     pub(crate) fn leaves_threads(&self) -> bool {

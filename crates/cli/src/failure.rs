@@ -21,7 +21,7 @@ use std::io;
 use std::path::Path;
 
 use countersign_oci::http::Unresolved;
-use countersign_oci::{Location, MachineFault, printable};
+use countersign_oci::{Location, MachineFault, ResolvedImage, printable};
 
 pub(crate) use countersign_oci::ErrorKind as Kind;
 #[cfg(test)]
@@ -33,6 +33,9 @@ pub(crate) use mistakes::{Mistake, TomlMistake};
 use crate::json::error::{JsonError, JsonErrorKind, Tags};
 use crate::signals::Signal;
 
+/// How many references without a verdict a person is told.
+const NOT_JUDGED_SHOWN: usize = 10;
+
 /// A failure with all that is said of it.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -41,8 +44,8 @@ pub(crate) struct Failure {
     hints: Vec<String>,
     /// What is wrong with a file, where that is the failure. The first is the error.
     mistakes: Box<[Mistake]>,
-    /// For programs that go on with these in place of the references that were given.
-    pinned_references: Option<Vec<String>>,
+    /// References that a program goes on with.
+    references: Option<Box<References>>,
     /// What became of the tags that were to be written.
     tags: Option<Box<Tags>>,
     /// The signal that ended the run, if one did.
@@ -59,7 +62,7 @@ impl Failure {
             error: error.into(),
             hints: Vec::new(),
             mistakes: Box::default(),
-            pinned_references: None,
+            references: None,
             tags: None,
             signal: None,
             usage: None,
@@ -69,13 +72,29 @@ impl Failure {
     /// The end of a run that a signal asked for.
     pub(crate) fn stopped_by(signal: Signal) -> Self {
         let message = format!("stopped by {}", signal.name());
-        let failure = Self::new(Kind::Machine, message).hint(
-            "unfinished files are removed, and an earlier installation is unchanged; run the same command again",
-        );
         Self {
             signal: Some(signal),
-            ..failure
+            ..Self::new(Kind::Machine, message)
         }
+    }
+
+    /// Names the references of which there is no verdict.
+    pub(crate) fn without(mut self, not_judged: Vec<String>) -> Self {
+        if not_judged.is_empty() {
+            return self;
+        }
+        let shown: Vec<&str> = not_judged
+            .iter()
+            .take(NOT_JUDGED_SHOWN)
+            .map(|one| &**one)
+            .collect();
+        let more = match not_judged.len() - shown.len() {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let hint = format!("not judged: {}{more}", shown.join(", "));
+        self.references = Some(Box::new(References::NotJudged(not_judged)));
+        self.also(hint)
     }
 
     /// Says where the tags are.
@@ -114,8 +133,25 @@ impl Failure {
         }
     }
 
+    /// Where the message names `image` by its digest alone, it names it as it was asked for too. Several tags of a
+    /// repository are told apart by that.
+    pub(crate) fn naming(mut self, image: &ResolvedImage) -> Self {
+        let (requested, pinned) = (image.requested(), image.reference());
+        let shown = match requested.digest() {
+            Some(_) => requested.to_string(),
+            None => format!("{requested} ({})", pinned.digest()),
+        };
+        let said = self.error.to_string();
+        let message = said.replacen(&pinned.to_string(), &shown, 1);
+        if message != said {
+            let source = self.error;
+            self.error = Box::new(Renamed { message, source });
+        }
+        self
+    }
+
     fn pinned(mut self, references: Vec<String>) -> Self {
-        self.pinned_references = Some(references);
+        self.references = Some(Box::new(References::Pinned(references)));
         self
     }
 
@@ -262,6 +298,11 @@ impl Failure {
     /// For a program.
     pub(crate) fn to_json(&self) -> JsonError {
         let mut messages = self.messages().into_iter();
+        let (pinned, not_judged) = match self.references.as_deref() {
+            None => (None, None),
+            Some(References::Pinned(references)) => (Some(references.clone()), None),
+            Some(References::NotJudged(references)) => (None, Some(references.clone())),
+        };
         JsonError {
             kind: match self.signal {
                 Some(_) => JsonErrorKind::Stopped,
@@ -273,12 +314,22 @@ impl Failure {
             causes: messages.collect(),
             hints: self.hints().into_iter().map(str::to_owned).collect(),
             mistakes: self.mistakes.to_vec(),
-            pinned_references: self.pinned_references.clone(),
+            pinned_references: pinned,
+            not_judged,
             tags_written: self.tags.as_ref().map(|tags| tags.written.clone()),
             tags_unclear: self.tags.as_ref().map(|tags| tags.unclear.clone()),
             tags_not_written: self.tags.as_ref().map(|tags| tags.not_written.clone()),
         }
     }
+}
+
+/// References that a failure names for programs.
+#[derive(Debug)]
+enum References {
+    /// To go on with in place of those that were given.
+    Pinned(Vec<String>),
+    /// Of these there is no verdict, because the run ended before.
+    NotJudged(Vec<String>),
 }
 
 /// What a line about a failure is.
@@ -305,6 +356,25 @@ impl std::fmt::Display for Caused {
 impl Error for Caused {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(self.source.as_ref())
+    }
+}
+
+/// An error, with a message that names an image otherwise.
+#[derive(Debug)]
+struct Renamed {
+    message: String,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl std::fmt::Display for Renamed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Renamed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.source()
     }
 }
 

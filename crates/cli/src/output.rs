@@ -33,6 +33,8 @@ pub(crate) struct Output {
     before_failure: RefCell<(Vec<SignResult>, Option<Tags>)>,
     /// What results failed by, so far.
     failed: RefCell<Vec<Kind>>,
+    /// References whose verdicts are still to come, the last one first.
+    not_judged: RefCell<Vec<String>>,
     /// The document whose results are written one by one, if there is one.
     results: Results,
 }
@@ -58,6 +60,7 @@ impl Output {
             lost: RefCell::new(None),
             before_failure: RefCell::default(),
             failed: RefCell::default(),
+            not_judged: RefCell::default(),
             results: Results::default(),
         }
     }
@@ -207,6 +210,21 @@ impl Output {
     /// Where the tags were when something ended the run.
     pub(crate) fn tags_before_failure(&self) -> Option<Tags> {
         self.before_failure.borrow_mut().1.take()
+    }
+
+    /// Keeps the references that are to be judged, in their order, to name those that weren't if something ends the run.
+    pub(crate) fn judging(&self, references: impl DoubleEndedIterator<Item = String>) {
+        *self.not_judged.borrow_mut() = references.rev().collect();
+    }
+
+    /// The next of them has its verdict.
+    pub(crate) fn judged_next(&self) {
+        self.not_judged.borrow_mut().pop();
+    }
+
+    /// Those that have none.
+    pub(crate) fn not_judged(&self) -> Vec<String> {
+        self.not_judged.take().into_iter().rev().collect()
     }
 
     /// The one JSON document of a run that a failure ended.

@@ -69,6 +69,7 @@ fn dispatch(
     };
     let timeout = command.timeout();
     let leaves_threads = command.leaves_threads();
+    let writes_files = command.writes_files();
     let work = command.run(environment, output);
     let late = async {
         match timeout {
@@ -96,12 +97,16 @@ fn dispatch(
         }
         Err(stopped) => {
             // The work was dropped, and threads that were at it clean up before they end.
-            output.note(match stopped {
-                Stopped::By(_) => "stopping: removing unfinished files (stop again to end at once)",
-                Stopped::Late(_) => "the time limit is reached: removing unfinished files",
+            output.note(match (&stopped, writes_files) {
+                (Stopped::By(_), true) => {
+                    "stopping: removing unfinished files (stop again to end at once)"
+                }
+                (Stopped::By(_), false) => "stopping (stop again to end at once)",
+                (Stopped::Late(_), true) => "the time limit is reached: removing unfinished files",
+                (Stopped::Late(_), false) => "the time limit is reached",
             });
             runtime.shutdown_timeout(CLEANING);
-            let failure = Failure::from(stopped);
+            let failure = stopped.failure(writes_files).without(output.not_judged());
             Err(match output.tags_before_failure() {
                 Some(tags) => failure.with_tags(tags),
                 None => failure,
@@ -152,13 +157,18 @@ enum Stopped {
     Late(Duration),
 }
 
-impl From<Stopped> for Failure {
-    fn from(stopped: Stopped) -> Self {
-        match stopped {
-            Stopped::By(signal) => Self::stopped_by(signal),
-            Stopped::Late(timeout) => {
+impl Stopped {
+    fn failure(self, writes_files: bool) -> Failure {
+        match self {
+            Self::By(signal) => Failure::stopped_by(signal).hint(match writes_files {
+                true => {
+                    "unfinished files are removed, and an earlier installation is unchanged; run the same command again"
+                }
+                false => "run the same command again",
+            }),
+            Self::Late(timeout) => {
                 let message = format!("the run took longer than its --timeout of {timeout:?}");
-                Self::new(Kind::Unreachable, message)
+                Failure::new(Kind::Unreachable, message)
                     .hint("pass a longer --timeout, or none: each request still has its own limit")
             }
         }

@@ -134,6 +134,14 @@ pub(crate) struct CopyArguments {
     pub(crate) verification: VerificationArguments,
 }
 
+impl CopyArguments {
+    /// Whether it writes files of this machine.
+    pub(super) fn writes_layout(&self) -> bool {
+        let target = self.destination.as_ref().or(self.to.as_ref());
+        matches!(target, Some(Target::Layout(_)))
+    }
+}
+
 /// Verifies, copies, verifies again, and writes the tag.
 pub(crate) async fn run(
     arguments: CopyArguments,

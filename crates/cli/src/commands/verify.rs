@@ -5,6 +5,7 @@
 
 mod bundle;
 mod inputs;
+mod result;
 mod save;
 mod text;
 
@@ -21,10 +22,10 @@ use countersign_verify::{
     Verifier, judge_index, verify_platform,
 };
 use futures_util::{StreamExt as _, stream};
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use self::inputs::SavedInputs;
+pub(super) use self::result::VerifyOutput;
+use self::result::VerifyResult;
 use self::save::Saving;
 use self::text::{line, text};
 use super::report::Report;
@@ -33,8 +34,6 @@ use crate::arguments::verification::VerificationArguments;
 use crate::cache::{signature_cache, warn};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::json::error::JsonError;
-use crate::json::evidence::JsonEvidence;
 use crate::operand;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -148,10 +147,12 @@ pub(crate) async fn run(
     let mut outcomes = stream::iter(&arguments.references)
         .map(async |reference| (reference, judge.reference(reference, which).await))
         .buffered(AT_ONCE);
+    output.judging(arguments.references.iter().map(ToString::to_string));
     while let Some((reference, outcomes)) = outcomes.next().await {
         for Judged {
             platform,
             image,
+            digest,
             outcome,
         } in outcomes
         {
@@ -165,9 +166,8 @@ pub(crate) async fn run(
             }
             progress.suspend(|| match &outcome {
                 Ok(verified) => {
-                    let of = (reference, platform.as_ref());
                     tell(
-                        of,
+                        (reference, platform.as_ref()),
                         verified,
                         &arguments,
                         &verification.policy,
@@ -178,11 +178,13 @@ pub(crate) async fn run(
                 Err(failure) => report.fail(failure, ()),
             });
             // Written at once, so that nothing is kept of thousands of references.
-            let result = VerifyResult::new(reference, platform.as_ref(), &outcome);
+            let result = VerifyResult::new(reference, platform.as_ref(), digest.as_ref(), &outcome);
             output.next_result(&VerifyOutput {
                 results: vec![result],
+                error: None,
             });
         }
+        output.judged_next();
     }
     drop(outcomes);
     drop(progress);
@@ -212,75 +214,6 @@ fn tell(
             output.result(&line(reference, platform, verified));
         }
         false => saving.tell(output, &text(reference, platform, verified, policy)),
-    }
-}
-
-/// What `countersign verify` prints.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct VerifyOutput {
-    /// One for each reference, in their order.
-    results: Vec<VerifyResult>,
-}
-
-/// Whether one image is signed as the policy says.
-#[derive(Debug, Serialize, JsonSchema)]
-struct VerifyResult {
-    /// As it was given.
-    reference: String,
-    /// The platform that was verified, if one was asked for or with `--all-platforms`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    platform: Option<String>,
-    verified: bool,
-    /// Which document the signature is of. Left out if nothing is proven, as are the next two.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    signed: Option<JsonSignedDocument>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<JsonEvidence>,
-    /// What the other proofs are, if the policy requires several, in the policy's order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    further_evidence: Vec<JsonEvidence>,
-    /// With `platform`: digest of the platform's manifest.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    manifest: Option<String>,
-    /// Why it is not verified.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<JsonError>,
-}
-
-/// Which document of an image a signature is of.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "SignedDocument")]
-enum JsonSignedDocument {
-    /// The index, whose signature covers what it lists.
-    Index,
-    /// The manifest of one platform.
-    Manifest,
-}
-
-impl VerifyResult {
-    fn new(
-        reference: &Reference,
-        platform: Option<&Platform>,
-        outcome: &Result<Verified, Failure>,
-    ) -> Self {
-        let verified = outcome.as_ref().ok();
-        Self {
-            reference: reference.to_string(),
-            platform: platform.map(ToString::to_string),
-            verified: verified.is_some(),
-            signed: verified.map(|verified| match verified.signed {
-                SignedDocument::Index => JsonSignedDocument::Index,
-                SignedDocument::Manifest => JsonSignedDocument::Manifest,
-            }),
-            evidence: verified.map(|verified| (&verified.evidence).into()),
-            further_evidence: verified.map_or_else(Vec::new, |verified| {
-                verified.further.iter().map(Into::into).collect()
-            }),
-            manifest: verified
-                .and_then(|verified| verified.manifest.as_ref().map(ToString::to_string)),
-            error: outcome.as_ref().err().map(Failure::to_json),
-        }
     }
 }
 
@@ -330,6 +263,8 @@ struct Judged {
     platform: Option<Platform>,
     /// The document that the reference names, if that was judged.
     image: Option<ResolvedImage>,
+    /// What is judged, as far as it is known.
+    digest: Option<Digest>,
     outcome: Result<Verified, Failure>,
 }
 
@@ -345,16 +280,19 @@ impl Judge<'_> {
     async fn reference(&self, reference: &Reference, which: Which<'_>) -> Vec<Judged> {
         let image = match self.verifier.resolve(reference, self.policy).await {
             Ok(image) => image,
-            Err(error) => return vec![Judged::whole(Err(error.into()))],
+            Err(error) => {
+                let digest = match which {
+                    Which::Named | Which::AllPlatforms => reference.digest().cloned(),
+                    Which::Platform(_) => None,
+                };
+                return vec![Judged {
+                    digest,
+                    ..Judged::failed(error.into())
+                }];
+            }
         };
         match which {
-            Which::Named => {
-                let outcome = self.named(&image).await;
-                vec![Judged {
-                    image: Some(image),
-                    ..Judged::whole(outcome)
-                }]
-            }
+            Which::Named => vec![self.named(image).await],
             Which::Platform(platform) => vec![self.platform(&image, platform.clone()).await],
             Which::AllPlatforms => self.platforms(&image).await,
         }
@@ -362,73 +300,108 @@ impl Judge<'_> {
 
     async fn platforms(&self, image: &ResolvedImage) -> Vec<Judged> {
         match self.registry.platform_entries(image).await {
-            Ok(entries) if entries.is_empty() => vec![Judged::whole(self.named(image).await)],
+            Ok(entries) if entries.is_empty() => vec![self.named(image.clone()).await],
             Ok(entries) => match judge_index(self.verifier, image, self.policy).await {
                 Ok(index) => {
                     stream::iter(entries)
-                        .map(|entry| self.entry(&index, entry))
+                        .map(|entry| self.entry(image, &index, entry))
                         .buffered(AT_ONCE)
                         .collect()
                         .await
                 }
-                Err(error) => vec![Judged::whole(Err(error.into()))],
+                Err(error) => vec![Judged {
+                    digest: Some(image.digest().clone()),
+                    ..Judged::failed(refused(error, image))
+                }],
             },
-            Err(error) => vec![Judged::whole(Err(error.into()))],
+            Err(error) => vec![Judged::failed(error.into())],
         }
     }
 
-    async fn named(&self, image: &ResolvedImage) -> Result<Verified, Failure> {
-        let proof = self.verifier.verify(image, self.policy).await?;
-        Ok(Verified {
+    async fn named(&self, image: ResolvedImage) -> Judged {
+        let proof = self.verifier.verify(&image, self.policy).await;
+        let outcome = proof.map(|proof| Verified {
             proven: image.reference().clone(),
             evidence: proof.evidence().clone(),
             further: proof.further_evidence().to_vec(),
-            signed: SignedDocument::of(image),
+            signed: SignedDocument::of(&image),
             manifest: None,
             predicate: proof.predicate().map(str::to_owned),
-        })
+        });
+        Judged {
+            platform: None,
+            digest: Some(image.digest().clone()),
+            outcome: outcome.map_err(|error| refused(error, &image)),
+            image: Some(image),
+        }
     }
 
     async fn platform(&self, image: &ResolvedImage, platform: Platform) -> Judged {
         let verifying =
             verify_platform(self.registry, self.verifier, image, &platform, self.policy);
-        let outcome = manifest(verifying.await);
-        Judged {
-            platform: Some(platform),
-            ..Judged::whole(outcome)
-        }
+        let verified = verifying.await;
+        Judged::of_platform(platform, image, verified)
     }
 
-    async fn entry(&self, index: &JudgedIndex<'_>, entry: PlatformEntry) -> Judged {
+    async fn entry(
+        &self,
+        image: &ResolvedImage,
+        index: &JudgedIndex<'_>,
+        entry: PlatformEntry,
+    ) -> Judged {
         let verifying = index.entry(self.registry, self.verifier, &entry);
-        let outcome = manifest(verifying.await);
-        Judged {
-            platform: Some(entry.platform),
-            ..Judged::whole(outcome)
-        }
+        let verified = verifying.await;
+        Judged::of_platform(entry.platform, image, verified)
     }
 }
 
-fn manifest(verified: Result<VerifiedPlatform, VerifyError>) -> Result<Verified, Failure> {
-    let verified = verified?;
+fn manifest(verified: &VerifiedPlatform) -> Verified {
     let manifest = verified.proof.image();
-    Ok(Verified {
+    Verified {
         proven: manifest.reference().clone(),
         evidence: verified.proof.evidence().clone(),
         further: verified.proof.further_evidence().to_vec(),
         signed: verified.signed,
         manifest: Some(manifest.digest().clone()),
         predicate: verified.proof.predicate().map(str::to_owned),
-    })
+    }
+}
+
+/// The failure, which names `image` as it was asked for.
+fn refused(error: VerifyError, image: &ResolvedImage) -> Failure {
+    Failure::from(error).naming(image)
 }
 
 impl Judged {
-    /// The reference as it was given, without a platform.
-    fn whole(outcome: Result<Verified, Failure>) -> Self {
+    /// Before anything was judged.
+    fn failed(failure: Failure) -> Self {
         Self {
             platform: None,
             image: None,
-            outcome,
+            digest: None,
+            outcome: Err(failure),
+        }
+    }
+
+    /// Of `platform` in `image`.
+    fn of_platform(
+        platform: Platform,
+        image: &ResolvedImage,
+        verified: Result<VerifiedPlatform, VerifyError>,
+    ) -> Self {
+        let digest = match &verified {
+            Ok(_) => None,
+            Err(VerifyError::Refused(refusal)) => Some(refusal.image.digest().clone()),
+            Err(VerifyError::BothRefused { manifest, .. }) => Some(manifest.image.digest().clone()),
+            Err(_) => None,
+        };
+        Self {
+            platform: Some(platform),
+            image: None,
+            digest,
+            outcome: verified
+                .map(|verified| manifest(&verified))
+                .map_err(|error| refused(error, image)),
         }
     }
 }

@@ -212,7 +212,7 @@ impl From<countersign_download::PlanFailure> for Failure {
             kind,
             hints,
             mistakes: Box::default(),
-            pinned_references: decisive.pinned_references,
+            references: decisive.references,
             tags: decisive.tags,
             signal: None,
             usage: None,

@@ -18,7 +18,7 @@ pub(crate) struct FailedRun {
 }
 
 /// Why something failed.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "Error")]
 pub(crate) struct JsonError {
     pub(crate) kind: JsonErrorKind,
@@ -41,6 +41,9 @@ pub(crate) struct JsonError {
     /// the tags name now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pinned_references: Option<Vec<String>>,
+    /// `verify`, if a signal or `--timeout` ended it: the references that have no result, as they were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) not_judged: Option<Vec<String>>,
     /// `merge` and `sign --then-tag`: tags that name the signed image now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tags_written: Option<Vec<String>>,

@@ -122,16 +122,16 @@ async fn a_denied_index_is_4_though_the_platforms_manifest_is_signed() {
     let index = stage.index.digest();
     let denying = format!("{}  deny_digests: [\"{index}\"]\n", stage.policy(RELEASE));
     stage.write("policy.yaml", denying);
-    for reference in [app, stage.reference(&format!("app@{index}"))] {
-        let run = stage.verify(&[platform[0], platform[1], &reference, JSON[0], JSON[1]]);
+    let pinned = stage.reference(&format!("app@{index}"));
+    for (reference, named) in [
+        (&app, format!("{app} ({index})")),
+        (&pinned, pinned.clone()),
+    ] {
+        let run = stage.verify(&[platform[0], platform[1], reference, JSON[0], JSON[1]]);
         assert_eq!(run.code, 4);
         let error = &run.json()["results"][0]["error"];
         assert_eq!(error["kind"], "policy");
-        let expected = format!(
-            "the policy denies {}",
-            stage.reference(&format!("app@{index}"))
-        );
-        assert_eq!(error["message"], expected);
+        assert_eq!(error["message"], format!("the policy denies {named}"));
     }
 }
 

@@ -2,6 +2,7 @@
 //! what was expected, what was found, and what to change. The snapshots are read as whoever made
 //! the mistake reads them.
 
+mod author;
 mod gallery;
 mod habits;
 mod operator;

@@ -34,6 +34,14 @@ pub(crate) fn conforms(document: &Value) {
     }
 }
 
+/// Panics where a run failed and its document has no `error`: a script that looks for one would go on.
+pub(crate) fn tells_failure(document: &Value, code: i32) {
+    let results = document["results"].as_array().into_iter().flatten();
+    let failed = [document].into_iter().chain(results);
+    let failed = failed.filter(|one| one["error"].is_object()).count();
+    assert!(code == 0 || failed > 0, "exit code {code}: {document:#}");
+}
+
 #[test]
 fn a_field_that_the_schema_does_not_name_is_an_error() {
     let (schemas, index) = compiled();

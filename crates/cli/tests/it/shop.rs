@@ -106,7 +106,9 @@ impl Shop {
             panic!("{error}: {output:?}");
         });
         crate::schema::conforms(&document);
-        (output.status.code().unwrap(), document)
+        let code = output.status.code().unwrap();
+        crate::schema::tells_failure(&document, code);
+        (code, document)
     }
 
     pub(crate) fn install(&self, arguments: &[&str]) -> (i32, Value) {

@@ -40,6 +40,7 @@ impl Run {
         let document =
             serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}", self.stdout));
         crate::schema::conforms(&document);
+        crate::schema::tells_failure(&document, self.code);
         document
     }
 

@@ -337,6 +337,7 @@ mod tests {
             format: None,
             reason: Some(HOSTILE.into()),
             was: None,
+            error: None,
         };
         let results = [result(State::Proven), result(State::OtherSigner)];
         let mut tally = Tally::default();

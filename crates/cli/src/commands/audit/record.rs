@@ -5,10 +5,12 @@ use std::borrow::Cow;
 use countersign_download::{Audited, FoundSigner, State, Subject, Verdict};
 use countersign_oci::excerpt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::Error as _;
+use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 
+use crate::failure::Failure;
+use crate::json::error::JsonError;
 use crate::json::evidence::JsonSignatureFormat;
 use crate::json::installation::JsonRole;
 
@@ -52,6 +54,21 @@ pub(in crate::commands) struct AuditResult {
     /// With `--since`: the state that it had before, if that was another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) was: Option<JsonState>,
+    /// The same as `state` and `reason`, as a failure of any command. Left out if an installation that requires
+    /// integrity would succeed. `--fail-on` changes nothing about it.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "made_anew"
+    )]
+    pub(super) error: Option<Box<JsonError>>,
+}
+
+/// Nothing: it is made of the other fields whenever it is printed.
+fn made_anew<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Box<JsonError>>, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| None)
 }
 
 /// A signer.
@@ -145,7 +162,18 @@ impl AuditResult {
             format: evidence.map(|evidence| evidence.format.into()),
             reason: verdict.reason().map(ToOwned::to_owned),
             was: None,
+            error: None,
         }
+    }
+
+    /// Says by `error` what its state says.
+    pub(super) fn tell_error(&mut self) {
+        let state = State::from(self.state);
+        self.error = state.failure().map(|kind| {
+            let reason = self.reason.clone();
+            let failure = Failure::new(kind, reason.unwrap_or_else(|| state.words().to_owned()));
+            Box::new(failure.to_json())
+        });
     }
 }
 

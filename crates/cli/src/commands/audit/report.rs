@@ -109,6 +109,7 @@ impl<'a> Report<'a> {
         mut results: Vec<AuditResult>,
     ) -> Result<(), Failure> {
         for result in &mut results {
+            result.tell_error();
             if let Some(earlier) = &self.earlier {
                 earlier.compare(result);
             }

@@ -10,6 +10,9 @@ use rustix::process::geteuid;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::failure::{Failure, Kind};
+use crate::json::error::JsonError;
+
 /// The bit of a directory in which only the owner of a file can replace it.
 const STICKY: u32 = 0o1000;
 
@@ -88,7 +91,13 @@ impl Finding {
             status: self.status,
             found: self.found.clone(),
             hint: self.hint.clone(),
+            error: (self.status == Status::Failed).then(|| self.failure().to_json()),
         }
+    }
+
+    /// What it is if it failed.
+    fn failure(&self) -> Failure {
+        Failure::new(Kind::Policy, self.found.clone()).hinted(self.hint.as_deref())
     }
 }
 
@@ -103,6 +112,9 @@ pub(super) struct DoctorCheck {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// If it failed: `found` and `hint`, as a failure of any command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<JsonError>,
 }
 
 /// Who can write there decides what is pulled. What is not there is no finding here.

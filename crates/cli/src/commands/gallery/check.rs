@@ -20,6 +20,7 @@ use crate::commands::galleries;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
 use crate::input::read_text;
+use crate::json::error::JsonError;
 use crate::output::{Output, counted};
 
 /// `countersign gallery check`
@@ -52,19 +53,20 @@ pub(super) async fn run(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let indexes = indexes(&arguments, environment).await?;
-    let indexes: Vec<CheckedIndex> = indexes
+    let mut indexes: Vec<CheckedIndex> = indexes
         .iter()
         .map(|(name, index)| CheckedIndex::of(name, index))
         .collect();
     for index in &indexes {
         output.answer(&index.text());
     }
-    let worst = indexes.iter().flat_map(|one| &one.findings);
-    let failed = match worst.map(|one| one.level).max() {
-        Some(Level::Error) => true,
-        Some(Level::Warning) => arguments.strict,
-        None => false,
-    };
+    for index in &mut indexes {
+        index.fail_from(match arguments.strict {
+            true => Level::Warning,
+            false => Level::Error,
+        });
+    }
+    let failed = indexes.iter().any(|one| one.error.is_some());
     output.document(&GalleryCheckOutput { results: indexes });
     Ok(match failed {
         true => exit_code(Kind::Usage).into(),
@@ -117,6 +119,9 @@ struct CheckedIndex {
     entries: usize,
     /// What was found, in the order of the entries.
     findings: Vec<JsonFinding>,
+    /// If a finding is an error or, with `--strict`, a warning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<JsonError>,
 }
 
 /// Something that is wrong with an entry, or that looks wrong.
@@ -147,6 +152,16 @@ impl CheckedIndex {
             name: name.to_owned(),
             entries: index.entries().len(),
             findings: findings.iter().map(JsonFinding::of).collect(),
+            error: None,
+        }
+    }
+
+    /// It has failed if a finding is of this level or a worse one.
+    fn fail_from(&mut self, level: Level) {
+        if self.findings.iter().any(|one| one.level >= level) {
+            let failure = Failure::new(Kind::Usage, self.summary());
+            let failure = failure.hint("correct the entries that `findings` names");
+            self.error = Some(failure.to_json());
         }
     }
 
@@ -164,6 +179,12 @@ impl CheckedIndex {
             };
             text.push_str(&format!("{level}: {entry}: {message}\n"));
         }
+        text.push_str(&format!("{}\n", self.summary()));
+        text
+    }
+
+    /// How much was found.
+    fn summary(&self) -> String {
         let (name, entries) = (&self.name, counted(self.entries as u64, "entry", "entries"));
         let of = |level| {
             self.findings
@@ -173,8 +194,7 @@ impl CheckedIndex {
         };
         let errors = counted(of(Level::Error) as u64, "error", "errors");
         let warnings = counted(of(Level::Warning) as u64, "warning", "warnings");
-        text.push_str(&format!("{name}: {entries}, {errors}, {warnings}\n"));
-        text
+        format!("{name}: {entries}, {errors}, {warnings}")
     }
 }
 

@@ -24,6 +24,7 @@ use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
 use crate::input::read_text;
+use crate::json::error::JsonError;
 use crate::operand;
 use crate::output::{Output, counted};
 use crate::policy;
@@ -114,7 +115,10 @@ pub(super) async fn run(
     });
     output.document(&PolicyCheckOutput {
         file: name,
-        results: parts.iter().map(Part::to_json).collect(),
+        results: parts
+            .iter()
+            .map(|part| part.to_json(arguments.strict))
+            .collect(),
         warning_count: warnings,
     });
     Ok(if fails {
@@ -122,6 +126,13 @@ pub(super) async fn run(
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// What `--strict` comes to.
+fn refused(warnings: usize) -> Failure {
+    let warnings = counted(warnings as u64, "warning", "warnings");
+    Failure::new(Kind::Policy, format!("refused by --strict: {warnings}"))
+        .hint("correct what `warnings` names, or pass --allow NAME for each that is meant")
 }
 
 /// `with 1 warning and 2 notes`
@@ -195,6 +206,9 @@ struct PolicyCheckResult {
     /// With `--resolve`: what was found by each digest of `deny_digests`.
     #[serde(skip_serializing_if = "Option::is_none")]
     denied: Option<Vec<JsonDenied>>,
+    /// With `--strict`, if there are warnings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<JsonError>,
 }
 
 /// A weak point of a policy, or what is worth knowing about it.
@@ -364,8 +378,9 @@ impl<'a> Part<'a> {
         text
     }
 
-    fn to_json(&self) -> PolicyCheckResult {
+    fn to_json(&self, strict: bool) -> PolicyCheckResult {
         let denied = self.denied.as_ref();
+        let warnings = self.of_level(Level::Warning).count();
         let to_json = |level| {
             let findings = self.of_level(level);
             let findings = findings.map(|finding| JsonFinding {
@@ -381,6 +396,7 @@ impl<'a> Part<'a> {
             warnings: to_json(Level::Warning),
             notes: to_json(Level::Note),
             denied: denied.map(|denied| denied.iter().map(Denied::to_json).collect()),
+            error: (strict && warnings > 0).then(|| refused(warnings).to_json()),
         }
     }
 }

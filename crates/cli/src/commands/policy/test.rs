@@ -287,7 +287,19 @@ impl JudgedCase<'_> {
             found: self.verdict.exactly(),
             rule: self.rule,
             reason: self.reason().map(ToOwned::to_owned),
+            error: (!self.passed()).then(|| self.failure().to_json()),
         }
+    }
+
+    /// What it is if it did not pass.
+    fn failure(&self) -> Failure {
+        let (expected, found) = (self.case.expect.as_str(), self.found());
+        let message = format!("expected {expected}, found {found}");
+        let failure = match self.reason() {
+            Some(reason) => Failure::caused(Kind::Policy, message, reason),
+            None => Failure::new(Kind::Policy, message),
+        };
+        failure.hint("correct the policy, or `expect` in the case")
     }
 }
 
@@ -331,4 +343,7 @@ struct CaseResult {
     /// Why the policy refuses it.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// If it did not pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<JsonError>,
 }

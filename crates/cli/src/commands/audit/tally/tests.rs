@@ -18,6 +18,7 @@ fn result(reference: &str, state: State, identity: &str) -> AuditResult {
         format: None,
         reason: None,
         was: None,
+        error: None,
     }
 }
 
