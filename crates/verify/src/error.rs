@@ -7,6 +7,7 @@ use countersign_oci::{Consequence, Digest, ErrorKind, PinnedReference, Platform}
 use countersign_policy::PolicyError;
 
 use crate::denial::Denied;
+use crate::not_listed::NotListed;
 use crate::refusal::Refusal;
 use crate::trust::TrustError;
 
@@ -59,13 +60,8 @@ pub enum Error {
         image: PinnedReference,
     },
     /// A manifest that the verified index does not list.
-    #[error("the signature of {signed} does not cover {found}: the index does not list it")]
-    NotListed {
-        /// Digest of the verified index.
-        signed: Digest,
-        /// Digest of the manifest.
-        found: Digest,
-    },
+    #[error(transparent)]
+    NotListed(#[from] NotListed),
     /// The registry could not be reached, or a candidate could not be fetched (no network, no access), and
     /// no other candidate passed. So it is not known whether the image is signed.
     #[error(transparent)]
@@ -102,7 +98,7 @@ impl Error {
             Self::UnknownBelow { .. }
             | Self::OtherProof { .. }
             | Self::OtherPolicy { .. }
-            | Self::NotListed { .. } => ErrorKind::Invalid,
+            | Self::NotListed(_) => ErrorKind::Invalid,
             Self::Late { .. } => ErrorKind::Unreachable,
             Self::AnybodyPolicy(_) => ErrorKind::Internal,
             Self::Trust(error) => error.kind(),
@@ -117,7 +113,7 @@ impl Error {
             | Self::UnknownBelow { .. }
             | Self::OtherProof { .. }
             | Self::OtherPolicy { .. }
-            | Self::NotListed { .. }
+            | Self::NotListed(_)
             | Self::Registry(_)
             | Self::Late { .. }
             | Self::AnybodyPolicy(_)
@@ -138,7 +134,7 @@ impl Error {
             Self::Denied(_)
             | Self::OtherProof { .. }
             | Self::OtherPolicy { .. }
-            | Self::NotListed { .. }
+            | Self::NotListed(_)
             | Self::AnybodyPolicy(_)
             | Self::Trust(_) => Consequence::End,
         }

@@ -101,6 +101,7 @@ mod verifier;
 
 #[doc(hidden)]
 pub mod names;
+mod not_listed;
 #[cfg(any(test, feature = "samples"))]
 #[doc(hidden)]
 pub mod samples;
@@ -118,6 +119,7 @@ pub use failure::Failure;
 pub use judge::{judge_digest, judge_found, verify_bundle, verify_simple_signing};
 pub use kind::RefusalKind;
 pub use limits::Limits;
+pub use not_listed::NotListed;
 pub use platform::{
     ImageVerifier, JudgedIndex, SelectedProof, SignedDocument, VerifiedPlatform, judge_index,
     verify_image, verify_platform, verify_platform_ahead,

@@ -11,6 +11,7 @@ use crate::denial::{Denied, DeniedChildren};
 use crate::error::Error;
 use crate::evidence::Evidence;
 use crate::gathered::Complete;
+use crate::not_listed::NotListed;
 
 /// Proof that a signature which the policy accepts covers this image. The policy denies neither the image nor,
 /// if it is an index, anything that it lists.
@@ -152,7 +153,10 @@ impl VerifiedImage {
     /// # Errors
     /// [`NotCovered`] if the index does not list the child, or the policy denies it.
     pub(crate) fn child(&self, child: ResolvedImage) -> Result<Self, NotCovered> {
-        let listed = Self {
+        if !self.document().lists(child.digest()) {
+            return Err(self.not_listed(&child).into());
+        }
+        let same = Self {
             image: self.image.clone(),
             evidence: self.evidence.clone(),
             further: self.further.clone(),
@@ -161,13 +165,7 @@ impl VerifiedImage {
             index: self.index.clone(),
             predicate: self.predicate.clone(),
         };
-        if !self.document().lists(child.digest()) {
-            return Err(NotCovered::NotListed {
-                signed: self.digest().clone(),
-                found: child.digest().clone(),
-            });
-        }
-        listed.into_child(child)
+        same.into_child(child)
     }
 
     /// Goes from a proven index to one of its children: the same proof, now of the child.
@@ -176,10 +174,7 @@ impl VerifiedImage {
     /// [`NotCovered`].
     pub fn into_child(self, child: ResolvedImage) -> Result<Self, NotCovered> {
         if !self.covers(&child) {
-            return Err(NotCovered::NotListed {
-                signed: self.digest().clone(),
-                found: child.digest().clone(),
-            });
+            return Err(self.not_listed(&child).into());
         }
         self.refuse_denied(child.reference())?;
         let index = if self.digest() == child.digest() {
@@ -193,19 +188,21 @@ impl VerifiedImage {
             ..self
         })
     }
+
+    fn not_listed(&self, other: &ResolvedImage) -> NotListed {
+        NotListed {
+            signed: self.digest().clone(),
+            found: other.digest().clone(),
+        }
+    }
 }
 
 /// Why a proof of an index is none of another document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotCovered {
     /// The proven index does not list it.
-    #[error("the signature of {signed} does not cover {found}: the index does not list it")]
-    NotListed {
-        /// Digest of the proven index.
-        signed: Digest,
-        /// Digest of the other document.
-        found: Digest,
-    },
+    #[error(transparent)]
+    NotListed(#[from] NotListed),
     /// The index lists it, but the policy denies it.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -214,7 +211,7 @@ pub enum NotCovered {
 impl From<NotCovered> for Error {
     fn from(error: NotCovered) -> Self {
         match error {
-            NotCovered::NotListed { signed, found } => Self::NotListed { signed, found },
+            NotCovered::NotListed(other) => Self::NotListed(other),
             NotCovered::Denied(denied) => Self::Denied(denied),
         }
     }

@@ -35,7 +35,7 @@ pub fn errors() -> Vec<Error> {
         UnknownBelow { image: image(), index: digest() },
         OtherProof { expected: digest(), found: digest() },
         OtherPolicy { image: image() },
-        NotListed { signed: digest(), found: digest() },
+        NotListed(crate::NotListed { signed: digest(), found: digest() }),
         Late { image: image(), limit: Duration::from_secs(300) },
         AnybodyPolicy(Policy::try_from(PolicySpec::default()).unwrap_err()),
         Trust(TrustError::Malformed { name: "root.json".into(), detail: "no JSON".into() }),

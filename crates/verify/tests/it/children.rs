@@ -7,7 +7,7 @@ use countersign_policy::Policy;
 use countersign_sandbox::image::{Image, ImageIndex};
 use countersign_sandbox::{BundleSpec, Effect, Fault, Statement};
 use countersign_verify::{
-    Error, ImageVerifier as _, NotCovered, RefusalKind, SignedDocument, VerifiedImage,
+    Error, ImageVerifier as _, NotCovered, NotListed, RefusalKind, SignedDocument, VerifiedImage,
     VerifiedPlatform, judge_index, verify_image, verify_platform,
 };
 use serde_json::json;
@@ -56,9 +56,11 @@ async fn trust_does_not_reach_what_the_proven_document_does_not_list() {
     let stage = Stage::new().await;
     let (proof, children) = signed_index(&stage).await;
     let stranger = stage.scene.image.clone();
-    let not_listed = |signed: &Digest, found: &ResolvedImage| NotCovered::NotListed {
-        signed: signed.clone(),
-        found: found.digest().clone(),
+    let not_listed = |signed: &Digest, found: &ResolvedImage| {
+        NotCovered::NotListed(NotListed {
+            signed: signed.clone(),
+            found: found.digest().clone(),
+        })
     };
     let index = proof.digest().clone();
     let refused = proof.into_child(stranger.clone()).unwrap_err();
