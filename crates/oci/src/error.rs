@@ -1,16 +1,19 @@
 //! The errors of the registry client.
 
 mod layout;
+mod redirect_refused;
 mod sorted;
+mod too_slow;
 
 use crate::digest::Digest;
-use crate::http::{RedirectRefused, TooSlow};
 use crate::index::NoSuchPlatform;
 use crate::manifest::ManifestError;
 use crate::platform::Platform;
 use crate::reference::{LayoutPath, PinnedReference};
 
 pub use layout::LayoutError;
+pub use redirect_refused::RedirectRefused;
+pub use too_slow::TooSlow;
 
 /// An error of the registry client. Every variant says what was requested, what was expected and
 /// what was found. No variant holds a password or token.

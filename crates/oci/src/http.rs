@@ -16,8 +16,8 @@
 //! - **URLs** in errors and logs have no login and no query ([`Redacted`]).
 
 mod answer;
+mod client;
 mod connection;
-mod host;
 mod names;
 mod pace;
 mod proxy;
@@ -26,25 +26,22 @@ mod redacted;
 mod redirect;
 mod request;
 mod retry;
-mod too_slow;
 mod traffic;
+
+pub use crate::error::{RedirectRefused, TooSlow};
+pub use crate::host::{HostKind, is_loopback};
 
 pub use answer::Answer;
 pub use connection::Connection;
-pub use host::{HostKind, is_loopback};
 pub use names::Unresolved;
 pub use pace::Pace;
 pub use proxy::proxy_url;
 pub use redacted::{Redacted, shown};
-pub use redirect::RedirectRefused;
 pub use request::{Body, Credential, Request};
 pub use retry::{AttemptError, retrying, status_may_pass};
-pub use too_slow::TooSlow;
 pub use traffic::Traffic;
 
 pub(crate) use answer::too_slow;
-pub(crate) use host::is_loopback_host;
-pub(crate) use proxy::proxy;
 pub(crate) use redacted::host;
 pub(crate) use redirect::{is_redirect, location};
 pub(crate) use request::Upload;

@@ -35,12 +35,13 @@
 pub mod archive;
 mod cache_directory;
 mod cosign_tag;
+mod credentials;
 mod descriptor;
 mod digest;
 mod document;
 mod error;
 mod excerpt;
-
+mod host;
 pub mod http;
 mod index;
 mod json;
@@ -67,6 +68,7 @@ pub mod fuzzing {
 
 pub use cache_directory::{CacheDirectory, CacheLimits};
 pub use cosign_tag::CosignTag;
+pub use credentials::Credentials;
 pub use descriptor::{Descriptor, media_type};
 pub use digest::{Algorithm, Digest, DigestError, Digester};
 pub use document::Document;
@@ -86,7 +88,6 @@ pub use reference::{
     LayoutPath, LayoutPathError, Location, PinnedReference, Reference, ReferenceError, Repository,
 };
 pub use registry::{
-    Copied, Credentials, Descendants, INDEX_DEPTH_MAX, LayoutImage, PlatformEntry, Registry,
-    Selected,
+    Copied, Descendants, INDEX_DEPTH_MAX, LayoutImage, PlatformEntry, Registry, Selected,
 };
 pub use resolved::ResolvedImage;

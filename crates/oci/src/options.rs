@@ -3,15 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, Identity};
+use reqwest::Identity;
 use url::Url;
 
+use crate::credentials::Credentials;
 use crate::error::{Error, Result};
-use crate::http::{HostKind, Traffic, proxy, shown};
+use crate::host::HostKind;
+use crate::http::{Traffic, shown};
 use crate::patience::Patience;
 use crate::plain_http::PlainHttp;
 use crate::reference::LayoutPath;
-use crate::registry::Credentials;
 
 /// How to reach registries, and the limits on size and time.
 #[derive(Clone)]
@@ -94,31 +95,6 @@ impl Default for Options {
             address_limit: None,
             instead_of_registries: None,
         }
-    }
-}
-
-impl Options {
-    /// A builder for an HTTP client, with the proxy, its exceptions, the user agent and the time
-    /// limit for connecting. The client doesn't read the environment, follows no redirects, and
-    /// doesn't decompress bodies. Root certificates and logins are not included.
-    pub(crate) fn http_client(&self) -> Result<ClientBuilder> {
-        // `no_proxy` also stops reqwest from reading the environment's proxies.
-        let mut builder = Client::builder()
-            .no_proxy()
-            // Other crates in the build may turn these on. Digests are of the bytes as they are
-            // sent, and some stores send gzipped layers with `Content-Encoding: gzip`.
-            .no_gzip()
-            .no_deflate()
-            .no_brotli()
-            .no_zstd()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .user_agent(&self.user_agent)
-            .connect_timeout(self.timeouts.connect);
-        if let Some(url) = &self.proxy {
-            builder = builder.proxy(proxy(url, &self.no_proxy)?);
-        }
-        Ok(builder)
     }
 }
 

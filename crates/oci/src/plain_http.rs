@@ -2,7 +2,7 @@
 
 use url::Host;
 
-use crate::http::is_loopback_host;
+use crate::host::is_loopback_host;
 
 /// Which registries are spoken to without TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -9,7 +9,7 @@
 //! - `append`: changes what is at a tag that other clients write too; `append_layer` and `referrers` use it
 //! - `select`: finds the manifest of an index for one platform
 //! - `layouts`: reads the same from image layouts, without requests
-//! - `auth`, `authenticate`, `challenge`, `credentials`, `login`, `login_file`, `helper`: logins
+//! - `auth`, `authenticate`, `challenge`: logins, which [`Credentials`](crate::Credentials) holds
 //!
 //! [`crate::http`] sends the requests.
 
@@ -21,12 +21,8 @@ mod blobs;
 mod challenge;
 mod checks;
 mod copy;
-mod credentials;
 mod entries;
-mod helper;
 mod layouts;
-mod login;
-mod login_file;
 mod manifests;
 mod platforms;
 mod referrers;
@@ -55,7 +51,6 @@ use challenge::{Access, Scope};
 use referrers::KnownReferrersApi;
 
 pub use copy::Copied;
-pub use credentials::Credentials;
 pub use layouts::LayoutImage;
 pub use platforms::{Descendants, PlatformEntry};
 pub use select::Selected;

@@ -16,8 +16,7 @@ use super::pace::Pace;
 use super::rate_limit::RateLimit;
 use super::redacted::{host, shown};
 use super::retry::{AttemptError, status_may_pass};
-use super::too_slow::TooSlow;
-use crate::error::Error;
+use crate::error::{Error, TooSlow};
 use crate::excerpt::excerpt;
 
 /// How many bytes of an error body are read, to find the registry's message.

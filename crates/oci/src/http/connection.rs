@@ -14,15 +14,16 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::answer::{Answer, network, timed_out, too_slow};
-use super::host::HostKind;
+use super::client::builder;
 use super::names::{Inward, Names};
 use super::pace;
 use super::redacted::shown;
-use super::redirect::{RedirectRefused, is_redirect, permit};
+use super::redirect::{is_redirect, permit};
 use super::request::{Body, Credential, Request, Upload};
 use super::retry::AttemptError;
 use super::traffic::{Kind, Pauses};
-use crate::error::{Error, Result};
+use crate::error::{Error, RedirectRefused, Result};
+use crate::host::HostKind;
 use crate::options::{Options, PrivateRedirects};
 
 use refused::{permit_named, redirected, refused, refused_by};
@@ -64,8 +65,7 @@ impl Connection {
         if let Some(proxy) = &options.proxy {
             names.admit(proxy, HostKind::ThisMachine);
         }
-        let plain = options
-            .http_client()?
+        let plain = builder(&options)?
             .dns_resolver(Arc::new(names.clone()))
             .tls_certs_only([])
             .build()
@@ -275,9 +275,7 @@ impl Shared {
         if let Some(client) = self.tls.get() {
             return Ok(client);
         }
-        let mut builder = self
-            .options
-            .http_client()?
+        let mut builder = builder(&self.options)?
             .dns_resolver(Arc::new(self.names.clone()))
             .https_only(true);
         if !self.roots.is_empty() {

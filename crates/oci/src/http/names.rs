@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use super::host::HostKind;
+use crate::host::HostKind;
 
 /// The names that a client connects to.
 #[derive(Debug, Clone, Default)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::too_slow::TooSlow;
+use crate::error::TooSlow;
 use crate::options::Timeouts;
 
 /// If fewer bytes than this move in the stall time, the transfer has stopped.

@@ -6,10 +6,10 @@ use ipnet::IpNet;
 use reqwest::Proxy;
 use url::{Host, Url};
 
-use super::host::HostKind;
 use super::redacted::shown;
 use crate::error::{Error, Result};
 use crate::excerpt::excerpt;
+use crate::host::HostKind;
 
 /// Reads the address of a proxy: `http://proxy.example:3128`, or the same with `https://`,
 /// `socks5://` or `socks5h://`, with or without user and password. Without a scheme
@@ -31,7 +31,7 @@ fn is_usable(url: &Url) -> bool {
 }
 
 /// The proxy at `url`, for all hosts except this machine and those in `no_proxy`.
-pub(crate) fn proxy(url: &Url, no_proxy: &str) -> Result<Proxy> {
+pub(super) fn proxy(url: &Url, no_proxy: &str) -> Result<Proxy> {
     // reqwest would ignore a proxy with another scheme without an error.
     if !is_usable(url) {
         let detail = format!(

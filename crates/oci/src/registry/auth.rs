@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use url::{Url, form_urlencoded};
 
 use super::challenge::{Access, Challenge, Scope};
-use super::login::{Login, Secret};
+use crate::credentials::{Login, Secret};
 use crate::error::Error;
 use crate::http::{AttemptError, Body, Connection, Credential, Request, host, shown};
 

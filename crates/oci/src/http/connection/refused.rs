@@ -3,11 +3,11 @@
 use reqwest::{Method, Response};
 use url::{Origin, Url};
 
-use super::super::host::HostKind;
 use super::super::redacted::shown;
-use super::super::redirect::{RedirectRefused, location};
+use super::super::redirect::location;
 use super::super::request::{Body, Request};
-use crate::error::{Error, Result};
+use crate::error::{Error, RedirectRefused, Result};
+use crate::host::HostKind;
 use crate::options::AddressLimit;
 
 /// The target of a redirect, if the request can be repeated there.

@@ -9,7 +9,7 @@ use futures_util::future::{Either, select};
 
 use super::ByApi;
 use crate::error::Result;
-use crate::http::HostKind;
+use crate::host::HostKind;
 use crate::reference::Repository;
 
 /// How long a registry near by takes to answer. One that is farther away is asked for the tag too, before it

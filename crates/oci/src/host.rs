@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 /// The kind of a host's address, ordered from outside to inside. A server may redirect to its own
 /// kind or to one further outside, and never further inside (see
-/// [`RedirectRefused`](super::RedirectRefused)).
+/// [`RedirectRefused`](crate::http::RedirectRefused)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HostKind {
     /// Any other address, or a name. Names are not looked up here.

@@ -4,13 +4,13 @@ use std::fmt;
 
 /// A login at a registry.
 #[derive(Clone)]
-pub(super) struct Login {
-    pub(super) secret: Secret,
-    pub(super) from: String,
+pub(crate) struct Login {
+    pub(crate) secret: Secret,
+    pub(crate) from: String,
 }
 
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Secret {
+pub(crate) enum Secret {
     Password {
         user: String,
         password: String,

@@ -7,16 +7,22 @@
 //! registry (podman's `quay.io/user`), it hides errors in a file, and it waits for a credential
 //! helper without a limit.
 
+mod helper;
+mod login;
+mod login_file;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::helper::{self, HelperError};
-use super::login::{Login, Secret};
-use super::login_file::{LoginFile, normal_key};
 use crate::error::{Error, Result};
 use crate::reference::Repository;
+
+use helper::HelperError;
+use login_file::{LoginFile, normal_key};
+
+pub(crate) use login::{Login, Secret};
 
 /// The key for Docker Hub's login in docker's configuration.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
@@ -97,7 +103,7 @@ impl Credentials {
     }
 
     /// The login for a repository, if there is one. A helper must answer within `patience`.
-    pub(super) async fn login(
+    pub(crate) async fn login(
         &self,
         repository: &Repository,
         patience: Duration,
@@ -202,7 +208,7 @@ fn keys(repository: &Repository) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::login_file::LoginFileError;
+    use super::login_file::LoginFileError;
     use super::*;
 
     fn repository(text: &str) -> Repository {
