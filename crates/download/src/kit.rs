@@ -138,7 +138,7 @@ impl Kit {
             })?;
         draft.put_document(&image).await?;
         draft.list(&image, media_type::OCI_MANIFEST, ListedAs::Tag(NAME));
-        draft.stage().await?;
+        draft.stage()?;
         draft.accept().await?;
         Ok(image.digest().clone())
     }

@@ -13,7 +13,7 @@ mod draft;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -27,6 +27,7 @@ use crate::reference::{LayoutPath, Location, Repository};
 
 use archive::ArchivedLayout;
 use directory::DirectoryLayout;
+use draft::ArchiveDraft;
 
 pub(crate) use blocking::blocking;
 pub use draft::{LayoutDraft, LayoutTurn, ListedAs};
@@ -50,8 +51,6 @@ enum Part<'a> {
     Marker,
     /// `index.json`, which lists the layout's images.
     Index,
-    /// The next `index.json`, while a layout is being written.
-    DraftIndex,
     /// A blob: a document or a layer.
     Blob(&'a Digest),
     /// `manifest.json` of `docker save`. It isn't part of the format.
@@ -64,7 +63,6 @@ impl Part<'_> {
         match self {
             Self::Marker => "oci-layout".into(),
             Self::Index => "index.json".into(),
-            Self::DraftIndex => "index.json.part".into(),
             Self::Blob(digest) => format!("blobs/{}/{}", digest.algorithm(), digest.hex()),
             Self::DockerManifest => "manifest.json".into(),
         }
@@ -76,14 +74,16 @@ impl Part<'_> {
 pub(crate) struct Layout {
     path: LayoutPath,
     store: Store,
-    /// Whether the next `index.json` is read, and not the one that others see.
-    is_draft: bool,
+    /// The next `index.json`, if this is a draft: it is read in the place of the one that others see.
+    staged: Option<Bytes>,
 }
 
 #[derive(Debug)]
 enum Store {
     Directory(DirectoryLayout),
     Archive(ArchivedLayout),
+    /// An archive that is being written.
+    Draft(Arc<ArchiveDraft>),
 }
 
 impl Layout {
@@ -92,26 +92,30 @@ impl Layout {
     /// # Errors
     /// [`Error::Layout`], also if the path doesn't exist.
     pub(crate) fn open(path: &LayoutPath) -> Result<Self> {
-        Self::open_at(path, path.as_path())
-    }
-
-    /// Opens what is at `place`, under the name `path`.
-    fn open_at(path: &LayoutPath, place: &Path) -> Result<Self> {
-        let opened = Self::opened(path, place);
+        let opened = Self::opened(path);
         opened.map_err(|source| failure(path, source))
     }
 
     /// The same with the next `index.json`.
-    fn of_draft(self) -> Self {
+    fn with_staged(self, index: Bytes) -> Self {
         Self {
-            is_draft: true,
+            staged: Some(index),
             ..self
         }
     }
 
-    fn opened(path: &LayoutPath, place: &Path) -> Result<Self, LayoutError> {
+    /// An archive that is being written, with the next `index.json`.
+    fn of_draft(path: &LayoutPath, archive: &Arc<ArchiveDraft>, index: Bytes) -> Self {
+        Self {
+            path: path.clone(),
+            store: Store::Draft(Arc::clone(archive)),
+            staged: Some(index),
+        }
+    }
+
+    fn opened(path: &LayoutPath) -> Result<Self, LayoutError> {
         let how = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file: File = match openat(CWD, place, how, Mode::empty()) {
+        let file: File = match openat(CWD, path.as_path(), how, Mode::empty()) {
             Ok(file) => file.into(),
             Err(Errno::NOENT | Errno::NOTDIR) => return Err(LayoutError::Nothing),
             Err(source) => return Err(LayoutError::io(".", source)),
@@ -119,7 +123,7 @@ impl Layout {
         let layout = Self {
             path: path.clone(),
             store: Store::of(file)?,
-            is_draft: false,
+            staged: None,
         };
         layout.check_marker()?;
         Ok(layout)
@@ -161,13 +165,11 @@ impl Layout {
     /// The bytes of `index.json`, at most `limit`.
     pub(crate) fn index(&self, limit: u64) -> Result<Bytes> {
         let what = format!("index.json of {}", self.path);
-        let part = match self.is_draft {
-            true => Part::DraftIndex,
-            false => Part::Index,
-        };
-        match self.content(part)? {
-            Some(content) => self.whole(content, part, limit, what),
-            None => Err(self.failure(LayoutError::NoIndex)),
+        match (&self.staged, self.content(Part::Index)?) {
+            (Some(staged), _) if staged.len() as u64 > limit => Err(too_long(what, limit)),
+            (Some(staged), _) => Ok(staged.clone()),
+            (None, Some(content)) => self.whole(content, Part::Index, limit, what),
+            (None, None) => Err(self.failure(LayoutError::NoIndex)),
         }
     }
 
@@ -197,11 +199,7 @@ impl Layout {
 
     fn whole(&self, content: Content, part: Part<'_>, limit: u64, what: String) -> Result<Bytes> {
         if content.size > limit {
-            return Err(Error::Limit {
-                what,
-                limit,
-                unit: "bytes",
-            });
+            return Err(too_long(what, limit));
         }
         let bytes = content.bytes(limit);
         let io = |source| self.failure(LayoutError::io(part.name(), source));
@@ -226,6 +224,15 @@ impl LayoutPath {
     /// The error of what only a registry can do.
     pub(crate) fn needs_registry(&self) -> Error {
         failure(self, LayoutError::NeedsRegistry)
+    }
+}
+
+/// A file that is longer than `limit` bytes.
+fn too_long(what: String, limit: u64) -> Error {
+    Error::Limit {
+        what,
+        limit,
+        unit: "bytes",
     }
 }
 
@@ -256,6 +263,7 @@ impl Store {
         match self {
             Self::Directory(directory) => directory.content(part),
             Self::Archive(archive) => archive.content(part),
+            Self::Draft(draft) => draft.content(part),
         }
     }
 }

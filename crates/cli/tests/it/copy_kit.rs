@@ -1,7 +1,11 @@
 //! Kits of several images: where they are from, and what an index in a kit may name.
 
 use std::fs;
+use std::time::Duration;
 
+use countersign_oci::Digest;
+use countersign_sandbox::image::{Compression, Image, Layer};
+use countersign_sandbox::{Effect, Fault};
 use serde_json::Value;
 
 use crate::stage::{RELEASE, STRANGER, Stage, TRUST};
@@ -89,6 +93,57 @@ async fn images_of_the_same_content_are_in_a_kit_side_by_side() {
             assert_eq!(installed.code, 0, "{}", installed.shown());
         }
     }
+}
+
+/// The copy of one image ends in the middle of a layer that others have too. They are in the kit all the same, whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_fails_takes_no_other_out_of_a_kit() {
+    let names: Vec<String> = (0..6).map(|number| format!("e{number}")).collect();
+    let stage = stage(|stage| {
+        let entry = |name: &String| {
+            let uri = stage.reference(&format!("{name}:v1"));
+            format!("- {{name: {name}, uri: '{uri}'}}\n")
+        };
+        names.iter().map(entry).collect()
+    })
+    .await;
+    let shared = Layer::builder().file("bin/sh", "shell", 0o755);
+    let shared = shared.build(Compression::Gzip);
+    let (mut slow, mut missing) = (String::new(), String::new());
+    for name in &names {
+        let own = Layer::builder().file("bin/own", name, 0o755);
+        let image = Image::builder("linux/amd64".parse().unwrap())
+            .layer(shared.clone())
+            .layer(own.build(Compression::Gzip))
+            .build();
+        image.push(&stage.registry, name, Some("v1"));
+        stage.signed(&format!("{name}:v1"), RELEASE);
+        if let (true, [first, second]) = (name == "e0", image.layers()) {
+            slow = format!("GET /v2/*/blobs/{}", Digest::sha256(first));
+            missing = format!("GET /v2/e0/blobs/{}", Digest::sha256(second));
+        }
+    }
+    for kit in ["ocifile://kit", "ocifile://kit.tar"] {
+        stage.registry.clear_faults();
+        let late = Effect::Delay(Duration::from_millis(400));
+        stage.registry.add_fault(Fault::on(&slow, late).times(1));
+        let gone = Fault::on(&missing, Effect::status(404));
+        stage.registry.add_fault(gone);
+        let to = format!("--to={kit}");
+        let run = stage.run(&[&["copy", "--gallery=galleries.yaml", &to], &TRUST]);
+        assert_eq!(run.code, 6, "{}", run.shown());
+        let copied = "5 of 6 images copied";
+        assert!(run.stdout.contains(copied), "{}", run.shown());
+        for name in &names[1..] {
+            let store = format!("--store={}", kit.replace("ocifile://", "s-"));
+            let install = ["install", "--from", kit, &store, name];
+            let installed = stage.run(&[&install, &LINUX]);
+            assert_eq!(installed.code, 0, "{}", installed.shown());
+        }
+    }
+    let left = fs::read_dir(stage.path("kit/blobs/sha256")).unwrap();
+    let left = left.filter(|one| one.as_ref().unwrap().path().extension().is_some());
+    assert_eq!(left.count(), 0, "nothing unfinished stays");
 }
 
 /// Whoever makes a kit does not choose which files of another machine are read.

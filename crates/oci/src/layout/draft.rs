@@ -20,14 +20,15 @@ use bytes::Bytes;
 use tokio::sync::{Mutex as Lock, MutexGuard, OwnedMutexGuard};
 
 use super::blocking::blocking;
-use super::{Content, Layout, Part, failure};
+use super::{Content, Layout, Part, failure, too_long};
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::{Error, LayoutError, Result};
 use crate::reference::{LayoutPath, Reference};
 use crate::resolved::ResolvedImage;
 
-use archive::{ArchiveDraft, OpenMember};
+pub(super) use archive::ArchiveDraft;
+use archive::OpenMember;
 use directory::{DirectoryDraft, OpenFile};
 use listing::Listing;
 
@@ -45,6 +46,8 @@ struct Shared {
     path: LayoutPath,
     store: Store,
     listing: Mutex<Listing>,
+    /// What `index.json` will list, for those who read the draft.
+    staged: Mutex<Bytes>,
     /// Who changes the listing.
     turn: Lock<()>,
     /// Who writes a blob, by its digest.
@@ -76,6 +79,8 @@ pub enum ListedAs<'a> {
 pub(crate) struct OpenBlob {
     path: LayoutPath,
     place: OpenPlace,
+    /// The last to be dropped: whoever writes this blob next begins when nothing of it is left.
+    _writing: OwnedMutexGuard<()>,
 }
 
 enum OpenPlace {
@@ -95,7 +100,9 @@ impl LayoutDraft {
             let (store, listing) = Store::begin(&path).map_err(|source| failure(&path, source))?;
             let what = || format!("index.json of {path}");
             let listing = match listing {
-                Some(content) if content.size() > INDEX_BYTES => return Err(too_long(what())),
+                Some(content) if content.size() > INDEX_BYTES => {
+                    return Err(too_long(what(), INDEX_BYTES));
+                }
                 Some(content) => content.bytes(INDEX_BYTES).map_err(|source| {
                     let part = Part::Index.name();
                     failure(&path, LayoutError::io(part, source))
@@ -108,6 +115,7 @@ impl LayoutDraft {
                 shared: Arc::new(Shared {
                     path,
                     store,
+                    staged: Mutex::new(listing.bytes().into()),
                     listing: Mutex::new(listing),
                     turn: Lock::new(()),
                     writers: Mutex::default(),
@@ -171,20 +179,18 @@ impl LayoutDraft {
         self.listing().forget();
     }
 
-    /// Writes what `index.json` will list, for those who read the draft.
+    /// Shows those who read the draft what `index.json` will list.
     ///
     /// # Errors
-    /// [`Error::Layout`]; [`Error::Limit`], if it gets too long to be read.
-    pub async fn stage(&self) -> Result<()> {
+    /// [`Error::Limit`], if it gets too long to be read.
+    pub fn stage(&self) -> Result<()> {
         let bytes = Bytes::from(self.listing().bytes());
         if bytes.len() as u64 > INDEX_BYTES {
-            return Err(too_long(format!("index.json of {}", self.shared.path)));
+            let what = format!("index.json of {}", self.shared.path);
+            return Err(too_long(what, INDEX_BYTES));
         }
-        self.work(move |store| match store {
-            Store::Directory(directory) => directory.put(Part::DraftIndex, &bytes),
-            Store::Archive(archive) => archive.stage(&bytes),
-        })
-        .await
+        *self.staged() = bytes;
+        Ok(())
     }
 
     /// Keeps what was staged. A directory lists it from now on; an archive appears with
@@ -193,8 +199,9 @@ impl LayoutDraft {
     /// # Errors
     /// [`Error::Layout`].
     pub async fn accept(&self) -> Result<()> {
-        self.work(|store| match store {
-            Store::Directory(directory) => directory.publish(),
+        let staged = self.staged().clone();
+        self.work(move |store| match store {
+            Store::Directory(directory) => directory.put(Part::Index, &staged),
             Store::Archive(_) => Ok(()),
         })
         .await?;
@@ -208,12 +215,11 @@ impl LayoutDraft {
     /// [`Error::Layout`].
     pub async fn finish(&self) -> Result<()> {
         self.forget();
-        if let Store::Archive(_) = &self.shared.store {
-            self.stage().await?;
-        }
-        self.work(|store| match store {
+        self.stage()?;
+        let index = self.staged().clone();
+        self.work(move |store| match store {
             Store::Directory(_) => Ok(()),
-            Store::Archive(archive) => archive.publish(),
+            Store::Archive(archive) => archive.publish(&index),
         })
         .await
     }
@@ -238,17 +244,26 @@ impl LayoutDraft {
         .await
     }
 
-    /// Opens a blob to write it. It counts when [`OpenBlob::keep`] is called.
-    pub(crate) async fn open_blob(&self, blob: &Descriptor) -> Result<OpenBlob> {
-        let blob = blob.clone();
-        let opened = self.work(move |store| match store {
-            Store::Directory(directory) => directory.open_blob(&blob.digest).map(OpenPlace::File),
-            Store::Archive(archive) => archive.open_blob(&blob).map(OpenPlace::Member),
-        });
-        Ok(OpenBlob {
-            place: opened.await?,
-            path: self.shared.path.clone(),
+    /// Opens a blob to write it. It counts when [`OpenBlob::keep`] is called. If it is dropped before, nothing of it is
+    /// left. `writing` is what [`Self::writing`] gave.
+    pub(crate) async fn open_blob(
+        &self,
+        blob: &Descriptor,
+        writing: OwnedMutexGuard<()>,
+    ) -> Result<OpenBlob> {
+        let (blob, path) = (blob.clone(), self.shared.path.clone());
+        self.work(move |store| {
+            let place = match store {
+                Store::Directory(directory) => OpenPlace::File(directory.open_blob(&blob.digest)?),
+                Store::Archive(archive) => OpenPlace::Member(archive.open_blob(&blob)?),
+            };
+            Ok(OpenBlob {
+                path,
+                place,
+                _writing: writing,
+            })
         })
+        .await
     }
 
     /// An error about writing `digest`.
@@ -259,11 +274,16 @@ impl LayoutDraft {
 
     /// Opens the draft to read it. Reading blocks the thread.
     pub(crate) fn layout(&self) -> Result<Layout> {
-        let path = &self.shared.path;
+        let (path, staged) = (&self.shared.path, self.staged().clone());
         match &self.shared.store {
-            Store::Directory(_) => Layout::open(path).map(Layout::of_draft),
-            Store::Archive(archive) => Layout::open_at(path, archive.part()),
+            Store::Directory(_) => Ok(Layout::open(path)?.with_staged(staged)),
+            Store::Archive(archive) => Ok(Layout::of_draft(path, archive, staged)),
         }
+    }
+
+    fn staged(&self) -> std::sync::MutexGuard<'_, Bytes> {
+        let staged = self.shared.staged.lock();
+        staged.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn listing(&self) -> std::sync::MutexGuard<'_, Listing> {
@@ -309,28 +329,15 @@ impl OpenBlob {
 
     /// Makes it a part of the draft.
     pub(crate) async fn keep(self) -> Result<()> {
-        self.end(|place| match place {
-            OpenPlace::File(file) => file.keep(),
-            OpenPlace::Member(member) => {
-                member.keep();
-                Ok(())
-            }
+        let mut open = self;
+        blocking(move || {
+            let kept = match &mut open.place {
+                OpenPlace::File(file) => file.keep(),
+                OpenPlace::Member(member) => member.keep(),
+            };
+            kept.map_err(|source| failure(&open.path, source))
         })
         .await
-    }
-
-    /// Gives it up: it can't be read from its source.
-    pub(crate) async fn discard(self) -> Result<()> {
-        self.end(|place| match place {
-            OpenPlace::File(file) => file.discard(),
-            OpenPlace::Member(member) => member.discard(),
-        })
-        .await
-    }
-
-    async fn end(self, end: fn(OpenPlace) -> Result<(), LayoutError>) -> Result<()> {
-        let Self { path, place } = self;
-        blocking(move || end(place).map_err(|source| failure(&path, source))).await
     }
 }
 
@@ -339,14 +346,6 @@ impl fmt::Debug for LayoutDraft {
         f.debug_struct("LayoutDraft")
             .field("path", &self.shared.path)
             .finish_non_exhaustive()
-    }
-}
-
-fn too_long(what: String) -> Error {
-    Error::Limit {
-        what,
-        limit: INDEX_BYTES,
-        unit: "bytes",
     }
 }
 

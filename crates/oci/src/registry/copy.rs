@@ -80,31 +80,21 @@ impl Registry {
         blob: &Descriptor,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Copied> {
-        let _writing = target.writing(&blob.digest).await;
+        let writing = target.writing(&blob.digest).await;
         if target.has(blob).await? {
             return Ok(Copied::Present);
         }
-        let mut open = target.open_blob(blob).await?;
+        let mut open = target.open_blob(blob, writing).await?;
         let fetched = self.fetch_blob(source, blob, open.file(), progress).await;
-        match fetched {
-            Ok(()) => {
-                open.keep().await?;
-                Ok(Copied::Sent)
+        fetched.map_err(|error| match (error, source) {
+            // Only what is written to can fail like this.
+            (Error::Io { source, .. }, Location::Registry(_)) => {
+                target.not_written(&blob.digest, source)
             }
-            Err(error) => {
-                // Why there is no copy says more than why its rest can't be removed.
-                if let Err(error) = open.discard().await {
-                    tracing::warn!(digest = %blob.digest, %error, "the rest of a blob can't be removed");
-                }
-                Err(match (error, source) {
-                    // Only what is written to can fail like this.
-                    (Error::Io { source, .. }, Location::Registry(_)) => {
-                        target.not_written(&blob.digest, source)
-                    }
-                    (error, _) => error,
-                })
-            }
-        }
+            (error, _) => error,
+        })?;
+        open.keep().await?;
+        Ok(Copied::Sent)
     }
 
     /// Asks the registry to mount a blob from another of its repositories. `false` if it doesn't: a

@@ -93,7 +93,7 @@ impl<'a> End<'a> {
     }
 
     /// Adds the image to what the layout will list, for those who read the draft.
-    async fn stage(&self, copy: &CopyPlan) -> Result<(), Error> {
+    fn stage(&self, copy: &CopyPlan) -> Result<(), Error> {
         let Self::List { draft, name } = self else {
             return Ok(());
         };
@@ -103,7 +103,7 @@ impl<'a> End<'a> {
             None => ListedAs::Unnamed,
         };
         draft.list(image, image.document().media_type(), listed_as);
-        Ok(draft.stage().await?)
+        Ok(draft.stage()?)
     }
 
     /// Writes the tag, or lists the image. Returns its name.
@@ -221,7 +221,7 @@ impl<'a> Writing<'a> {
     ) -> Result<VerifiedImage, Error> {
         self.referrers(&behind).await?;
         self.beside().await?;
-        end.stage(self.copy).await?;
+        end.stage(self.copy)?;
         events(CopyEvent::Verifying {
             image: self.location.at(self.copy.proof.digest().clone()),
         });

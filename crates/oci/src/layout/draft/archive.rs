@@ -1,9 +1,10 @@
 //! Writes a layout in a tar archive.
 //!
-//! The size of each blob is known, so each gets its place in the archive when it is opened, and several
-//! are written at once. `index.json` is the last member.
+//! The size of each blob is known, so each gets its place in the archive when it is opened, and several are written at
+//! once. Until a blob is whole, its place has a name that no reader of layouts looks for. `index.json` is the last member:
+//! it is written with the end of the archive, when nothing comes behind it any more.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
@@ -16,7 +17,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use tar::{EntryType, Header};
 
-use super::{Part, marker, not_written};
+use super::{Content, Part, marker, not_written};
 use crate::archive::BLOCK;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
@@ -30,7 +31,8 @@ const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 /// comes behind it.
 const FILE_BYTES_MAX: u64 = (1 << 63) - (1 << 32);
 
-pub(super) struct ArchiveDraft {
+#[derive(Debug)]
+pub(in crate::layout) struct ArchiveDraft {
     path: PathBuf,
     /// The archive until it is whole.
     part: PathBuf,
@@ -39,23 +41,23 @@ pub(super) struct ArchiveDraft {
     members: Mutex<Members>,
 }
 
+#[derive(Debug)]
 struct Members {
     /// Where the next member begins.
     end: u64,
-    whole: HashSet<Digest>,
-    /// A member that has a blob's name and not the blob. It can't be taken away.
+    /// Where the content of each whole blob is: its offset and its size.
+    whole: HashMap<Digest, (u64, u64)>,
+    /// A member that may have a blob's name and half a header. It can't be taken away.
     spoilt: Option<String>,
     published: bool,
 }
 
-/// A blob that is being written.
+/// A blob that is being written. If it is dropped before it is kept, no reader finds it.
 pub(super) struct OpenMember {
     draft: Arc<ArchiveDraft>,
     file: tokio::fs::File,
     digest: Digest,
-    /// Where its first header is.
-    start: u64,
-    size: u64,
+    place: Reserved,
 }
 
 impl OpenMember {
@@ -64,27 +66,8 @@ impl OpenMember {
     }
 
     /// From now on, the archive has the blob.
-    pub(super) fn keep(self) {
-        self.draft.members().whole.insert(self.digest);
-    }
-
-    /// Leaves the place of a blob under a name that no reader of layouts looks for.
-    pub(super) fn discard(self) -> Result<(), LayoutError> {
-        let name = format!("not-copied/{}", self.start);
-        let long = headers(&Part::Blob(&self.digest).name(), self.size).len();
-        let mut headers = headers(&name, self.size);
-        // The place is as long as it was: another header follows its long name, which is not there now.
-        if headers.len() < long {
-            let mut filler = self::headers(&name, (long - headers.len() - BLOCK) as u64);
-            filler.resize(long - headers.len(), 0);
-            filler.extend(headers);
-            headers = filler;
-        }
-        let written = self.draft.write(&name, &headers, self.start);
-        if written.is_err() {
-            self.draft.members().spoilt = Some(Part::Blob(&self.digest).name());
-        }
-        written
+    pub(super) fn keep(&self) -> Result<(), LayoutError> {
+        self.draft.keep(&self.digest, self.place)
     }
 }
 
@@ -122,44 +105,52 @@ impl ArchiveDraft {
             file,
             members: Mutex::new(Members {
                 end: 0,
-                whole: HashSet::new(),
+                whole: HashMap::new(),
                 spoilt: None,
                 published: false,
             }),
         };
-        let marker = marker();
-        let place = draft.reserve(&Part::Marker.name(), marker.len() as u64)?;
-        draft.write(&Part::Marker.name(), marker.as_bytes(), place.content)?;
+        let marker = member(&Part::Marker.name(), marker().as_bytes());
+        draft.write(&Part::Marker.name(), &marker, 0)?;
+        draft.members().end = marker.len() as u64;
         Ok(draft)
     }
 
-    /// Where the archive is until it is whole.
-    pub(super) fn part(&self) -> &Path {
-        &self.part
+    pub(super) fn has(&self, digest: &Digest) -> bool {
+        self.members().whole.contains_key(digest)
     }
 
-    pub(super) fn has(&self, digest: &Digest) -> bool {
-        self.members().whole.contains(digest)
+    /// Where the bytes of a blob are; `None` for what is not whole, and for all else.
+    pub(in crate::layout) fn content(
+        &self,
+        part: Part<'_>,
+    ) -> Result<Option<Content>, LayoutError> {
+        let Part::Blob(digest) = part else {
+            return Ok(None);
+        };
+        let Some((offset, size)) = self.members().whole.get(digest).copied() else {
+            return Ok(None);
+        };
+        let file = self.file.try_clone();
+        let file = file.map_err(|source| LayoutError::io(part.name(), source))?;
+        Ok(Some(Content { file, offset, size }))
     }
 
     pub(super) fn put(&self, digest: &Digest, bytes: &[u8]) -> Result<(), LayoutError> {
         if self.has(digest) {
             return Ok(());
         }
-        let name = Part::Blob(digest).name();
-        let place = self.reserve(&name, bytes.len() as u64)?;
-        self.write(&name, bytes, place.content)?;
-        self.members().whole.insert(digest.clone());
-        Ok(())
+        let place = self.reserve(digest, bytes.len() as u64)?;
+        self.write(&Part::Blob(digest).name(), bytes, place.content)?;
+        self.keep(digest, place)
     }
 
     pub(super) fn open_blob(
         self: &Arc<Self>,
         blob: &Descriptor,
     ) -> Result<OpenMember, LayoutError> {
-        let name = Part::Blob(&blob.digest).name();
-        let place = self.reserve(&name, blob.size)?;
-        let failed = |error: io::Error| not_written(name.as_str(), error);
+        let place = self.reserve(&blob.digest, blob.size)?;
+        let failed = |error: io::Error| not_written(Part::Blob(&blob.digest).name(), error);
         // A file of its own, with a position of its own.
         let flags = OFlags::NOFOLLOW.bits().cast_signed();
         let mut options = OpenOptions::new();
@@ -170,34 +161,24 @@ impl ArchiveDraft {
             draft: Arc::clone(self),
             file: tokio::fs::File::from_std(file),
             digest: blob.digest.clone(),
-            start: place.start,
-            size: blob.size,
+            place,
         })
     }
 
-    /// Writes `index.json` and the end behind all members. The next member overwrites them.
-    pub(super) fn stage(&self, index: &[u8]) -> Result<(), LayoutError> {
-        self.is_sound()?;
-        let name = Part::Index.name();
-        let start = self.members().end;
-        let mut bytes = headers(&name, index.len() as u64);
-        bytes.extend(index);
-        bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
-        bytes.extend(END);
-        let end = start.checked_add(bytes.len() as u64);
-        let end = end.ok_or_else(|| not_written(name.as_str(), Errno::FBIG))?;
-        self.write(&name, &bytes, start)?;
-        let cut = self.file.set_len(end);
-        cut.map_err(|error| not_written(name, error))
-    }
-
-    /// Makes the draft the archive.
-    pub(super) fn publish(&self) -> Result<(), LayoutError> {
-        self.is_sound()?;
+    /// Writes `index.json` and the end behind all members, and makes the draft the archive.
+    pub(super) fn publish(&self, index: &[u8]) -> Result<(), LayoutError> {
         let failed = |error: io::Error| not_written(".", error);
+        let mut members = self.members();
+        members.is_open()?;
+        let name = Part::Index.name();
+        let mut bytes = member(&name, index);
+        bytes.extend(END);
+        self.write(&name, &bytes, members.end)?;
+        let end = members.end.saturating_add(bytes.len() as u64);
+        self.file.set_len(end).map_err(failed)?;
         self.file.sync_all().map_err(failed)?;
         rename_new(&self.part, &self.path)?;
-        self.members().published = true;
+        members.published = true;
         if let Some(directory) = self.path.parent() {
             // Its name lasts, where the file system can promise that.
             let _ = File::open(directory).and_then(|directory| directory.sync_all());
@@ -205,46 +186,74 @@ impl ArchiveDraft {
         Ok(())
     }
 
-    /// Fails if a blob's name stands over other bytes.
-    fn is_sound(&self) -> Result<(), LayoutError> {
-        match &self.members().spoilt {
-            None => Ok(()),
-            Some(name) => {
-                let why = "what was written of it could not be taken back";
-                Err(not_written(name.as_str(), io::Error::other(why)))
-            }
-        }
-    }
-
     fn members(&self) -> MutexGuard<'_, Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the header of a member, and keeps room for its content.
-    fn reserve(&self, name: &str, size: u64) -> Result<Reserved, LayoutError> {
-        let headers = headers(name, size);
-        let start = {
-            let mut members = self.members();
-            let start = members.end;
-            let content = size.checked_next_multiple_of(BLOCK as u64);
-            let end = content
-                .and_then(|content| content.checked_add(headers.len() as u64))
-                .and_then(|member| member.checked_add(start));
-            // A descriptor may name any size. What no file can hold would leave no place for others.
-            let end = end.filter(|end| *end <= FILE_BYTES_MAX);
-            members.end = end.ok_or_else(|| not_written(name, Errno::FBIG))?;
-            start
-        };
-        self.write(name, &headers, start)?;
+    /// Keeps room for a blob, under a name that no reader of layouts looks for.
+    fn reserve(&self, digest: &Digest, size: u64) -> Result<Reserved, LayoutError> {
+        let name = Part::Blob(digest).name();
+        let long = headers(&name, size).len();
+        let mut members = self.members();
+        members.is_open()?;
+        let start = members.end;
+        let content = size.checked_next_multiple_of(BLOCK as u64);
+        let end = content
+            .and_then(|content| content.checked_add(long as u64))
+            .and_then(|member| member.checked_add(start));
+        // A descriptor may name any size. What no file can hold would leave no place for others.
+        let end = end.filter(|end| *end <= FILE_BYTES_MAX);
+        let end = end.ok_or_else(|| not_written(name.as_str(), Errno::FBIG))?;
+        let unnamed = format!("not-copied/{start}");
+        let mut bytes = headers(&unnamed, size);
+        // There has to be room for the headers of the blob's name, which may be longer.
+        if let Some(more) = long.checked_sub(bytes.len()).filter(|more| *more > 0) {
+            let mut filler = vec![0; more - BLOCK];
+            filler.splice(..0, headers(&unnamed, filler.len() as u64));
+            filler.extend(bytes);
+            bytes = filler;
+        }
+        self.write(&name, &bytes, start)?;
+        members.end = end;
         Ok(Reserved {
             start,
-            content: start + headers.len() as u64,
+            content: start + long as u64,
+            size,
         })
+    }
+
+    /// Gives what is at a place the name of its blob.
+    fn keep(&self, digest: &Digest, place: Reserved) -> Result<(), LayoutError> {
+        let name = Part::Blob(digest).name();
+        let mut members = self.members();
+        members.is_open()?;
+        let named = self.write(&name, &headers(&name, place.size), place.start);
+        match &named {
+            Ok(()) => {
+                let content = (place.content, place.size);
+                members.whole.insert(digest.clone(), content);
+            }
+            Err(_) => members.spoilt = Some(name),
+        }
+        named
     }
 
     fn write(&self, name: &str, bytes: &[u8], offset: u64) -> Result<(), LayoutError> {
         let written = self.file.write_all_at(bytes, offset);
         written.map_err(|error| not_written(name, error))
+    }
+}
+
+impl Members {
+    /// Fails where nothing may be added any more.
+    fn is_open(&self) -> Result<(), LayoutError> {
+        let why = match (&self.spoilt, self.published) {
+            (Some(_), _) => "what was written of it could not be taken back",
+            (None, true) => "the archive is finished",
+            (None, false) => return Ok(()),
+        };
+        let part = self.spoilt.as_deref().unwrap_or(".");
+        Err(not_written(part, io::Error::other(why)))
     }
 }
 
@@ -290,11 +299,22 @@ fn rename_by_link(
     }
 }
 
-/// Where a member is.
+/// Room for a blob.
+#[derive(Clone, Copy)]
 struct Reserved {
+    /// Where its first header is.
     start: u64,
     /// Where its content begins.
     content: u64,
+    size: u64,
+}
+
+/// A whole member.
+fn member(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut bytes = headers(name, content.len() as u64);
+    bytes.extend(content);
+    bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
+    bytes
 }
 
 /// The header of a file, with another before it if the name is long.

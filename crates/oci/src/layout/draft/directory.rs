@@ -7,7 +7,9 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, mkdirat, openat, renameat};
+use rustix::fs::{
+    AtFlags, CWD, FlockOperation, Mode, OFlags, flock, mkdirat, openat, renameat, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::super::directory::DirectoryLayout;
@@ -25,10 +27,13 @@ pub(super) struct DirectoryDraft {
     reading: DirectoryLayout,
 }
 
-/// A blob that is being written.
+/// A blob that is being written. If it is dropped before it is kept, what was written is removed.
 pub(super) struct OpenFile {
     file: tokio::fs::File,
+    /// The same file, to make it last.
+    written: File,
     place: Place,
+    is_kept: bool,
 }
 
 impl OpenFile {
@@ -37,19 +42,18 @@ impl OpenFile {
     }
 
     /// Gives the file its name: from now on, the layout has the blob.
-    pub(super) fn keep(self) -> Result<(), LayoutError> {
-        let Self { file, place } = self;
-        let file = file.try_into_std();
-        let file = file.map_err(|_| place.failed(io::Error::other("it is being written")))?;
-        place.rename(&file)
+    pub(super) fn keep(&mut self) -> Result<(), LayoutError> {
+        self.place.rename(&self.written)?;
+        self.is_kept = true;
+        Ok(())
     }
+}
 
-    /// Removes what was written.
-    pub(super) fn discard(self) -> Result<(), LayoutError> {
-        let Self { file, place } = self;
-        drop(file);
-        let removed = rustix::fs::unlinkat(&place.directory, place.draft(), AtFlags::empty());
-        removed.map_err(|error| place.failed(error))
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            let _ = unlinkat(&self.place.directory, self.place.draft(), AtFlags::empty());
+        }
     }
 }
 
@@ -125,16 +129,12 @@ impl DirectoryDraft {
     pub(super) fn put(&self, part: Part<'_>, bytes: &[u8]) -> Result<(), LayoutError> {
         let place = self.place(part)?;
         let mut file = place.create()?;
-        file.write_all(bytes).map_err(|e| place.failed(e))?;
-        place.rename(&file)
-    }
-
-    /// Makes what was staged the layout's `index.json`.
-    pub(super) fn publish(&self) -> Result<(), LayoutError> {
-        let (draft, index) = (Part::DraftIndex.name(), Part::Index.name());
-        let failed = |error: io::Error| not_written(Part::Index.name(), error);
-        renameat(&self.root, draft, &self.root, index).map_err(|error| failed(error.into()))?;
-        sync_directory(&self.root).map_err(failed)
+        let written = file.write_all(bytes).map_err(|e| place.failed(e));
+        let put = written.and_then(|()| place.rename(&file));
+        if put.is_err() {
+            let _ = unlinkat(&place.directory, place.draft(), AtFlags::empty());
+        }
+        put
     }
 
     pub(super) fn has(&self, blob: &Descriptor) -> Result<bool, LayoutError> {
@@ -160,8 +160,14 @@ impl DirectoryDraft {
 
     pub(super) fn open_blob(&self, digest: &Digest) -> Result<OpenFile, LayoutError> {
         let place = self.place(Part::Blob(digest))?;
-        let file = tokio::fs::File::from_std(place.create()?);
-        Ok(OpenFile { file, place })
+        let written = place.create()?;
+        let file = written.try_clone().map_err(|error| place.failed(error))?;
+        Ok(OpenFile {
+            file: tokio::fs::File::from_std(file),
+            written,
+            place,
+            is_kept: false,
+        })
     }
 
     /// The directory of a part, which is made if it is missing.
@@ -195,13 +201,6 @@ impl DirectoryDraft {
             name,
             leaf,
         })
-    }
-}
-
-impl Drop for DirectoryDraft {
-    /// What was staged and not published is of no use to the next run.
-    fn drop(&mut self) {
-        let _ = rustix::fs::unlinkat(&self.root, Part::DraftIndex.name(), AtFlags::empty());
     }
 }
 
