@@ -1,8 +1,8 @@
 //! The place that an image is installed to.
 //!
 //! An installation is made in a staging directory beside the target. One `rename(2)` then puts it in
-//! the target's place. So there is always a complete installation at the target, the old one or the
-//! new one, even after a crash. A lock file beside the target keeps two installations apart. Whoever
+//! the target's place. So there is a complete installation at the target, the old one or the new
+//! one, even after a crash, unless the file system needs two renames and the crash comes between them. A lock file beside the target keeps two installations apart. Whoever
 //! holds it removes what a killed installation left. Other users may be able to create files beside
 //! the target. Something that only looks like a leftover is not followed, not installed and not
 //! removed.
