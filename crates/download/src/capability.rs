@@ -4,6 +4,8 @@
 //! meta entry leads to another entry by capability, and every step is kept. The capability is the
 //! caller's value; nothing here looks at the machine.
 
+mod ways;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,6 +13,8 @@ use countersign_oci::{ErrorKind, excerpt};
 use countersign_policy::{GalleryEntry, GalleryIndex, PolicyError};
 
 use crate::limits::Limits;
+
+pub(crate) use ways::{entries_of, leading_on};
 
 /// Candidates that an error lists.
 const LISTED: usize = 20;
@@ -124,7 +128,7 @@ impl<'a> ResolvedEntry<'a> {
     /// whatever this machine has.
     ///
     /// # Errors
-    /// [`EntryError`]
+    /// [`EntryError`], also where `kept` can't be read or is missing: another one is not taken in its place.
     pub fn by_name_keeping(
         index: &'a GalleryIndex,
         name: &str,
@@ -135,7 +139,7 @@ impl<'a> ResolvedEntry<'a> {
             Some(entry) => entry,
             None => by_alias(index, name)?,
         };
-        match way_to(index, entry, kept, Vec::new()) {
+        match ways::way_to(index, entry, kept)? {
             Some(found) => Ok(found),
             None => Self::of(index, entry, capability),
         }
@@ -153,11 +157,8 @@ impl<'a> ResolvedEntry<'a> {
         let mut entry = entry;
         let mut via: Vec<&GalleryEntry> = Vec::new();
         loop {
-            if let Some(fault) = &entry.fault {
-                return Err(EntryError::Unreadable {
-                    name: excerpt(&entry.name),
-                    fault: fault.clone(),
-                });
+            if let Some(error) = EntryError::of_fault(entry) {
+                return Err(error);
             }
             if uri(entry).is_some() {
                 break;
@@ -202,51 +203,6 @@ pub(crate) fn uri(entry: &GalleryEntry) -> Option<&str> {
     entry.uri.as_deref().filter(|uri| !uri.is_empty())
 }
 
-/// The entries with content that `name` stands for, one for each capability: an entry by itself, or all that a meta entry
-/// leads to. None if there is no such name.
-pub(crate) fn entries_of<'a>(index: &'a GalleryIndex, name: &str) -> Vec<&'a GalleryEntry> {
-    let named = index.named(name).or_else(|| by_alias(index, name).ok());
-    let mut next: Vec<&GalleryEntry> = named.into_iter().collect();
-    let (mut seen, mut found): (Vec<&GalleryEntry>, Vec<&GalleryEntry>) = Default::default();
-    while let Some(entry) = next.pop() {
-        if seen.iter().any(|one| std::ptr::eq(*one, entry)) {
-            continue;
-        }
-        seen.push(entry);
-        // What can't be read is told by whoever plans it.
-        if uri(entry).is_some() || entry.fault.is_some() {
-            found.push(entry);
-        } else {
-            let targets = entry.capabilities.values();
-            next.extend(targets.filter_map(|target| index.named(target)));
-        }
-    }
-    found
-}
-
-/// The way from `entry` to the entry with content that is named `wanted`, whichever capabilities it takes.
-fn way_to<'a>(
-    index: &'a GalleryIndex,
-    entry: &'a GalleryEntry,
-    wanted: &str,
-    via: Vec<&'a GalleryEntry>,
-) -> Option<ResolvedEntry<'a>> {
-    if entry.fault.is_some() {
-        return None;
-    }
-    if uri(entry).is_some() {
-        return (entry.name == wanted).then_some(ResolvedEntry { entry, via });
-    }
-    if via.len() == Limits::META_ENTRIES || via.iter().any(|meta| meta.name == entry.name) {
-        return None;
-    }
-    entry.capabilities.values().find_map(|target| {
-        let mut via = via.clone();
-        via.push(entry);
-        way_to(index, index.named(target)?, wanted, via)
-    })
-}
-
 fn by_alias<'a>(index: &'a GalleryIndex, name: &str) -> Result<&'a GalleryEntry, EntryError> {
     let has_alias = |entry: &&GalleryEntry| entry.alias.as_deref() == Some(name);
     let found: Vec<_> = index.entries().iter().filter(has_alias).collect();
@@ -259,7 +215,7 @@ fn by_alias<'a>(index: &'a GalleryIndex, name: &str) -> Result<&'a GalleryEntry,
         several => Err(EntryError::Ambiguous {
             alias: excerpt(name),
             count: several.len(),
-            names: several.iter().map(|e| excerpt(&e.name)).collect(),
+            names: some(several.iter().map(|entry| &entry.name)),
         }),
     }
 }
@@ -281,7 +237,8 @@ fn target<'a>(
         return Err(EntryError::NotForCapability {
             name: excerpt(&meta.name),
             capability: capability.clone(),
-            capabilities: meta.capabilities.keys().map(|key| excerpt(key)).collect(),
+            count: meta.capabilities.len(),
+            capabilities: some(meta.capabilities.keys()),
         });
     };
     index
@@ -293,11 +250,15 @@ fn target<'a>(
         })
 }
 
-/// The first of these names, and how many more there are.
-fn listed(names: &[String]) -> String {
-    let shown: Vec<&str> = names.iter().take(LISTED).map(String::as_str).collect();
-    let shown = shown.join(", ");
-    match names.len().saturating_sub(LISTED) {
+/// As many as an error lists.
+fn some<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    names.take(LISTED).map(|name| excerpt(name)).collect()
+}
+
+/// These names, and how many of `count` they leave out.
+fn listed(names: &[String], count: usize) -> String {
+    let shown = names.join(", ");
+    match count.saturating_sub(names.len()) {
         0 => shown,
         more => format!("{shown} and {more} more"),
     }
@@ -316,23 +277,25 @@ pub enum EntryError {
         nearest: Option<String>,
     },
     /// Several entries have this alias, and none this name.
-    #[error("`{alias}` is the alias of {count} entries: write the name of one, {}", listed(.names))]
+    #[error("`{alias}` is the alias of {count} entries: write the name of one, {}", listed(.names, *.count))]
     Ambiguous {
         /// The alias asked for.
         alias: String,
         /// How many entries have it.
         count: usize,
-        /// Their names.
+        /// The names of the first 20.
         names: Vec<String>,
     },
     /// A meta entry that serves other machines.
-    #[error("`{name}` is not for the capability {capability}, only for {}", listed(.capabilities))]
+    #[error("`{name}` is not for the capability {capability}, only for {}", listed(.capabilities, *.count))]
     NotForCapability {
         /// The meta entry.
         name: String,
         /// The capability asked for.
         capability: Capability,
-        /// Those that it has.
+        /// How many it has.
+        count: usize,
+        /// The first 20 of them.
         capabilities: Vec<String>,
     },
     /// A meta entry that leads to an entry that is not there.
@@ -377,6 +340,14 @@ pub enum EntryError {
 }
 
 impl EntryError {
+    /// Why nothing is known of the entry but its name, if it can't be read.
+    fn of_fault(entry: &GalleryEntry) -> Option<Self> {
+        entry.fault.as_ref().map(|fault| Self::Unreadable {
+            name: excerpt(&entry.name),
+            fault: fault.clone(),
+        })
+    }
+
     /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -244,7 +244,7 @@ pub fn plan_errors() -> Vec<PlanError> {
     let entries = samples!(EntryError {
         Unknown { name: text(), nearest: None },
         Ambiguous { alias: text(), count: 2, names: vec![text(), text()] },
-        NotForCapability {
+        NotForCapability { count: 1,
             name: text(),
             capability: "nvidia".parse::<Capability>().unwrap(),
             capabilities: vec![text()],

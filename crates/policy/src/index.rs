@@ -19,6 +19,8 @@ use countersign_oci::excerpt;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GalleryIndex {
     entries: Vec<GalleryEntry>,
+    /// The first entry of each name, by name: where it is among the entries.
+    by_name: Box<[usize]>,
     text: Box<str>,
     file_name: String,
 }
@@ -51,6 +53,7 @@ impl GalleryIndex {
             }
         };
         Ok(Self {
+            by_name: by_name(&entries),
             entries,
             text: text.into(),
             file_name: file_name.to_owned(),
@@ -74,13 +77,28 @@ impl GalleryIndex {
 
     /// The first entry of this name.
     pub fn named(&self, name: &str) -> Option<&GalleryEntry> {
-        self.entries.iter().find(|entry| entry.name == name)
+        let before = |at: &usize| name_at(&self.entries, *at) < Some(name);
+        let found = *self.by_name.get(self.by_name.partition_point(before))?;
+        self.entries.get(found).filter(|entry| entry.name == name)
     }
 
     /// The entry whose name is most similar to `name`, for messages about a wrong name.
     pub fn nearest(&self, name: &str) -> Option<String> {
         nearest(name, self.entries.iter().map(|entry| entry.name.as_str()))
     }
+}
+
+/// Names are looked up for every step from entry to entry, and an index may have very many.
+fn by_name(entries: &[GalleryEntry]) -> Box<[usize]> {
+    let mut places: Vec<usize> = (0..entries.len()).collect();
+    // Stable: of the same name the first one stays.
+    places.sort_by_key(|at| name_at(entries, *at));
+    places.dedup_by_key(|at| name_at(entries, *at));
+    places.into()
+}
+
+fn name_at(entries: &[GalleryEntry], at: usize) -> Option<&str> {
+    entries.get(at).map(|entry| entry.name.as_str())
 }
 
 /// The entries by themselves, where the index can't be read as a whole; `None` where none of them can be read.

@@ -1,13 +1,14 @@
 //! What is audited: one image that somebody names, or one entry of a gallery with its sources.
 
 use std::fmt;
+use std::ptr;
 
 use countersign_oci::{AddressLimit, Digest, Platform, Reference};
 use countersign_policy::{Gallery, GalleryEntry};
 
 use super::verdict::{State, Verdict};
 use super::{Audited, classify};
-use crate::capability::{entries_of, uri};
+use crate::capability::{leading_on, uri};
 use crate::galleries::Galleries;
 use crate::plan::{Plan, Planner};
 use crate::planned::{PlannedSource, Role};
@@ -90,13 +91,8 @@ impl Subject {
         }
     }
 
-    /// An entry of a gallery; `None` for a meta entry that leads to others, which are audited by themselves.
-    fn of_entry(planner: &Planner<'_>, entry: &GalleryEntry, which: WhichSources) -> Option<Self> {
-        let leads_on = |target: &String| !entries_of(planner.index, target).is_empty();
-        let is_meta = uri(entry).is_none() && entry.fault.is_none();
-        if is_meta && entry.capabilities.values().any(leads_on) {
-            return None;
-        }
+    /// An entry of a gallery.
+    fn of_entry(planner: &Planner<'_>, entry: &GalleryEntry, which: WhichSources) -> Self {
         let sources = match planner.plan_entry(entry) {
             Ok(plan) => sources(&plan, which),
             Err(error) => vec![SubjectSource {
@@ -105,11 +101,11 @@ impl Subject {
                 what: What::Settled(Verdict::short(State::Unusable, classify::line(&error))),
             }],
         };
-        Some(Self {
+        Self {
             gallery: Some(planner.gallery.name.clone()),
             entry: Some(entry.name.clone()),
             sources,
-        })
+        }
     }
 
     /// The gallery that lists it.
@@ -200,8 +196,11 @@ impl<'a> GallerySubjects<'a> {
     /// Every entry that has content, whatever hardware it is for, and each that leads to none.
     pub fn subjects(&self) -> impl Iterator<Item = Subject> + 'a {
         let Self { planner, which } = *self;
-        let entries = planner.index.entries().iter();
-        entries.filter_map(move |entry| Subject::of_entry(&planner, entry, which))
+        // What a meta entry leads to is audited by itself.
+        let leading_on = leading_on(planner.index);
+        let is_audited = move |entry: &&GalleryEntry| !leading_on.contains(&ptr::from_ref(*entry));
+        let entries = planner.index.entries().iter().filter(is_audited);
+        entries.map(move |entry| Subject::of_entry(&planner, entry, which))
     }
 }
 

@@ -157,6 +157,7 @@ fn meta_entries_that_lead_nowhere_are_refused() {
         Err(EntryError::NotForCapability {
             name: "gpu-only".into(),
             capability: capability("amd"),
+            count: 1,
             capabilities: vec!["nvidia".into()],
         })
     );
