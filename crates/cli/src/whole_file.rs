@@ -41,6 +41,17 @@ impl Pending {
         Ok(Self(Place::Beside { file, path }))
     }
 
+    /// Removes the file that is there already, where that would be taken for the new one if this is given up.
+    pub(crate) fn remove_old(&self) -> io::Result<()> {
+        match &self.0 {
+            Place::There(_) => Ok(()),
+            Place::Beside { path, .. } => match fs::remove_file(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                removed => removed,
+            },
+        }
+    }
+
     /// Puts it in its place.
     pub(crate) fn end(self) -> io::Result<()> {
         match self.0 {

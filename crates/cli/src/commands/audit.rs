@@ -178,14 +178,13 @@ pub(crate) async fn run(
     if let Some(AuditCommand::Merge(arguments)) = &arguments.command {
         return merge::run(arguments, output);
     }
-    let registry = arguments.registry(environment)?;
-    let setup = Setup {
-        arguments: &arguments,
-        registry,
-        environment,
-    };
     let shard = arguments.shard.map(|shard| shard.to_string());
     let mut report = Report::new(&arguments.report, shard, output)?;
+    let setup = Setup {
+        arguments: &arguments,
+        registry: arguments.registry(environment)?,
+        environment,
+    };
     let seen = match (&arguments.gallery, &arguments.images) {
         (Some(file), _) => galleries(&setup, file, &mut report, output).await?,
         (None, Some(file)) => images(&setup, file, &mut report, output).await?,

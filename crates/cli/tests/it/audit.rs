@@ -134,6 +134,7 @@ async fn the_exit_code_is_that_of_the_worst_state_that_is_named() {
         ("unsigned,missing", 3),
         ("missing,rejected", 9),
         ("rejected", 9),
+        ("unreachable", 9),
         ("stale,unsigned", 4),
     ] {
         let run = by_list(&stage, &["--fail-on", states]);

@@ -147,6 +147,31 @@ async fn a_ci_and_a_monitoring_have_files_of_their_own() {
     }
 }
 
+/// CI publishes what is at the path, however the run ends.
+#[tokio::test]
+async fn a_run_that_ends_early_leaves_no_report_of_the_run_before() {
+    let stage = Stage::new().await;
+    stage.write("list.txt", "app:v1");
+    stage.write("part.jsonl", "no part");
+    let runs: [&[&str]; 4] = [
+        &["audit", "--images=list.txt", "--policy=none.yaml"],
+        &["audit", "--images=none.txt", "--policy=policy.yaml"],
+        &[
+            "audit",
+            "--images=list.txt",
+            "--policy=policy.yaml",
+            "--since=none.jsonl",
+        ],
+        &["audit", "merge", "part.jsonl"],
+    ];
+    for run in runs {
+        stage.write("report.xml", "<testsuites/>");
+        let ended = stage.run(&[run, &["--junit=report.xml"]]);
+        assert_ne!(ended.code, 0, "{}", ended.shown());
+        assert!(!stage.path("report.xml").exists(), "{run:?}");
+    }
+}
+
 /// The page's table has the exit code that an audit of one such image has.
 #[tokio::test]
 async fn the_exit_codes_of_the_page_are_those_of_the_program() {

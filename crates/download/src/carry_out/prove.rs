@@ -1,6 +1,6 @@
 //! Proves the image of a plan where an installation would find it, for who carries it elsewhere.
 
-use countersign_oci::{Digest, Options, Reference, Registry, ResolvedImage};
+use countersign_oci::{Digest, Document, Options, Reference, Registry, ResolvedImage};
 use countersign_policy::Policy;
 use countersign_verify::{VerifiedImage, verify_image};
 
@@ -10,7 +10,7 @@ use super::next::{self, FailedAttempt, NextSource};
 use crate::admitted::ImageVerifier;
 use crate::error::Error;
 use crate::lock::LockedEntry;
-use crate::plan::Plan;
+use crate::plan::{Locked, Plan};
 use crate::planned::{PlannedSource, Role};
 use crate::source::Source;
 
@@ -30,6 +30,7 @@ impl Plan {
     /// Finds and proves the image that the plan's name stands for, as a whole: its manifest or index must be signed
     /// itself. The sources are asked in turn, by the rules of an installation: mirrors where the first source is
     /// unreachable or has no image, for the digest that it resolved to where it said that. Fallback tags are not asked.
+    /// A locked plan asks for what is locked, and by the locked signer alone.
     ///
     /// # Errors
     /// [`PlanFailure`], with the error of every source that was asked. [`Error::Unverifiable`] where the plan has no
@@ -65,7 +66,10 @@ impl Plan {
             let proven = async {
                 let (image, policy) = self.resolve(&limited, planned, digest).await?;
                 asked = Some(image.digest().clone());
-                Ok::<_, Error>(verify_image(&limited, verifier, &image, policy).await?)
+                match self.locked_to() {
+                    None => Ok::<_, Error>(verify_image(&limited, verifier, &image, policy).await?),
+                    Some(locked) => locked_proof(&limited, verifier, &image, policy, locked).await,
+                }
             };
             // On the heap: it holds all of a verification.
             match Box::pin(proven).await {
@@ -111,6 +115,37 @@ impl Plan {
         let image = registry.resolve(&requested).await?;
         Ok((image.requested_as(name(self, planned, &reference)), policy))
     }
+}
+
+/// Proves an image by the policy for the locked signer alone. Whether somebody else has signed it is asked only to say so.
+async fn locked_proof<V: ImageVerifier>(
+    registry: &Registry,
+    verifier: &V,
+    image: &ResolvedImage,
+    policy: &Policy,
+    locked: &Locked,
+) -> Result<VerifiedImage, Error> {
+    match image.document() {
+        Document::Manifest(_) => locked.check_digests(None, image.digest())?,
+        Document::Index(_) => {
+            let selected = registry.select(image, &locked.entry.platform).await?;
+            locked.check_digests(Some(image.digest()), selected.manifest.digest())?;
+        }
+    }
+    let check = |proof: &VerifiedImage| {
+        let first = [proof.evidence()].into_iter();
+        locked.check_signers(first.chain(proof.further_evidence()))
+    };
+    let narrowed = locked.policy().unwrap_or(policy);
+    let refusal = match verify_image(registry, verifier, image, narrowed).await {
+        Ok(proof) => return check(&proof).map(|()| proof),
+        Err(error) if locked.policy().is_some() && error.is_refusal() => error,
+        Err(error) => return Err(error.into()),
+    };
+    if let Ok(proof) = verify_image(registry, verifier, image, policy).await {
+        check(&proof)?;
+    }
+    Err(refusal.into())
 }
 
 /// What `plan` asks for when it asks for `reference` at the source `planned`: a mirror holds a copy of what the

@@ -3,6 +3,7 @@
 
 use countersign_oci::{Digest, Platform, Reference, excerpt};
 use countersign_policy::{OneSigner, Policy};
+use countersign_verify::Evidence;
 
 use super::Plan;
 use crate::content::Content;
@@ -141,14 +142,18 @@ fn sources(plan: &Plan, entry: &LockedEntry) -> Result<Vec<PlannedSource>, Locke
 }
 
 /// The source by the tag that was locked, if it is of the same repository. What else is a copy has no tag then: nothing
-/// says which one it had there. The primary's tag stays, as a signature may have to name it.
+/// says which one it had there. The primary's tag stays, as a signature may have to name it: a lock names another tag of
+/// the repository, but does not take the tag away.
 fn as_locked(planned: &PlannedSource, locked: &Reference, digest: &Digest) -> Source {
     let Source::Image { reference } = &planned.source else {
         return planned.source.clone();
     };
     let reference = match planned.role {
         Role::Primary | Role::Mirror if reference.location() == locked.location() => {
-            reference.with_tag_of(locked).pinned_to(digest.clone())
+            match (reference.tag(), locked.tag()) {
+                (Some(_), None) => reference.clone(),
+                _ => reference.with_tag_of(locked).pinned_to(digest.clone()),
+            }
         }
         Role::Mirror => reference.location().at(digest.clone()).into(),
         Role::Primary | Role::Fallback => reference.clone(),
@@ -192,20 +197,41 @@ impl Locked {
     /// # Errors
     /// [`Error::OtherContent`] or [`Error::OtherSigner`].
     pub(crate) fn check(&self, found: Content<'_>) -> Result<(), Error> {
+        self.check_digests(found.index, found.digest)?;
+        self.check_signers(found.grounds.all_evidence())
+    }
+
+    /// Refuses content by its digests: of the index that led to it, and of the platform's manifest.
+    ///
+    /// # Errors
+    /// [`Error::OtherContent`].
+    pub(crate) fn check_digests(
+        &self,
+        index: Option<&Digest>,
+        digest: &Digest,
+    ) -> Result<(), Error> {
         let other = |expected: &Digest, found: &Digest| Error::OtherContent {
             expected: expected.clone(),
             found: found.clone(),
         };
-        if *found.digest != self.entry.digest {
-            return Err(other(&self.entry.digest, found.digest));
+        if *digest != self.entry.digest {
+            return Err(other(&self.entry.digest, digest));
         }
-        if found.index != self.entry.index.as_ref() {
-            return Err(other(
-                self.entry.requested(),
-                found.index.unwrap_or(found.digest),
-            ));
+        if index != self.entry.index.as_ref() {
+            return Err(other(self.entry.requested(), index.unwrap_or(digest)));
         }
-        let mut signers = found.grounds.all_evidence().map(LockedSigner::of);
+        Ok(())
+    }
+
+    /// Refuses what was proven by others than the locked signers.
+    ///
+    /// # Errors
+    /// [`Error::OtherSigner`].
+    pub(crate) fn check_signers<'a>(
+        &self,
+        proofs: impl Iterator<Item = &'a Evidence>,
+    ) -> Result<(), Error> {
+        let mut signers = proofs.map(LockedSigner::of);
         for expected in self.entry.grounds.signers() {
             let found = signers.next();
             if found.as_ref() != Some(expected) {

@@ -96,8 +96,13 @@ impl Turns {
             );
         }
         let may_begin = |state: &State| state.has_room(size) || !link.is_full(state.begun);
+        let waits = !may_begin(&self.state.borrow());
         // The sender is ours: it is never gone.
         let _ = self.state.subscribe().wait_for(may_begin).await;
+        if waits {
+            // What filled the link, or slowed its server, may be over. So it is measured anew.
+            *link = Link::default();
+        }
         self.state.send_modify(|state| {
             state.begun += 1;
             state.left = state.left.saturating_add(size);
@@ -196,6 +201,21 @@ mod tests {
         assert!(timeout(HEAD_START * 2, &mut second).await.is_err());
         drop(first);
         assert!(second.now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_link_that_was_full_is_measured_anew() {
+        let turns = Turns::new();
+        turns.next.lock().await.full_with = Some(1);
+        let first = turns.begin(LARGE).await;
+        assert!(turns.next.lock().await.is_full(1));
+        let mut second = std::pin::pin!(turns.begin(LARGE));
+        assert!((&mut second).now_or_never().is_none());
+        drop(first);
+        let _second = second.await;
+        // The third one has a head start to wait for, and begins beside the second.
+        let _third = turns.begin(LARGE).await;
+        assert_eq!(turns.state.borrow().begun, 2);
     }
 
     #[test]

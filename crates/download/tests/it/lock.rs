@@ -1,6 +1,7 @@
 //! Plans that a lock narrows: the same digests from whichever source, by the same signer, and on
 //! nothing less than the gallery asks for.
 
+mod carried;
 mod no_plan;
 
 use crate::shop::{

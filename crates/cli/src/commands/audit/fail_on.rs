@@ -60,15 +60,25 @@ fn names() -> String {
 pub(super) fn help() -> String {
     format!(
         "What makes the run fail [default: any]\n\nany is every image that is not proven. none is nothing. \
-         Otherwise states, separated by commas: {}.",
+         Otherwise states, separated by commas: {}. unreachable includes rejected.",
         names()
     )
 }
 
 impl FailOn {
+    fn fails_on(&self, state: State) -> bool {
+        let named = |state| self.0.contains(&state);
+        match state {
+            State::Failed => true,
+            // A registry chooses whether it refuses or doesn't answer. Nobody knows more of the image by either.
+            State::Rejected => named(state) || named(State::Unreachable),
+            state => named(state),
+        }
+    }
+
     /// The failure of the run, if it has one.
     pub(super) fn failed(&self, tally: &Tally) -> Option<Failure> {
-        let fails = |state: &State| *state == State::Failed || self.0.contains(state);
+        let fails = |state: &State| self.fails_on(*state);
         let states = State::ALL.iter().copied();
         let found: Vec<State> = states
             .filter(|state| fails(state) && tally.of(*state) > 0)
@@ -99,6 +109,19 @@ mod tests {
     fn read(text: &str) -> Result<Vec<&'static str>, String> {
         let states = text.parse::<FailOn>()?.0;
         Ok(states.into_iter().map(State::as_str).collect())
+    }
+
+    #[test]
+    fn what_is_refused_is_no_more_known_than_what_is_unreachable() {
+        let fails_on = |text: &str| text.parse::<FailOn>().unwrap();
+        for text in ["unreachable", "rejected", "unsigned,unreachable", "any"] {
+            assert!(fails_on(text).fails_on(State::Rejected), "{text}");
+        }
+        for text in ["none", "unsigned"] {
+            assert!(!fails_on(text).fails_on(State::Rejected), "{text}");
+        }
+        assert!(!fails_on("rejected").fails_on(State::Unreachable));
+        assert!(fails_on("none").fails_on(State::Failed));
     }
 
     #[test]

@@ -78,6 +78,8 @@ impl<'a> Report<'a> {
         shard: Option<String>,
         output: &'a Output,
     ) -> Result<Self, Failure> {
+        // First, so that no failure leaves an old report in its place.
+        let junit = arguments.junit.as_deref().map(Junit::begin).transpose()?;
         let earlier = arguments.since.as_deref().map(Earlier::read).transpose()?;
         Ok(Self {
             arguments,
@@ -88,7 +90,7 @@ impl<'a> Report<'a> {
             kept_count: 0,
             shard,
             rules: None,
-            junit: arguments.junit.as_deref().map(Junit::begin).transpose()?,
+            junit,
         })
     }
 

@@ -135,5 +135,28 @@ fn are_one_name(directory: &OwnedFd, name: &str, other: &str) -> Result<bool, Er
     openat(directory, name, flags, Mode::RUSR)?;
     let found = statat(directory, other, AtFlags::SYMLINK_NOFOLLOW);
     unlinkat(directory, name, AtFlags::empty())?;
-    Ok(found.is_ok())
+    match found {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        // Nobody knows.
+        Err(errno) => Err(errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_that_fails_does_not_tell_two_names_apart() {
+        let there = tempfile::tempdir().unwrap();
+        let directory = OwnedFd::from(std::fs::File::open(there.path()).unwrap());
+        assert_eq!(are_one_name(&directory, "name", "name"), Ok(true));
+        assert_eq!(are_one_name(&directory, "name", "other"), Ok(false));
+        let too_long = "n".repeat(300);
+        let found = are_one_name(&directory, "name", &too_long);
+        assert_eq!(found, Err(Errno::NAMETOOLONG));
+        // Nothing is left behind.
+        assert_eq!(are_one_name(&directory, "name", "other"), Ok(false));
+    }
 }
