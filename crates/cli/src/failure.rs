@@ -189,7 +189,12 @@ impl Failure {
     pub(crate) fn unreadable(path: &Path, what: &str, error: io::Error) -> Self {
         let kind = Kind::of_input(&error);
         let message = format!("the {what} {} can't be read", path.display());
-        Self::caused(kind, message, error).hint("check the path, and that you may read it")
+        let hint = match error.kind() {
+            // It was read, and is another file than was meant.
+            io::ErrorKind::InvalidData => "check that it is the file you mean",
+            _ => "check the path, and that you may read it",
+        };
+        Self::caused(kind, message, error).hint(hint)
     }
 
     /// An output file that can't be written.
@@ -387,12 +392,31 @@ fn printable_lines(text: &str) -> String {
 /// What to do about a mistake in a file.
 const CORRECT_THERE: &str = "correct the file at that place";
 
+/// What to do about a text that is neither YAML nor JSON, by what the parser says.
+fn syntax_hint(reason: &str) -> &'static str {
+    let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+    if has(&[
+        "anchor or alias",
+        "unexpected character",
+        "cannot start any token",
+    ]) {
+        "put a value that begins with `*`, `&`, `@`, `%`, `!` or a backquote in 'single quotes'"
+    } else if has(&["trailing content", "did not find expected ','"]) {
+        "look before that place: a comma is missing there, or a quote ends the text too early"
+    } else if has(&["tab"]) {
+        "indent with spaces and not tabs; the tab may be on the line below"
+    } else {
+        "indent keys of one mapping alike, with spaces and not tabs; write a backslash twice in \"double quotes\", once in 'single quotes'"
+    }
+}
+
 impl From<countersign_policy::PolicyError> for Failure {
     fn from(error: countersign_policy::PolicyError) -> Self {
         use countersign_policy::Problem;
         let hint = match error.problem() {
-            Problem::Syntax { .. } => {
-                "indent keys of one mapping alike, with spaces and not tabs; write a backslash twice in \"double quotes\", once in 'single quotes'"
+            Problem::Syntax { reason } => syntax_hint(reason),
+            Problem::Regex { reason, .. } if reason.to_string().contains("unclosed") => {
+                "close the bracket, or put a backslash before it if it is meant literally: `\\(`, `\\[`"
             }
             Problem::Regex { .. } => {
                 "put a backslash before a character that is meant literally: `\\.`, `\\(`, `\\+`, `\\?`"

@@ -214,7 +214,10 @@ impl Instance {
         Ok(match &self.choice {
             Choice::File(path) => TrustSource::File {
                 name: path.display().to_string(),
-                json: read_text(path, "trusted root")?,
+                json: read_text(path, "trusted root").map_err(|failure| match self.trust {
+                    Some(_) => failure.hint(BESIDE_POLICY),
+                    None => failure,
+                })?,
             },
             Choice::Tuf { url, root } => {
                 let root = read_root(root)?;
@@ -236,6 +239,9 @@ impl Instance {
         })
     }
 }
+
+/// Where a file is looked for that a policy names.
+const BESIDE_POLICY: &str = "the policy's `trust` names it: a path that does not begin with `/` is relative to the policy file";
 
 /// What a policy of keys can do without a trusted root.
 const UNLOGGED_KEY: &str = "if the key's signatures are in no log, say so in a policy file: `ignore_tlog: true` beside `key`; \

@@ -11,7 +11,7 @@ use crate::error::{KeyPath, Place, PolicyError, Problem};
 use crate::forms;
 use crate::keys::{DOCUMENT_KEYS, GALLERIES, VERIFICATION};
 use crate::mistakes::mistakes;
-use crate::node::Node;
+use crate::node::{Node, is_of_one_signer};
 use crate::policy::{KeyReader, Policy, no_key_files};
 use crate::source::Source;
 use crate::spec::{PolicySpec, filled, present};
@@ -175,11 +175,18 @@ impl Source<'_> {
             galleries,
         };
         let root = KeyPath::default();
+        self.refuse_not_indented(&root)?;
+        for path in [&root, &root.key(GALLERIES)] {
+            let galleries = self.tree.follow(path).and_then(Node::items);
+            for index in 0..galleries.map_or(0, <[Node]>::len) {
+                self.refuse_not_indented(&path.index(index))?;
+            }
+        }
         if self.tree.is_nothing() {
             return Err(self.error(root, Problem::NoPolicy));
         }
         if self.tree.is_list() {
-            self.refuse_index()?;
+            self.refuse_other_lists()?;
             let galleries: Vec<GallerySpec> = self.typed(&DOCUMENT_KEYS)?;
             return Ok(file(false, None, self.galleries(&galleries, &root)?));
         }
@@ -245,15 +252,41 @@ impl Source<'_> {
         })
     }
 
-    /// Whoever follows what is said of each gallery's keys would ruin an index.
-    fn refuse_index(&self) -> Result<(), PolicyError> {
+    /// Refuses a `verification` with nothing in it and its keys beside it, in the mapping at `path`.
+    fn refuse_not_indented(&self, path: &KeyPath) -> Result<(), PolicyError> {
+        let here = self.tree.follow(path);
+        let empty = here.and_then(|here| here.value(VERIFICATION));
+        if !empty.is_some_and(Node::is_nothing) {
+            return Ok(());
+        }
+        let mut keys = here.into_iter().flat_map(Node::keys);
+        match keys.find(|key| is_of_one_signer(key)) {
+            Some(beside) => {
+                let problem = Problem::NotIndented {
+                    key: VERIFICATION,
+                    beside: beside.to_owned(),
+                };
+                Err(self.error(path.key(VERIFICATION), problem))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whoever follows what is said of each gallery's keys would ruin an index, or a policy.
+    fn refuse_other_lists(&self) -> Result<(), PolicyError> {
         let mut entries = self.tree.items().into_iter().flatten();
         let is_entry = |entry: &Node| {
             let has = |key| entry.keys().any(|one| one == key);
             !has("url") && (has("uri") || has("capabilities"))
         };
+        let is_policy = |entry: &Node| {
+            let keys = || entry.keys();
+            !keys().any(|key| key == "name" || key == "url") && keys().any(is_of_one_signer)
+        };
+        let root = KeyPath::default();
         match entries.next() {
-            Some(first) if is_entry(first) => Err(self.error(KeyPath::default(), Problem::Index)),
+            Some(first) if is_entry(first) => Err(self.error(root, Problem::Index)),
+            Some(first) if is_policy(first) => Err(self.error(root, Problem::PolicyInList)),
             Some(_) | None => Ok(()),
         }
     }

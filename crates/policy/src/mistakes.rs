@@ -140,6 +140,12 @@ impl Changed {
         if self.has_added(path) {
             return true;
         }
+        // It is there, and was left out for another mistake.
+        if let Problem::MissingKey { key } = problem
+            && self.leaves_out(&path.parent().key(*key))
+        {
+            return true;
+        }
         let around = match problem.about() {
             About::Lack => path.clone(),
             About::LackBeside => path.parent(),
@@ -209,10 +215,10 @@ mod tests {
     /// No issuer, identity or time is a number: whoever writes one has made a mistake.
     #[test]
     fn a_number_in_the_place_of_a_text_is_told_with_its_place() {
-        insta::assert_snapshot!(told("issuer: 5\nidentity: true\nnot_before: 2026\n"), @"
+        insta::assert_snapshot!(told("issuer: 5\nidentity: true\nnot_before: 2026\n"), @r"
         p.yaml:1:1: issuer: expected a text in quotes, found `5`
         p.yaml:2:1: identity: expected a text in quotes, found `true`
-        p.yaml:3:1: not_before: expected a text in quotes, found `2026`
+        p.yaml:3:1: not_before: expected an RFC 3339 time such as 2026-08-05T00:00:00Z, found `2026`
         ");
         let several = "identities:\n- {issuer: a, identity: 1.5}\nclaims: {source_repository_identifier: 5}\n";
         insta::assert_snapshot!(told(several), @"p.yaml:2:15: identities[0].identity: expected a text in quotes, found `1.5`");

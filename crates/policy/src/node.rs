@@ -61,7 +61,7 @@ fn is_token(text: &str) -> bool {
 const SEVERAL_SIGNERS: &str = "a list; for several signers write `identities`, a list where each entry has its own issuer and identity";
 
 /// Whether a key says who one signer is.
-fn is_of_one_signer(key: &str) -> bool {
+pub(crate) fn is_of_one_signer(key: &str) -> bool {
     let pairs = [ISSUER, IDENTITY];
     key == KEY
         || pairs

@@ -56,6 +56,8 @@ pub fn errors() -> Vec<PolicyError> {
         Budget { reason: "too deep".into() },
         PolicyBesideGalleries {},
         Index {},
+        PolicyInList {},
+        NotIndented { key: "verification", beside: "issuer".into() },
         DuplicateGallery { name: "a".into() },
         NoPolicy {},
         SeveralPolicies { names: vec!["a".into(), "b".into()] },

@@ -9,6 +9,7 @@ use crate::node::Node;
 use crate::policy::{KeyReader, Policy};
 use crate::spec::PolicySpec;
 use crate::yaml::{self, Bounds};
+use crate::{age, timestamp};
 
 /// A text being read, and its tree.
 pub(crate) struct Source<'a> {
@@ -87,10 +88,7 @@ impl Source<'_> {
         match self.tree.literal_of(&TEXTS, &OWN_KEYS) {
             None => Ok(typed),
             Some((path, found)) => {
-                let problem = Problem::Form {
-                    expected: "a text in quotes".to_owned(),
-                    found: Some(found.describe()),
-                };
+                let problem = literal_problem(path.last_key(), found);
                 Err(self.error(path, problem))
             }
         }
@@ -104,4 +102,19 @@ impl Source<'_> {
         };
         PolicyError::new(place, problem)
     }
+}
+
+/// What is wrong with a number, or `true` or `false`, as the value of a key that has a text.
+fn literal_problem(key: Option<&str>, found: &Node) -> Problem {
+    let text = found.text().unwrap_or_default();
+    // In quotes it would be no better.
+    let wrong = match key {
+        Some("not_before") => timestamp::parse(text).err(),
+        Some("min_age") => age::parse(text).err(),
+        Some(_) | None => None,
+    };
+    wrong.unwrap_or_else(|| Problem::Form {
+        expected: "a text in quotes".to_owned(),
+        found: Some(found.describe()),
+    })
 }

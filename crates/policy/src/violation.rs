@@ -112,7 +112,8 @@ pub enum Violation {
     },
     /// The statement names another image than the requested one.
     #[error(
-        "the signature is for another name{}",
+        "the signature {}{}",
+        if names_no_tag(expected, found.as_deref()) { "names no tag" } else { "is for another name" },
         Aligned(
             &format!("`{}`", printable(.expected)),
             &quoted_or(.found.as_deref(), "no name"),
@@ -252,6 +253,19 @@ pub enum Miss {
         /// The key.
         found: KeyFingerprint,
     },
+}
+
+impl Violation {
+    /// Whether only the tag is missing in the name that was signed.
+    pub fn is_untagged(&self) -> bool {
+        matches!(self, Self::Name { expected, found } if names_no_tag(expected, found.as_deref()))
+    }
+}
+
+/// Whether the name in a signature is the expected one without its tag.
+fn names_no_tag(expected: &str, found: Option<&str>) -> bool {
+    let rest = found.and_then(|found| expected.strip_prefix(found));
+    rest.is_some_and(|rest| rest.starts_with(':'))
 }
 
 impl Miss {

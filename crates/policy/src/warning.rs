@@ -6,29 +6,17 @@
 use countersign_oci::printable;
 use jiff::Timestamp;
 
-use crate::claims::Claim;
 use crate::format::SignatureFormat;
-use crate::matcher::Matcher;
-use crate::policy::{CertificateSigner, KeySigner, LogUse, Policy, Signer};
+use crate::policy::{LogUse, Policy, Signer};
 
 mod name;
 mod pattern;
 mod predicate_type;
 mod provider;
+mod signer;
 
-use pattern::{leaves_repository_open, only_match, with_escaped_dots};
 use predicate_type::short_type;
-use provider::{Form, meant_issuer, providers_matching, with_scheme};
-
-/// Claims about the repository that was built. A reusable workflow does not change them.
-const CALLER_CLAIMS: [Claim; 6] = [
-    Claim::SourceRepositoryUri,
-    Claim::SourceRepositoryIdentifier,
-    Claim::SourceRepositoryOwnerUri,
-    Claim::SourceRepositoryOwnerIdentifier,
-    Claim::BuildConfigUri,
-    Claim::TokenSubject,
-];
+use signer::signer_warnings;
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +82,54 @@ pub enum Warning {
         signer: usize,
         /// The pattern.
         pattern: String,
-        /// The same with a `\\` before each of these dots.
+        /// The same with a `\\` before each of these dots, and other slips corrected.
+        corrected: String,
+    },
+    /// A backslash that matches a backslash, as where a pattern for double quotes stands in others. No certificate has
+    /// one, so the policy accepts nobody.
+    #[error(
+        "the pattern `{}` asks for a backslash, which no certificate has; outside double quotes, write one backslash \
+         for each two: `{}`",
+        printable(.pattern), printable(.corrected)
+    )]
+    DoubledBackslash {
+        /// Which signer.
+        signer: usize,
+        /// The pattern.
+        pattern: String,
+        /// The pattern that was meant.
+        corrected: String,
+    },
+    /// A `*` as in the names of files, where it stands for any text. In a pattern it repeats what is before it.
+    #[error(
+        "in the pattern `{}`, `{repeated}*` matches any number of `{repeated}`, and no other text; for any text, \
+         write `.*`: `{}`",
+        printable(.pattern), printable(.corrected)
+    )]
+    GlobPattern {
+        /// Which signer.
+        signer: usize,
+        /// The pattern.
+        pattern: String,
+        /// The character that the first such `*` repeats.
+        repeated: char,
+        /// The pattern that was meant.
+        corrected: String,
+    },
+    /// A pattern as the value of a key that is compared as a whole. No certificate has it, so the policy accepts nobody.
+    #[error(
+        "no certificate has the {key} `{}`: `{key}` is compared character by character; for a pattern, write \
+         `{key}_regex` with `{}`",
+        printable(.value), printable(.corrected)
+    )]
+    PatternAsText {
+        /// Which signer.
+        signer: usize,
+        /// `issuer`, `identity` or the name of a claim.
+        key: &'static str,
+        /// The value.
+        value: String,
+        /// The pattern that was meant.
         corrected: String,
     },
     /// An issuer that is almost a well-known one.
@@ -277,150 +312,4 @@ impl Policy {
         }
         warnings
     }
-}
-
-fn signer_warnings(position: usize, signer: &Signer) -> Vec<Warning> {
-    match signer {
-        Signer::Certificate(signer) => certificate_warnings(position, signer),
-        Signer::Key(KeySigner {
-            key: _,
-            log,
-            // Checked together with the policy's `not_before`.
-            not_before: _,
-        }) => vec![match log {
-            LogUse::Demanded => Warning::KeyTimes { signer: position },
-            LogUse::Ignored => Warning::IgnoredLog { signer: position },
-        }],
-    }
-}
-
-fn certificate_warnings(position: usize, signer: &CertificateSigner) -> Vec<Warning> {
-    let CertificateSigner {
-        issuer,
-        identity,
-        claims,
-        // Checked together with the policy's `not_before`.
-        not_before: _,
-    } = signer;
-    let mut warnings = issuer_warnings(position, issuer);
-    let matchers = claims.iter().map(|rule| &rule.matcher);
-    for matcher in [issuer, identity].into_iter().chain(matchers) {
-        if let Matcher::Regex(pattern) = matcher
-            && let Some(corrected) = with_escaped_dots(pattern.as_str())
-        {
-            warnings.push(Warning::UnescapedDot {
-                signer: position,
-                pattern: pattern.to_string(),
-                corrected,
-            });
-        }
-    }
-    warnings.extend(stray_character(position, "identity", identity));
-    warnings.extend(impossible_identity(position, issuer, identity));
-    if let Matcher::Regex(pattern) = identity
-        && leaves_repository_open(pattern.as_str())
-    {
-        warnings.push(Warning::OpenRepository {
-            signer: position,
-            pattern: pattern.to_string(),
-        });
-    }
-    let identity = identity.as_str();
-    let names_caller = |claim| claims.iter().any(|rule| rule.claim == claim);
-    if looks_reusable(identity) && !CALLER_CLAIMS.into_iter().any(names_caller) {
-        warnings.push(Warning::AnyCaller {
-            signer: position,
-            identity: identity.to_owned(),
-        });
-    }
-    warnings
-}
-
-fn issuer_warnings(position: usize, issuer: &Matcher) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    let text = || issuer.as_str().to_owned();
-    if let Some(expected) = with_scheme(issuer) {
-        warnings.push(Warning::IssuerWithoutScheme {
-            signer: position,
-            issuer: text(),
-            expected,
-        });
-    }
-    warnings.extend(stray_character(position, "issuer", issuer));
-    match issuer {
-        Matcher::Exact(exact) => {
-            if let Some(meant) = meant_issuer(exact) {
-                warnings.push(Warning::AlmostKnownIssuer {
-                    signer: position,
-                    issuer: text(),
-                    meant,
-                });
-            }
-        }
-        Matcher::Regex(pattern) => {
-            let providers = providers_matching(pattern);
-            if providers.len() > 1 {
-                warnings.push(Warning::SeveralProviders {
-                    signer: position,
-                    pattern: text(),
-                    providers,
-                });
-            }
-        }
-    }
-    warnings
-}
-
-/// A quote or a blank. Issuers are URLs; identities are URLs or addresses.
-fn stray_character(signer: usize, key: &'static str, matcher: &Matcher) -> Option<Warning> {
-    let Matcher::Exact(value) = matcher else {
-        return None;
-    };
-    let stray = |c: &char| {
-        c.is_whitespace() || c.is_control() || "\"'`‘’‚“”„«»‹›\u{200b}\u{feff}".contains(*c)
-    };
-    let character = value.chars().find(stray)?;
-    Some(Warning::StrayCharacter {
-        signer,
-        key,
-        value: value.clone(),
-        character,
-    })
-}
-
-/// An identity in a form that this provider never writes. Patterns are judged only if they have one match.
-fn impossible_identity(signer: usize, issuer: &Matcher, identity: &Matcher) -> Option<Warning> {
-    let issuer = match issuer {
-        Matcher::Exact(issuer) => issuer.clone(),
-        Matcher::Regex(pattern) => only_match(pattern.as_str())?,
-    };
-    let (text, pattern) = match identity {
-        Matcher::Exact(text) => (text.clone(), false),
-        Matcher::Regex(pattern) => (only_match(pattern.as_str())?, true),
-    };
-    let form = Form::of_issuer(&issuer)?;
-    (!form.fits(&text)).then(|| Warning::ImpossibleIdentity {
-        signer,
-        issuer,
-        identity: identity.as_str().to_owned(),
-        pattern,
-        expected: form.example(),
-    })
-}
-
-/// Whether a workflow's URL looks like one made to be called: kept in a repository for workflows,
-/// or named so. The URL itself doesn't say.
-fn looks_reusable(identity: &str) -> bool {
-    let plain = identity.replace('\\', "").to_lowercase();
-    let Some((repository, workflow)) = plain.split_once("/.github/workflows/") else {
-        return false;
-    };
-    let repository = repository.rsplit('/').next().unwrap_or_default();
-    repository == ".github"
-        || ["workflow", "actions", "generator"]
-            .iter()
-            .any(|word| repository.contains(word))
-        || ["reusable", "shared", "generator", "workflow_call"]
-            .iter()
-            .any(|word| workflow.contains(word))
 }

@@ -93,11 +93,22 @@ impl Refusal {
                 false => ". Found instead:",
             };
             write!(f, "\n  {}{found}", requirement.name)?;
-            for candidate in candidates {
-                candidate.write(f, "    ")?;
-            }
+            write_candidates(f, candidates, "    ")?;
         }
         self.unchecked(f)
+    }
+
+    /// What is required, if that is one attestation and no signature.
+    fn attestation(&self) -> Option<&str> {
+        match self.requirements.as_slice() {
+            [one] if one.attestation => Some(&one.name),
+            _ => None,
+        }
+    }
+
+    fn has_legacy_form(&self) -> bool {
+        let mut candidates = self.candidates.iter();
+        candidates.any(|one| matches!(one.failure, Failure::LegacySignature))
     }
 
     /// Says what nobody has looked at, and where, if there is such a thing.
@@ -120,12 +131,29 @@ impl Refusal {
     }
 }
 
-impl Candidate {
-    /// Writes its digest, and why it proves nothing.
-    fn write(&self, f: &mut fmt::Formatter<'_>, indent: &str) -> fmt::Result {
-        let failure = line(&self.failure).replace('\n', &format!("\n{indent}"));
-        write!(f, "\n{indent}{}: {failure}", short(&self.manifest))
+/// Writes why each of them proves nothing, the same reason once.
+fn write_candidates<'a>(
+    f: &mut fmt::Formatter<'_>,
+    candidates: impl IntoIterator<Item = &'a Candidate>,
+    indent: &str,
+) -> fmt::Result {
+    let mut reasons: Vec<(String, &Digest, usize)> = Vec::new();
+    for candidate in candidates {
+        let reason = line(&candidate.failure);
+        match reasons.iter_mut().find(|(other, ..)| *other == reason) {
+            Some((.., more)) => *more += 1,
+            None => reasons.push((reason, &candidate.manifest, 0)),
+        }
     }
+    for (reason, first, more) in reasons {
+        let reason = reason.replace('\n', &format!("\n{indent}"));
+        let others = match more {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        write!(f, "\n{indent}{}{others}: {reason}", short(first))?;
+    }
+    Ok(())
 }
 
 impl std::error::Error for Refusal {}
@@ -138,10 +166,20 @@ impl fmt::Display for Refusal {
         }
         match self.kind() {
             RefusalKind::Unsigned if self.candidates.is_empty() => {
-                write!(f, "{image} is not signed: no signature was found")?;
+                match self.attestation() {
+                    Some(wanted) => write!(f, "{image} lacks {wanted}: nothing was found")?,
+                    None => write!(f, "{image} is not signed: no signature was found")?,
+                }
                 return self.unchecked(f);
             }
-            RefusalKind::Unsigned => write!(f, "{image} is not signed. Found instead")?,
+            RefusalKind::Unsigned => match self.attestation() {
+                Some(wanted) => write!(f, "{image} lacks {wanted}. Found instead")?,
+                None if self.has_legacy_form() => write!(
+                    f,
+                    "{image} is not signed in a form that the policy accepts. Found instead"
+                )?,
+                None => write!(f, "{image} is not signed. Found instead")?,
+            },
             RefusalKind::OtherSigner => write!(
                 f,
                 "{image} is signed, but by another kind of signer than the policy names"
@@ -150,9 +188,7 @@ impl fmt::Display for Refusal {
             RefusalKind::Invalid => write!(f, "{image} has no valid signature")?,
         }
         f.write_str(":")?;
-        for candidate in &self.candidates {
-            candidate.write(f, "  ")?;
-        }
+        write_candidates(f, &self.candidates, "  ")?;
         self.unchecked(f)
     }
 }

@@ -122,6 +122,8 @@ pub(crate) async fn run(
         signer,
         token,
         annotations,
+        // Each signature names a tag.
+        binds_tag: _,
     } = setup(&arguments.signing, &client, Tags::Later, environment).await?;
     let publication = Publication::new(signer, &token, &annotations)?;
     // Whatever ends the run, it tells what was signed and what wasn't.

@@ -24,6 +24,7 @@ use crate::output::Output;
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
     /// Explain a policy file in words, and warn of weak points
+    #[command(alias = "validate", alias = "lint")]
     Check(check::PolicyCheckArguments),
     /// Print a policy to begin with
     ///

@@ -72,6 +72,18 @@ pub(crate) struct SignArguments {
     pub(crate) signing: SigningArguments,
 }
 
+impl SignArguments {
+    /// What is asked of the tags in the references.
+    fn tags(&self) -> Tags {
+        match (self.by_tag, self.tag_later) {
+            (true, _) => Tags::Followed,
+            (false, true) => Tags::Later,
+            (false, false) if !self.then_tag.is_empty() => Tags::Later,
+            (false, false) => Tags::Checked,
+        }
+    }
+}
+
 /// How long layers are looked at once everything is signed. What is not looked at by then is told.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -82,18 +94,14 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, Failure> {
     let started = Instant::now();
     let progress = Arc::new(Progress::new(output, "signing"));
-    let tags = match (arguments.by_tag, arguments.tag_later) {
-        (true, _) => Tags::Followed,
-        (false, true) => Tags::Later,
-        (false, false) if !arguments.then_tag.is_empty() => Tags::Later,
-        (false, false) => Tags::Checked,
-    };
+    let tags = arguments.tags();
     let client = Client::new(&arguments.signing, environment, &progress)?;
     let looked_at = client.registry.clone();
     let Setup {
         signer,
         token,
         annotations,
+        binds_tag,
     } = setup(&arguments.signing, &client, tags, environment).await?;
 
     // Whatever ends the run, it tells what was signed and what wasn't.
@@ -137,20 +145,41 @@ pub(crate) async fn run(
     let (written, ()) = tokio::try_join!(sign, look)?;
     drop(progress);
 
+    let untagged = match binds_tag {
+        true => report.without_tag(),
+        false => Vec::new(),
+    };
+    let warnings: Vec<String> = untagged
+        .iter()
+        .map(without_tag)
+        .chain(layers.warnings)
+        .collect();
     let results = report.finish();
     for tag in &written {
         output.result(&format!("tagged {tag}\n"));
     }
-    for warning in &layers.warnings {
+    for warning in &warnings {
         output.warning(warning);
     }
     output.document(&SignOutput {
         results,
         tags: written.iter().map(ToString::to_string).collect(),
-        warnings: layers.warnings,
+        warnings,
         layers_not_checked: layers.unchecked.iter().map(ToString::to_string).collect(),
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a policy with `bind_name` makes of a signature that names no tag.
+fn without_tag(reference: &Reference) -> String {
+    let repository = reference.location();
+    let digest = reference
+        .digest()
+        .map_or_else(|| "DIGEST".to_owned(), ToString::to_string);
+    format!(
+        "the signature of {reference} names no tag, and the policy has `bind_name`: installs by tag will be \
+         refused; sign {repository}:TAG@{digest} for each tag, or pass --then-tag TAG"
+    )
 }
 
 /// What is done with the images.
@@ -167,7 +196,7 @@ pub(super) struct SignOutput {
     results: Vec<SignResult>,
     /// Tags that name the images now, by `--then-tag`. Else empty.
     tags: Vec<String>,
-    /// What `install` will refuse, a sentence each.
+    /// What `install` will refuse, or refuse by a tag, a sentence each.
     warnings: Vec<String>,
     /// Digests of manifests whose layers were not looked at.
     layers_not_checked: Vec<String>,

@@ -15,7 +15,7 @@ use std::time::Duration;
 use clap::Args;
 use countersign_oci::http::Connection;
 use countersign_oci::{Patience, Registry};
-use countersign_policy::SigstoreInstance;
+use countersign_policy::{SignatureFormat, SigstoreInstance};
 use countersign_sign::{Existing, IdentityToken, NotRenewed, Signer, Tags, WrittenFormats};
 use url::Url;
 
@@ -204,6 +204,8 @@ pub(super) struct Setup {
     pub(super) signer: Signer,
     pub(super) token: IdentityToken,
     pub(super) annotations: BTreeMap<String, String>,
+    /// Whether the installer's policy refuses a tag that the signature doesn't name.
+    pub(super) binds_tag: bool,
 }
 
 /// Gets the identity token, the trusted root and the services, and makes the signer.
@@ -258,6 +260,12 @@ pub(super) async fn setup(
         .with_existing(existing)
         .with_formats(formats)
         .with_concurrency(arguments.parallel);
+    let binds_tag = consumer.as_ref().is_some_and(|consumer| {
+        let policy = &consumer.policy;
+        // Of this form, a signature without a tag counts for every tag.
+        let untagged = SignatureFormat::SimpleSigning;
+        policy.bind_name() && !(formats.contains(untagged) && policy.accepts_format(untagged))
+    });
     let signer = match consumer {
         Some(consumer) => signer.with_consumer_policy(consumer.policy),
         None => signer,
@@ -276,6 +284,7 @@ pub(super) async fn setup(
         signer: with_renewal(signer, origin, environment, connection, patience),
         token,
         annotations,
+        binds_tag,
     })
 }
 

@@ -162,18 +162,18 @@ fn what_is_said_of_registries_and_layouts() {
 fn what_is_said_of_policy_files() {
     let errors = countersign_policy::samples::errors();
     let label = |error: &countersign_policy::PolicyError| names(error.problem());
-    assert_snapshot!(table(errors, label), @r#"
+    assert_snapshot!(table(errors, label), @r"
     2 Usage: copy the `verification` block of one gallery into a file of its own, and pass that file
         SeveralPolicies
     2 Usage: correct the file at that place
-        Neither, Both, SignerBesideIdentities, BesideRequire, SameProof, BesideKey, IgnoreTlogWithoutKey, NoTime, PublicKey, KeyFile, Empty, Timestamp, UnknownKey, MissingKey, DuplicateKey, Form, Digest/UnsupportedAlgorithm, Repository, Url, Trust, ImagePattern, Demand, Exclusive, Budget, PolicyBesideGalleries, Index, DuplicateGallery, NoPolicy
+        Neither, Both, SignerBesideIdentities, BesideRequire, SameProof, BesideKey, IgnoreTlogWithoutKey, NoTime, PublicKey, KeyFile, Empty, Timestamp, UnknownKey, MissingKey, DuplicateKey, Form, Digest/UnsupportedAlgorithm, Repository, Url, Trust, ImagePattern, Demand, Exclusive, Budget, PolicyBesideGalleries, Index, PolicyInList, NotIndented, DuplicateGallery, NoPolicy
     2 Usage: correct the option; `countersign COMMAND --help` explains each
         Empty
-    2 Usage: indent keys of one mapping alike, with spaces and not tabs; write a backslash twice in "double quotes", once in 'single quotes'
+    2 Usage: indent with spaces and not tabs; the tab may be on the line below
         Syntax
     2 Usage: put a backslash before a character that is meant literally: `\.`, `\(`, `\+`, `\?`
         Regex
-    "#);
+    ");
 }
 
 #[test]

@@ -73,6 +73,7 @@ fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
         Kind::Policy if refusals.iter().any(|refusal| has_only_to_wait(refusal)) => {
             "do not use the image yet: wait until the time that the message names, then try again"
         }
+        Kind::Policy if refusals.iter().any(|refusal| is_untagged(refusal)) => SIGN_WITH_TAG,
         Kind::Policy => lack(refusals)
             .map(Lack::hint)
             .or_else(|| refusals.iter().find_map(|refusal| other_kind_of_signer(refusal)))
@@ -86,7 +87,9 @@ fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
                 "do not use the image: the signature can't be trusted; the publisher has to sign again",
             ),
         Kind::Unsigned => match lack(refusals) {
-            Some(lack @ (Lack::Attestation { .. } | Lack::TypeOfAttestation)) => lack.hint(),
+            Some(
+                lack @ (Lack::Attestation { .. } | Lack::TypeOfAttestation | Lack::SignatureInstead),
+            ) => lack.hint(),
             _ if refusals.iter().all(|refusal| asks_for_key(refusal)) => SIGN_BY_KEY,
             None | Some(Lack::Signature { .. }) => kind::usual_hint(kind),
         },
@@ -98,6 +101,18 @@ fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
         | Kind::Rejected
         | Kind::Unreachable => kind::usual_hint(kind),
     }
+}
+
+/// What to do about a signature that names the repository, where the policy wants the tag too.
+const SIGN_WITH_TAG: &str =
+    "the publisher has to sign the tag: `countersign sign NAME:TAG@DIGEST`, or with --then-tag TAG";
+
+/// Whether a signature lacks nothing but the tag in its name, as far as it was judged.
+fn is_untagged(refusal: &Refusal) -> bool {
+    use countersign_verify::Failure as Refused;
+    let mut candidates = refusal.candidates.iter();
+    candidates
+        .any(|one| matches!(&one.failure, Refused::Policy(violation) if violation.is_untagged()))
 }
 
 /// What to do about an unsigned image if only a key can sign it.
@@ -145,6 +160,8 @@ enum Lack {
     },
     /// It has an attestation, of another type.
     TypeOfAttestation,
+    /// It has signatures, and an attestation is asked for.
+    SignatureInstead,
 }
 
 impl Lack {
@@ -161,6 +178,9 @@ impl Lack {
             }
             Self::Attestation { by_key: false } => {
                 "attach the attestation that is missing, in the image's CI, with `cosign attest --type TYPE --predicate FILE` (cosign 3, or 2.6 with --new-bundle-format), GitHub's `actions/attest` or another tool; countersign makes none"
+            }
+            Self::SignatureInstead => {
+                "if the policy means an attestation, attach it in the image's CI, with `cosign attest --type TYPE --predicate FILE`, GitHub's `actions/attest` or another tool; if it means a signature, `predicate_types` is a mistake there; for both, use `require`"
             }
             Self::TypeOfAttestation => {
                 "compare the type that the policy asks for with the one that was found; a policy names a type in full, and `countersign policy check` knows cosign's short names"
@@ -187,11 +207,13 @@ fn lack_of(refusal: &Refusal) -> Option<Lack> {
             _ => None,
         })
         .collect();
-    let mut found = found?.into_iter();
+    let found = found?;
     let by_key = requirement.by_key;
+    let is_signature = |name: &&str| *name == COSIGN_SIGN_PREDICATE;
     Some(match requirement.attestation {
         false => Lack::Signature { by_key },
-        true if found.any(|name| name != COSIGN_SIGN_PREDICATE) => Lack::TypeOfAttestation,
+        true if !found.iter().all(is_signature) => Lack::TypeOfAttestation,
+        true if !found.is_empty() && refusal.requirements.len() == 1 => Lack::SignatureInstead,
         true => Lack::Attestation { by_key },
     })
 }

@@ -5,7 +5,9 @@
 mod author;
 mod gallery;
 mod habits;
+mod maintainer;
 mod operator;
+mod policy;
 mod scripts;
 pub(crate) mod transcript;
 

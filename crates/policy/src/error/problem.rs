@@ -217,6 +217,23 @@ pub enum Problem {
          index by `url`, such as `url: file:index.yaml`"
     )]
     Index,
+    /// It is a list of policies, where a list is one of galleries.
+    #[error(
+        "a list is read as galleries, and this entry is a policy: write its keys without the `-` in front; for several \
+         signers, write one policy with `identities`, a list where each entry has its own issuer and identity"
+    )]
+    PolicyInList,
+    /// The keys of the block stand beside it.
+    #[error(
+        "`{key}` is empty, and its keys stand beside it: indent `{beside}` and the other keys of the policy further \
+         than `{key}`"
+    )]
+    NotIndented {
+        /// The key of the block.
+        key: &'static str,
+        /// The first key that belongs into it.
+        beside: String,
+    },
     /// Two galleries have one name.
     #[error("a second gallery is named `{name}`; rename one of them")]
     DuplicateGallery {
@@ -282,6 +299,8 @@ impl Problem {
             | Self::Exclusive { .. }
             | Self::PolicyBesideGalleries
             | Self::Index
+            | Self::PolicyInList
+            | Self::NotIndented { .. }
             | Self::DuplicateGallery { .. }
             | Self::SeveralPolicies { .. } => About::Value,
         }

@@ -4,17 +4,20 @@ use super::{Level, Warning};
 
 impl Warning {
     /// The name of every finding, sorted.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 19] = [
         "almost-known-issuer",
         "any-caller",
         "denied-indexes",
+        "doubled-backslash",
         "future-not-before",
+        "glob-pattern",
         "ignored-log",
         "impossible-identity",
         "issuer-without-scheme",
         "key-times",
         "no-not-before",
         "open-repository",
+        "pattern-as-text",
         "several-providers",
         "short-predicate-type",
         "simple-signing",
@@ -29,13 +32,16 @@ impl Warning {
             Self::AlmostKnownIssuer { .. } => "almost-known-issuer",
             Self::AnyCaller { .. } => "any-caller",
             Self::DeniedIndexes => "denied-indexes",
+            Self::DoubledBackslash { .. } => "doubled-backslash",
             Self::FutureNotBefore { .. } => "future-not-before",
+            Self::GlobPattern { .. } => "glob-pattern",
             Self::IgnoredLog { .. } => "ignored-log",
             Self::ImpossibleIdentity { .. } => "impossible-identity",
             Self::IssuerWithoutScheme { .. } => "issuer-without-scheme",
             Self::KeyTimes { .. } => "key-times",
             Self::NoNotBefore => "no-not-before",
             Self::OpenRepository { .. } => "open-repository",
+            Self::PatternAsText { .. } => "pattern-as-text",
             Self::SeveralProviders { .. } => "several-providers",
             Self::ShortPredicateType { .. } => "short-predicate-type",
             Self::SimpleSigning => "simple-signing",
@@ -53,11 +59,14 @@ impl Warning {
             Self::AlmostKnownIssuer { .. }
             | Self::AnyCaller { .. }
             | Self::DeniedIndexes
+            | Self::DoubledBackslash { .. }
             | Self::FutureNotBefore { .. }
+            | Self::GlobPattern { .. }
             | Self::IgnoredLog { .. }
             | Self::ImpossibleIdentity { .. }
             | Self::IssuerWithoutScheme { .. }
             | Self::OpenRepository { .. }
+            | Self::PatternAsText { .. }
             | Self::SeveralProviders { .. }
             | Self::ShortPredicateType { .. }
             | Self::SimpleSigning

@@ -1,4 +1,5 @@
-//! What the text of a pattern shows: dots that match any character, and a repository that is left open.
+//! What the text of a pattern shows: dots that match any character, slips of whoever thinks of other patterns or
+//! quotes, and a repository that is left open.
 
 /// The pattern with a `\` before each dot that matches one character of any kind; `None` if there is no such dot.
 ///
@@ -21,6 +22,67 @@ pub(super) fn with_escaped_dots(pattern: &str) -> Option<String> {
         escaped = c == '\\' && !escaped;
     }
     (corrected != pattern).then_some(corrected)
+}
+
+/// The pattern with one backslash for each two; `None` if no two stand together.
+pub(super) fn with_single_backslashes(pattern: &str) -> Option<String> {
+    let mut text = pattern.to_owned();
+    // Somebody may have doubled them twice.
+    while text.contains(r"\\") {
+        text = text.replace(r"\\", r"\");
+    }
+    (text != pattern).then_some(text)
+}
+
+/// The pattern with `.*` for each `*` that repeats a letter, a digit, a `/` or the like, and the first character that
+/// is so repeated; `None` if none is.
+///
+/// Such a `*` is one of a shell: in the texts that are matched, nothing is repeated so.
+pub(super) fn with_any_text(pattern: &str) -> Option<(String, char)> {
+    let mut corrected = String::with_capacity(pattern.len() + 8);
+    let mut first = None;
+    let mut before = None;
+    let mut escaped = false;
+    let mut in_brackets = false;
+    for c in pattern.chars() {
+        match c {
+            '[' if !escaped => in_brackets = true,
+            ']' if !escaped => in_brackets = false,
+            '*' if !escaped && !in_brackets => {
+                if let Some(repeated) = before {
+                    first = first.or(Some(repeated));
+                    corrected.push('.');
+                }
+            }
+            _ => {}
+        }
+        corrected.push(c);
+        let literal = c.is_alphanumeric() || "/-_@:".contains(c);
+        before = (literal && !escaped && !in_brackets).then_some(c);
+        escaped = c == '\\' && !escaped;
+    }
+    first.map(|first| (corrected, first))
+}
+
+/// The pattern that was meant by a text that no certificate has, but a pattern or the name of files may have; `None` of
+/// any other text.
+///
+/// No name of a Git branch or tag has a `*`, a `\` or a `^`, or begins a part with a dot (git-check-ref-format), and
+/// no address and URL that a provider writes has one of these.
+pub(super) fn meant_pattern(text: &str) -> Option<String> {
+    let is_regex = text.contains('\\') || text.contains(".*") || text.contains("/.+");
+    if is_regex || text.starts_with('^') {
+        let single = with_single_backslashes(text);
+        let single = single.as_deref().unwrap_or(text);
+        return Some(with_escaped_dots(single).unwrap_or_else(|| single.to_owned()));
+    }
+    text.contains('*').then(|| {
+        let parts: Vec<String> = text
+            .split('*')
+            .map(|part| regex::escape(part).replace(r"\-", "-"))
+            .collect();
+        parts.join(".*")
+    })
 }
 
 /// The one text that a pattern without repetitions, choices and brackets matches; `None` of any other pattern.

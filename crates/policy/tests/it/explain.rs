@@ -4,7 +4,7 @@ use countersign_policy::{Level, Policy, PolicyFile, Warning};
 use insta::assert_snapshot;
 use jiff::Timestamp;
 
-const ISSUER: &str = "https://token.actions.githubusercontent.com";
+pub(crate) const ISSUER: &str = "https://token.actions.githubusercontent.com";
 
 /// A time after every `not_before` here.
 fn now() -> Timestamp {
@@ -16,7 +16,7 @@ fn policy(text: &str) -> Policy {
 }
 
 /// The warnings of a policy with one signer and a `not_before`.
-fn warnings(issuer: &str, identity: &str, extra: &str) -> Vec<Warning> {
+pub(crate) fn warnings(issuer: &str, identity: &str, extra: &str) -> Vec<Warning> {
     policy(&format!(
         "{issuer}\n{identity}\nnot_before: 2026-08-05T00:00:00Z\n{extra}\n"
     ))
@@ -24,7 +24,7 @@ fn warnings(issuer: &str, identity: &str, extra: &str) -> Vec<Warning> {
 }
 
 /// One line for each.
-fn words(warnings: &[Warning]) -> String {
+pub(crate) fn words(warnings: &[Warning]) -> String {
     let lines: Vec<String> = warnings
         .iter()
         .map(|warning| format!("{}: {warning}", warning.name()))

@@ -15,3 +15,4 @@ mod index;
 mod judge;
 mod key;
 mod schema;
+mod slips;

@@ -68,7 +68,7 @@ async fn a_legacy_signature_among_the_referrers_is_called_one() {
     assert_eq!(kind(&result), Some(RefusalKind::Unsigned));
     assert!(matches!(failure(result), Failure::LegacySignature));
     insta::assert_snapshot!(scene.told(verify(&scene).await), @r"
-    registry.example/acme/app@[image] is not signed. Found instead:
+    registry.example/acme/app@[image] is not signed in a form that the policy accepts. Found instead:
       [0]…: a signature in cosign's legacy form (simple signing), and the policy accepts bundles only; sign again in the bundle form (`cosign sign --new-bundle-format`, version 2.6 or newer, or `countersign sign`), or accept the legacy form with `signature_formats: [bundle, simple_signing]`; cosign 2's `oci-1-1` mode does not help, because it stores the same form as a referrer
     ");
 }

@@ -74,7 +74,7 @@ pub(super) async fn run(
         Source::Policy(file) => (parts(file)?, NamedFiles::of_policies(file)),
         Source::ImageVerifier(config) => (rules(config), NamedFiles::of_verifier(config)),
     };
-    let missing = named.check(&arguments.file)?.into_iter();
+    let missing = named.check(&text, &arguments.file)?.into_iter();
     if let Some(last) = parts.last_mut() {
         last.findings.extend(missing.map(|text| Finding {
             name: MISSING_FILE,
@@ -98,17 +98,21 @@ pub(super) async fn run(
     let count = |level| parts.iter().map(|part| part.of_level(level).count()).sum();
     let (warnings, notes): (usize, usize) = (count(Level::Warning), count(Level::Note));
 
+    let fails = arguments.strict && warnings > 0;
     for part in &parts {
         output.answer(&part.text());
         for finding in &part.findings {
             let text = part.told(finding);
             match finding.level {
+                // It is why the command fails, so `--quiet` leaves it.
+                Level::Warning if fails && !output.tells() => {
+                    output.answer(&format!("warning: {text}\n"));
+                }
                 Level::Warning => output.warning(&text),
                 Level::Note => output.note(&format!("note: {text}")),
             }
         }
     }
-    let fails = arguments.strict && warnings > 0;
     output.answer(&match fails {
         true => format!("{name} is refused by --strict, {}\n", with(warnings, notes)),
         false => format!("{name} can be used, {}\n", with(warnings, notes)),

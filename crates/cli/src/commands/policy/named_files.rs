@@ -71,12 +71,12 @@ impl NamedFiles {
         };
     }
 
-    /// Reads them. Paths are relative to the file `path`. Returns what to warn of: a file that is named by its whole
+    /// Reads them. Paths are relative to the file `path`, which has this text. Returns what to warn of: a file that is named by its whole
     /// path, and may be on the machine that the policy is for.
     ///
     /// # Errors
     /// A file that can't be used. If there are several, the failure names them all.
-    pub(super) fn check(&self, path: &Path) -> Result<Vec<String>, Failure> {
+    pub(super) fn check(&self, text: &str, path: &Path) -> Result<Vec<String>, Failure> {
         let directory = path.parent().unwrap_or(Path::new(""));
         let (mut warnings, mut failures) = (Vec::new(), Vec::new());
         for named in &self.0 {
@@ -90,7 +90,16 @@ impl NamedFiles {
                 continue;
             }
             if let Err(failure) = named.read(&place) {
-                failures.push(failure);
+                let at = place_of(file, text);
+                let message = format!("{}{at}: {}", path.display(), failure.line());
+                let hint = failure
+                    .hints()
+                    .first()
+                    .map_or_else(String::new, |hint| format!("{hint}; "));
+                failures.push(Failure::new(failure.kind, message).hint(format!(
+                    "{hint}a path that does not begin with `/` is relative to {}",
+                    path.display()
+                )));
             }
         }
         let lines: Vec<String> = failures.iter().map(Failure::line).collect();
@@ -102,6 +111,19 @@ impl NamedFiles {
             )),
         }
     }
+}
+
+/// `:LINE:COLUMN` of the name `file` in the text, if it stands there as it is.
+fn place_of(file: &Path, text: &str) -> String {
+    let name = file.to_string_lossy();
+    let mut lines = (1_usize..).zip(text.lines());
+    let place = lines.find_map(|(number, line)| {
+        let before = line.split_once(&*name).map(|(before, _)| before);
+        before
+            .filter(|before| !before.contains('#'))
+            .map(|before| (number, before.chars().count() + 1))
+    });
+    place.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"))
 }
 
 impl Named {

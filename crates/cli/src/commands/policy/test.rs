@@ -32,6 +32,7 @@ use crate::input::read_text;
 use crate::json::error::JsonError;
 use crate::output::Output;
 use crate::policy::{self, LoadedPolicy};
+use crate::printable;
 use crate::trust;
 
 const EXAMPLE: &str = "\
@@ -51,7 +52,7 @@ Example of a file of cases:
 `countersign verify --save DIR` writes such a file for an image; pass --case DIR.
 
 In the cases of an image verifier, an image without `bundle` has no signature.
-The exit code is 4 if a result is not the expected one.";
+A case is ok if the verdict is the expected one, also if that is a refusal. The exit code is 4 if one is not.";
 
 /// `countersign policy test`
 #[derive(Debug, Args)]
@@ -129,7 +130,7 @@ pub(super) async fn run(
             by_policy(&policy, &cases.cases, directory, &root)?
         }
     };
-    Ok(told(&results, output))
+    Ok(told(&results, file, output))
 }
 
 /// The trusted root of the flags, of the policy, or of the public-good instance.
@@ -217,9 +218,9 @@ fn rulings(rules: &Rules, images: &[String], output: &Output) -> ExitCode {
 }
 
 /// Tells which cases passed.
-fn told(results: &[JudgedCase<'_>], output: &Output) -> ExitCode {
+fn told(results: &[JudgedCase<'_>], file: &Path, output: &Output) -> ExitCode {
     for judged in results {
-        output.answer(&judged.text());
+        output.answer(&judged.text(file));
     }
     let failed = results.iter().filter(|judged| !judged.passed()).count();
     output.answer(&format!(
@@ -262,19 +263,31 @@ impl JudgedCase<'_> {
         }
     }
 
-    fn text(&self) -> String {
+    /// Whether it is as expected, and why it is refused, if it is: a refusal that is expected may be so for another
+    /// reason than its author thinks. `file` is where the expectation stands.
+    fn text(&self, file: &Path) -> String {
         let (name, found) = (&self.case.name, self.found());
         let by = self
             .rule
             .map_or_else(String::new, |rule| format!(" by rule {rule}"));
-        if self.passed() {
-            return format!("ok     {name}: {found}{by}\n");
-        }
-        let expected = self.case.expect.as_str();
-        let mut text = format!("FAILED {name}: expected {expected}, found {found}{by}\n");
+        let mut text = match self.passed() {
+            true => format!("ok     {name}: {found}{by}, as expected\n"),
+            false => {
+                let expected = self.case.expect.as_str();
+                format!("FAILED {name}: expected {expected}, found {found}{by}\n")
+            }
+        };
+        let mut below = |line: &str| {
+            text.push_str(&format!("       {}\n", line.replace('\n', "\n       ")));
+        };
         if let Some(reason) = self.reason() {
-            let reason = reason.replace('\n', "\n       ");
-            text.push_str(&format!("       {reason}\n"));
+            below(reason);
+        }
+        if !self.passed() {
+            below(&format!(
+                "if {found} is right, write `expect: {found}` in {}",
+                printable::path(file)
+            ));
         }
         text
     }

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use countersign_oci::{Digest, PinnedReference, Platform, Reference};
+use countersign_oci::{Digest, PinnedReference, Platform, Reference, Repository};
 use countersign_sign::{PublicationEvent, Reached, Signed, SigningEvent, SigningOutcome, Unsigned};
 
 use super::super::text::evidence_text;
@@ -62,6 +62,20 @@ impl<'a> Report<'a> {
     /// Tells a person what became of each manifest, and returns it for a program.
     pub(in crate::commands) fn finish(self) -> Vec<SignResult> {
         self.tell()
+    }
+
+    /// The references that have a signature, and none with a tag in its name.
+    pub(in crate::commands) fn without_tag(&self) -> Vec<Reference> {
+        let mut found: Vec<Reference> = Vec::new();
+        for note in self.notes.lock().iter() {
+            let Note::Signed(signed) = note else { continue };
+            let name = signed.evidence.subject_name.as_deref();
+            let names_tag = name.is_some_and(|name| name.parse::<Repository>().is_err());
+            if !names_tag && !found.contains(&signed.reference) {
+                found.push(signed.reference.clone());
+            }
+        }
+        found
     }
 
     /// Tells nothing: all went well, and something else tells of it.

@@ -7,7 +7,7 @@ use countersign_verify::{Exhibits, Verifier};
 use jiff::Timestamp;
 
 use super::{Verified, VerifyArguments};
-use crate::commands::policy::test::case::Expectation;
+use crate::commands::policy::test::case::{Expectation, FILE};
 use crate::commands::policy::test::saved::{Inputs, Saved, require_new};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
@@ -18,6 +18,8 @@ use crate::verification::Verification;
 pub(super) struct SavedInputs<'a> {
     place: Option<(&'a Path, Exhibits)>,
     at: Timestamp,
+    /// The policy file of the command line.
+    policy: Option<&'a Path>,
 }
 
 impl<'a> SavedInputs<'a> {
@@ -43,6 +45,7 @@ impl<'a> SavedInputs<'a> {
         Ok(Self {
             place,
             at: Timestamp::now(),
+            policy: arguments.verification.policy.policy.as_deref(),
         })
     }
 
@@ -91,7 +94,16 @@ impl<'a> SavedInputs<'a> {
         };
         match (inputs.write(directory), outcome) {
             (Ok(saved), outcome) => {
-                output.note(&format!("what the verdict stands on is in {shown}"));
+                let policy = self.policy.map_or("POLICY".to_owned(), printable::path);
+                output.note(&format!(
+                    "saved in {shown}: `countersign policy test {policy} --case {shown}` judges it again, without the registry"
+                ));
+                if verdict != Expectation::Accepted {
+                    output.note(&format!(
+                        "it expects the refusal; to work on the policy until the image is accepted, write `expect: accepted` in {}",
+                        printable::path(&directory.join(FILE))
+                    ));
+                }
                 if let Saved::OtherReason(again) = saved {
                     let again = again.as_str();
                     output.note(&format!(

@@ -98,7 +98,7 @@ async fn cases_are_judged_by_the_rule_of_their_image() {
     assert_eq!(run.code, 0, "{}", run.shown());
     assert!(
         run.stdout
-            .contains("quay.io/other/app accepted: accepted by rule 3\n"),
+            .contains("quay.io/other/app accepted: accepted by rule 3, as expected\n"),
         "{}",
         run.stdout
     );

@@ -23,7 +23,7 @@ const NAMELESS: &str = "registry.invalid/image";
 const FILE_MAX: u64 = 4 << 20;
 
 /// The name of the file of cases in a directory.
-pub(super) const FILE: &str = "cases.yaml";
+pub(in crate::commands) const FILE: &str = "cases.yaml";
 
 /// The file of cases.
 #[derive(Serialize, Deserialize)]

@@ -1,0 +1,90 @@
+//! What is said of a pattern as somebody writes it who thinks of other quotes, or of the names of files. The pattern that is
+//! proposed is one that matches.
+
+use countersign_policy::Warning;
+use insta::assert_snapshot;
+
+use crate::explain::{ISSUER, warnings, words};
+
+const RELEASE: &str = "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3";
+
+fn of_identity(identity: &str) -> Vec<Warning> {
+    warnings(&format!("issuer: {ISSUER}"), identity, "")
+}
+
+/// The policy with what the first warning proposes in the place of `identity`.
+fn mended(warnings: &[Warning]) -> Vec<Warning> {
+    let text = warnings[0].to_string();
+    let proposed = text.rsplit('`').nth(1).unwrap();
+    let regex = regex::Regex::new(&format!("^(?:{proposed})$")).unwrap();
+    assert!(regex.is_match(RELEASE), "{proposed}");
+    of_identity(&format!("identity_regex: '{proposed}'"))
+}
+
+#[test]
+fn a_doubled_backslash_outside_double_quotes_is_told_as_that() {
+    let told = of_identity(
+        r"identity_regex: 'https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/.+'",
+    );
+    assert_snapshot!(words(&told), @r"doubled-backslash: the pattern `https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/.+` asks for a backslash, which no certificate has; outside double quotes, write one backslash for each two: `https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+`");
+    assert_eq!(mended(&told), []);
+    let plain = of_identity(
+        r"identity_regex: https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/v1\\.2\\.3",
+    );
+    assert_snapshot!(words(&plain), @r"doubled-backslash: the pattern `https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/v1\\.2\\.3` asks for a backslash, which no certificate has; outside double quotes, write one backslash for each two: `https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v1\.2\.3`");
+    assert_eq!(mended(&plain), []);
+    let claims = r"claims: {source_repository_uri_regex: 'https://github\\.com/acme/(app|tool)'}";
+    let identity =
+        "identity: https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main";
+    assert_snapshot!(words(&warnings(&format!("issuer: {ISSUER}"), identity, claims)), @r"doubled-backslash: the pattern `https://github\\.com/acme/(app|tool)` asks for a backslash, which no certificate has; outside double quotes, write one backslash for each two: `https://github\.com/acme/(app|tool)`");
+}
+
+#[test]
+fn a_star_as_in_names_of_files_is_told_with_the_pattern_that_was_meant() {
+    let told = of_identity(
+        "identity_regex: https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v*",
+    );
+    assert_snapshot!(words(&told), @r"
+    glob-pattern: in the pattern `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v*`, `v*` matches any number of `v`, and no other text; for any text, write `.*`: `https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v.*`
+    unescaped-dot: in the pattern `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v*`, a `.` matches any character; write `https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v.*`
+    ");
+    assert_eq!(mended(&told), []);
+    let slash = of_identity(
+        r"identity_regex: https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/*",
+    );
+    assert_snapshot!(words(&slash), @r"glob-pattern: in the pattern `https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/*`, `/*` matches any number of `/`, and no other text; for any text, write `.*`: `https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/.*`");
+    assert_eq!(mended(&slash), []);
+    for right in [".*", "v.*", "v[0-9]*", "(v|w)*.*", r"v1\.\d*"] {
+        let identity = format!(
+            r"identity_regex: 'https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/{right}'"
+        );
+        assert_eq!(of_identity(&identity), [], "{right}");
+    }
+}
+
+#[test]
+fn a_pattern_where_a_text_is_compared_is_told_with_the_other_key() {
+    let told = of_identity(
+        "identity: https://github.com/acme/app/.github/workflows/release.yml@refs/tags/*",
+    );
+    assert_snapshot!(words(&told), @r"pattern-as-text: no certificate has the identity `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/*`: `identity` is compared character by character; for a pattern, write `identity_regex` with `https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/.*`");
+    assert_eq!(mended(&told), []);
+    for pattern in [
+        r"https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+",
+        "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/.+",
+        "^https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v.*",
+    ] {
+        let told = of_identity(&format!("identity: {pattern}"));
+        assert!(
+            matches!(told.as_slice(), [Warning::PatternAsText { .. }]),
+            "{told:?}"
+        );
+        assert_eq!(mended(&told), [], "{pattern}");
+    }
+    let github = format!("issuer: {ISSUER}");
+    let identity =
+        "identity: https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main";
+    let claims = "claims: {source_repository_ref: refs/tags/v*}";
+    assert_snapshot!(words(&warnings(&github, identity, claims)), @"pattern-as-text: no certificate has the source_repository_ref `refs/tags/v*`: `source_repository_ref` is compared character by character; for a pattern, write `source_repository_ref_regex` with `refs/tags/v.*`");
+    assert_snapshot!(words(&warnings("issuer: https://*.acme.example", "identity: ci@acme.example", "")), @r"pattern-as-text: no certificate has the issuer `https://*.acme.example`: `issuer` is compared character by character; for a pattern, write `issuer_regex` with `https://.*\.acme\.example`");
+}
