@@ -199,7 +199,10 @@ impl fmt::Debug for Digester {
 #[non_exhaustive]
 pub enum DigestError {
     /// There is no colon.
-    #[error("expected a digest such as sha256:<64 hex digits>, found `{found}`")]
+    #[error(
+        "expected a digest such as sha256:<64 hex digits>, found {}",
+        if found.is_empty() { "nothing: is the variable set that it comes from?".to_owned() } else { format!("`{found}`") }
+    )]
     NoAlgorithm {
         /// The text, or its start.
         found: String,

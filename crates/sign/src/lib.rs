@@ -88,5 +88,5 @@ pub use publication::{
 pub use renewal::Renewing;
 pub use services::{RekorVersion, Services};
 pub use signer::Signer;
-pub use tags::Tags;
+pub use tags::{Tags, require_digests};
 pub use token::{IdentityToken, TokenError};

@@ -36,18 +36,7 @@ pub(crate) async fn resolve(
 ) -> Result<Vec<ResolvedImage>, Error> {
     match tags {
         Tags::Followed => {}
-        Tags::Checked | Tags::Later => {
-            let unpinned = references.iter().filter(|one| one.digest().is_none());
-            let pinned = try_join_all(unpinned.map(|reference| async {
-                let _turn = turns.acquire().await;
-                let image = registry.resolve(reference).await?;
-                Ok::<_, Error>(reference.pinned_to(image.digest().clone()))
-            }))
-            .await?;
-            if !pinned.is_empty() {
-                return Err(Error::ByTag { pinned });
-            }
-        }
+        Tags::Checked | Tags::Later => digests_given(registry, references, turns).await?,
     }
     try_join_all(references.iter().map(|reference| async {
         let _turn = turns.acquire().await;
@@ -57,6 +46,33 @@ pub(crate) async fn resolve(
         }
     }))
     .await
+}
+
+/// Whether each reference has a digest, as [`Tags::Checked`] and [`Tags::Later`] ask for. A run does this by itself; it
+/// is here for those who want to know before they ask for a token.
+///
+/// # Errors
+/// [`Error::ByTag`], with what the tags name now; or what the registry says when it is asked for that.
+pub async fn require_digests(registry: &Registry, references: &[Reference]) -> Result<(), Error> {
+    digests_given(registry, references, &Semaphore::new(1)).await
+}
+
+async fn digests_given(
+    registry: &Registry,
+    references: &[Reference],
+    turns: &Semaphore,
+) -> Result<(), Error> {
+    let unpinned = references.iter().filter(|one| one.digest().is_none());
+    let pinned = try_join_all(unpinned.map(|reference| async {
+        let _turn = turns.acquire().await;
+        let image = registry.resolve(reference).await?;
+        Ok::<_, Error>(reference.pinned_to(image.digest().clone()))
+    }))
+    .await?;
+    match pinned.is_empty() {
+        true => Ok(()),
+        false => Err(Error::ByTag { pinned }),
+    }
 }
 
 /// The image of a reference, whose tag, where it has one beside a digest, names that digest.

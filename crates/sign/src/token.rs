@@ -174,8 +174,14 @@ impl IdentityToken {
 /// The claims of a JWT: the second of its three parts.
 fn claims(text: &str) -> Option<Map<String, Value>> {
     let mut parts = text.split('.');
-    let (_header, payload, _signature) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() {
+    let (header, payload, signature) = (parts.next()?, parts.next()?, parts.next()?);
+    let base64url = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    // Else a text around a token would only be noticed by Fulcio.
+    if parts.next().is_some()
+        || ![header, signature]
+            .iter()
+            .all(|part| part.chars().all(base64url))
+    {
         return None;
     }
     let payload = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload).ok()?);

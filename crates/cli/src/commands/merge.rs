@@ -39,7 +39,7 @@ pub(crate) struct MergeArguments {
     ///
     /// Each is an image, or an index of images and their attestations. The platform comes from the
     /// index, else from the image's configuration.
-    #[arg(value_name = "IMAGE", required_unless_present = "digests_from")]
+    #[arg(value_name = "IMAGE")]
     pub(crate) images: Vec<Reference>,
 
     /// Name of the merged image: NAME:TAG
@@ -106,14 +106,28 @@ pub(crate) async fn run(
         .first()
         .map(|tag| tag.location().writable())
         .transpose()?;
-    if let Some(repository) = arguments.from.as_ref().or(first) {
+    let from = arguments.from.as_ref();
+    if let Some(repository) = from.or(first) {
         for directory in &arguments.digests_from {
             images.extend(digests::read(directory, repository)?);
         }
     }
     let progress = Arc::new(Progress::new(output, "reading the images"));
     let client = Client::new(&arguments.signing, environment, &progress)?;
-    let merge = Merge::plan(&client.registry, &images, &index_annotations).await?;
+    let merge = Merge::plan(&client.registry, &images, &index_annotations).await;
+    let merge = merge.map_err(|error| {
+        let failure = Failure::from(error);
+        // Nobody typed the name that was asked for.
+        match (failure.kind, first) {
+            (Kind::NotFound, Some(repository)) if from.is_none() && !arguments.digests_from.is_empty() => {
+                failure.also(format!(
+                    "images of --digests-from are looked for in {repository}, the repository of the first --tag; if \
+                     they are in another, pass --from NAME"
+                ))
+            }
+            _ => failure,
+        }
+    })?;
     if arguments.dry_run {
         drop(progress);
         return show(&merge, &arguments.tags, output);

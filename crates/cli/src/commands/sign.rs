@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use countersign_oci::Reference;
-use countersign_sign::{Publication, Signer, Tags};
+use countersign_sign::{Publication, Signer, Tags, require_digests};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -97,6 +97,10 @@ pub(crate) async fn run(
     let tags = arguments.tags();
     let client = Client::new(&arguments.signing, environment, &progress)?;
     let looked_at = client.registry.clone();
+    // What the command line itself shows comes before questions for tokens and services.
+    if !arguments.by_tag && arguments.then_tag.is_empty() {
+        require_digests(&client.registry, &arguments.references).await?;
+    }
     let Setup {
         signer,
         token,

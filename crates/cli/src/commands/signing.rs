@@ -4,6 +4,7 @@ mod choices;
 mod cosign;
 pub(super) mod report;
 mod services;
+mod source;
 pub(super) mod steps;
 
 use std::collections::BTreeMap;
@@ -23,19 +24,17 @@ use crate::arguments::annotations::{annotations, parse_pair};
 use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::registry::{RegistryArguments, parse_duration};
 use crate::arguments::trust::TrustArguments;
-use crate::ci::Provider;
 use crate::connection;
 use crate::environment::Environment;
-use crate::failure::{Failure, Kind};
-use crate::input::read_text;
-use crate::login::{Browser, LoginHow, Person};
+use crate::failure::Failure;
+use crate::login::{LoginHow, Person};
 use crate::policy;
 use crate::progress::Progress;
-use crate::terminal::has_person;
 use crate::trust::{self, Choice};
 use choices::{Form, LogVersion, OtherVerifier};
 use cosign::Cosign;
 use services::{not_for_others, signing_services};
+use source::{Origin, Source, source};
 
 /// Flags of every command that signs.
 #[derive(Debug, Args)]
@@ -334,66 +333,4 @@ fn patience_of(time: Duration, progress: &Arc<Progress>) -> Patience {
             progress.tell(&format!("waiting: {failed}"));
         }
     })
-}
-
-/// Where an identity token comes from, and so whether there is another when it ends.
-enum Origin {
-    Given,
-    Ci(Provider),
-    Person(Arc<Person>),
-}
-
-/// Who proves who signs.
-enum Source {
-    /// Whoever gave the token.
-    Token(Box<IdentityToken>, Origin),
-    /// A person, who has to log in yet.
-    Person(Browser),
-}
-
-/// The token of the flag, of `SIGSTORE_ID_TOKEN`, or of the CI that this runs in; else a person, by
-/// the flag or at a terminal.
-async fn source(
-    arguments: &SigningArguments,
-    environment: &Environment,
-    connection: &Connection,
-    patience: Option<&Patience>,
-) -> Result<Source, Failure> {
-    let given = |token| Ok(Source::Token(Box::new(token), Origin::Given));
-    if let Some(flag) = arguments.identity_token.as_deref() {
-        let token = match flag.strip_prefix('@') {
-            Some(file) => IdentityToken::from_jwt(&read_text(file.as_ref(), "identity token")?)?,
-            None => IdentityToken::from_jwt(flag)?,
-        };
-        return given(token);
-    }
-    // What is typed comes before what the environment has.
-    match arguments.login {
-        Some(LoginHow::Browser) => return Ok(Source::Person(Browser::Required)),
-        Some(LoginHow::Device) => return Ok(Source::Person(Browser::Elsewhere)),
-        Some(LoginHow::Never) | None => {}
-    }
-    if let Some(token) = environment.variable("SIGSTORE_ID_TOKEN") {
-        return given(IdentityToken::from_jwt(token)?);
-    }
-    match Provider::detect(environment) {
-        Some(ci) => {
-            let token = ci.token(environment, connection, patience).await?;
-            Ok(Source::Token(Box::new(token), Origin::Ci(ci)))
-        }
-        None if arguments.login.is_none() && has_person() && !environment.is_ci() => {
-            Ok(Source::Person(match environment.has_desktop() {
-                true => Browser::IfThereIsOne,
-                false => Browser::Elsewhere,
-            }))
-        }
-        None => Err(Failure::new(
-            Kind::Usage,
-            "there is no identity token, and this is not a CI that has one",
-        )
-        .hint("pass --identity-token TOKEN or @FILE, or set SIGSTORE_ID_TOKEN")
-        .hint(
-            "to log in yourself, pass --login browser, or --login device on a machine without one",
-        )),
-    }
 }

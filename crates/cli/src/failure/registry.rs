@@ -16,6 +16,9 @@ impl From<RegistryError> for Failure {
             RegistryError::Platform(_) => Some(NO_SUCH_PLATFORM),
             RegistryError::WrongPlatform { .. } => Some(WRONG_PLATFORM),
             RegistryError::Layout { source, .. } => layout::hint(source),
+            RegistryError::NotFound { what } if what.contains('@') => Some(
+                "check the name and the digest; without a login, a registry may say this of a private repository",
+            ),
             RegistryError::NotFound { .. } => Some(
                 "check the name and the tag; without a login, a registry may say this of a private repository",
             ),

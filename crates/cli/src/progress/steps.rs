@@ -85,7 +85,7 @@ impl LongSteps {
         }
         if step.told {
             let seconds = step.since.elapsed().as_secs();
-            (self.write)(&format!("{}: ended after {seconds} s", step.message));
+            (self.write)(&format!("{}: took {seconds} s", step.message));
         }
     }
 
@@ -162,7 +162,7 @@ mod tests {
         let lines = lines.lock().unwrap();
         let expected = [
             "fetching 2 layers, 3.0 GiB",
-            "fetching 2 layers, 3.0 GiB: ended after 0 s",
+            "fetching 2 layers, 3.0 GiB: took 0 s",
         ];
         assert_eq!(*lines, expected);
     }

@@ -1,5 +1,7 @@
 //! The services that sign: by flags, by a file, or by the instance of Sigstore.
 
+use std::path::Path;
+
 use countersign_oci::http::Connection;
 use countersign_policy::{SignatureFormat, SigstoreInstance};
 use countersign_sign::{RekorVersion, Services, WrittenFormats};
@@ -9,6 +11,7 @@ use super::ServiceArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::input::read_text;
+use crate::printable;
 use crate::trust::{self, Choice, Instance};
 
 /// The services that the flags name, or else those of a file of configuration or of the instance.
@@ -26,8 +29,7 @@ pub(super) async fn signing_services(
         (None, _) => None,
     };
     if let Some(path) = &named.signing_config {
-        let json = read_text(path, "signing config")?;
-        let services = Services::from_signing_config(&json, rekor_version)?;
+        let services = of_file(path, rekor_version, named, formats)?;
         return Ok(with_issuer(services, named));
     }
     if let (Some(fulcio), Some(rekor)) = (&named.fulcio_url, &named.rekor_url) {
@@ -42,9 +44,8 @@ pub(super) async fn signing_services(
     if let Some(setting) = &environment.settings().signing_config
         && !has_services(instance)
     {
-        let json = read_text(&setting.value, "signing config")
+        let services = of_file(&setting.value, rekor_version, named, formats)
             .map_err(|failure| failure.hint(setting.origin()))?;
-        let services = Services::from_signing_config(&json, rekor_version)?;
         return Ok(with_issuer(services, named));
     }
     let unnamed = |why| {
@@ -54,7 +55,7 @@ pub(super) async fn signing_services(
     let services = match &instance.choice {
         Choice::File(_) => {
             return Err(unnamed(
-                "no flag names the signing services: --trusted-root does not",
+                "the signing services are not known: a trusted root doesn't name them",
             ));
         }
         Choice::Named(SigstoreInstance::GitHub) => return Err(not_for_others()),
@@ -76,6 +77,38 @@ pub(super) async fn signing_services(
         }
     };
     Ok(with_issuer(services, named))
+}
+
+/// The services of a signing config.
+fn of_file(
+    path: &Path,
+    version: Option<RekorVersion>,
+    named: &ServiceArguments,
+    formats: WrittenFormats,
+) -> Result<Services, Failure> {
+    let json = read_text(path, "signing config")?;
+    let error = match Services::from_signing_config(&json, version) {
+        Ok(services) => return Ok(services),
+        Err(error) => error,
+    };
+    let shown = printable::path(path);
+    let by_format = formats.contains(SignatureFormat::SimpleSigning)
+        && named.rekor_version.is_none()
+        && Services::from_signing_config(&json, None).is_ok();
+    if by_format {
+        let message = format!(
+            "--format simple-signing and --format both need a log of Rekor version 1, and {shown} has none that is valid now"
+        );
+        return Err(Failure::new(Kind::Usage, message)
+            .hint("leave --format out, or name a log of Rekor version 1: --fulcio-url URL with --rekor-url URL"));
+    }
+    if json.contains("application/vnd.dev.sigstore.trustedroot") {
+        let message = format!("expected a signing config in {shown}, found a trusted root");
+        return Err(Failure::new(Kind::Usage, message).hint(
+            "pass it with --trusted-root; the signing config is another file, `signing_config.json` of the same instance",
+        ));
+    }
+    Err(Failure::from(error).also(format!("the signing config is {shown}")))
 }
 
 /// Whether flags or a policy named an instance that says what its services are. What a file of configuration says is of

@@ -68,7 +68,7 @@ async fn a_policy_is_written_tried_and_mended() {
     $ countersign verify --trusted-root root.json --policy policy.yaml --save case registry.example.org/acme/app:v1
     saved in case: `countersign policy test policy.yaml --case case` judges it again, without the registry
     it expects the refusal; to work on the policy until the image is accepted, write `expect: accepted` in case/cases.yaml
-    error: registry.example.org/acme/app@sha256:A… is signed, but not as the policy requires:
+    error: registry.example.org/acme/app:v1 (sha256:A…) is signed, but not as the policy requires:
           sha256:…: a genuine signature, but not by the policy's signer: the issuer matches, but the identity does not
             expected  a match of `https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/v*`
             found     `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1`
@@ -131,7 +131,7 @@ async fn one_mistake_is_told_once_for_all_signatures() {
     ));
     assert_snapshot!(shell.end(), @r"
     $ countersign verify --trusted-root root.json --issuer https://ci.example.org/ --identity https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1 registry.example.org/acme/app:v1
-    error: registry.example.org/acme/app@sha256:A… is signed, but not as the policy requires:
+    error: registry.example.org/acme/app:v1 (sha256:A…) is signed, but not as the policy requires:
           sha256:… and 2 more: a genuine signature, but not by the policy's signer: the issuer does not match
             expected  `https://ci.example.org/`
             found     `https://ci.example.org`
@@ -139,12 +139,12 @@ async fn one_mistake_is_told_once_for_all_signatures() {
       hint: do not use the image; if you are sure that the policy is wrong, correct the policy
     [exit code 4]
     $ countersign verify --trusted-root root.json --policy slsa.yaml registry.example.org/acme/app:v1
-    error: registry.example.org/acme/app@sha256:A… lacks an attestation of type https://slsa.dev/provenance/v1. Found instead:
+    error: registry.example.org/acme/app:v1 (sha256:A…) lacks an attestation of type https://slsa.dev/provenance/v1. Found instead:
           sha256:… and 2 more: a signature, not the attestation that is asked for: expected predicate type https://slsa.dev/provenance/v1, found https://sigstore.dev/cosign/sign/v1
       hint: if the policy means an attestation, attach it in the image's CI, with `cosign attest --type TYPE --predicate FILE`, GitHub's `actions/attest` or another tool; if it means a signature, `predicate_types` is a mistake there; for both, use `require`
     [exit code 3]
     $ countersign verify --trusted-root root.json --policy slsa.yaml registry.example.org/acme/app:v3
-    error: registry.example.org/acme/app@sha256:B… lacks an attestation of type https://slsa.dev/provenance/v1: nothing was found
+    error: registry.example.org/acme/app:v3 (sha256:B…) lacks an attestation of type https://slsa.dev/provenance/v1: nothing was found
       hint: attach the attestation that is missing, in the image's CI, with `cosign attest --type TYPE --predicate FILE` (cosign 3, or 2.6 with --new-bundle-format), GitHub's `actions/attest` or another tool; countersign makes none
     [exit code 3]
     ");

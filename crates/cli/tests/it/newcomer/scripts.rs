@@ -154,9 +154,9 @@ async fn flags_and_commands_of_docker_crane_and_cosign_are_known_or_answered() {
     For more information, try '--help'.
     [exit code 2]
     $ countersign sign --yes -r registry.example.org/acme/app:latest-chat
-    error: there is no identity token, and this is not a CI that has one
-      hint: pass --identity-token TOKEN or @FILE, or set SIGSTORE_ID_TOKEN
-      hint: to log in yourself, pass --login browser, or --login device on a machine without one
+    error: expected a digest in each reference, found none in registry.example.org/acme/app:latest-chat: the registry decides what a tag names, and would decide what is signed
+      hint: compare with the digest that the push printed; if they are the same, run `countersign sign registry.example.org/acme/app:latest-chat@sha256:A…` with the same flags
+      hint: or pass --by-tag to sign whatever the registry answers
     [exit code 2]
     $ countersign pull registry.example.org/acme/app:latest-chat
     error: unrecognized subcommand 'pull'

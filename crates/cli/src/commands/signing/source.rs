@@ -1,0 +1,128 @@
+//! Where an identity token comes from: the command line, a file, the environment, the CI or a login.
+//!
+//! No text that may be a token is ever shown.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use countersign_oci::Patience;
+use countersign_oci::http::Connection;
+use countersign_sign::{IdentityToken, TokenError};
+
+use super::SigningArguments;
+use crate::ci::Provider;
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
+use crate::input::read_text;
+use crate::login::{Browser, LoginHow, Person};
+use crate::terminal::has_person;
+
+/// Where an identity token comes from, and so whether there is another when it ends.
+pub(super) enum Origin {
+    Given,
+    Ci(Provider),
+    Person(Arc<Person>),
+}
+
+/// Who proves who signs.
+pub(super) enum Source {
+    /// Whoever gave the token.
+    Token(Box<IdentityToken>, Origin),
+    /// A person, who has to log in yet.
+    Person(Browser),
+}
+
+/// The token of the flag, of `SIGSTORE_ID_TOKEN`, or of the CI that this runs in; else a person, by
+/// the flag or at a terminal.
+pub(super) async fn source(
+    arguments: &SigningArguments,
+    environment: &Environment,
+    connection: &Connection,
+    patience: Option<&Patience>,
+) -> Result<Source, Failure> {
+    let given = |token| Ok(Source::Token(Box::new(token), Origin::Given));
+    if let Some(flag) = arguments.identity_token.as_deref() {
+        return given(match flag.strip_prefix('@') {
+            Some(file) => of_file(file)?,
+            None => of_flag(flag)?,
+        });
+    }
+    // What is typed comes before what the environment has.
+    match arguments.login {
+        Some(LoginHow::Browser) => return Ok(Source::Person(Browser::Required)),
+        Some(LoginHow::Device) => return Ok(Source::Person(Browser::Elsewhere)),
+        Some(LoginHow::Never) | None => {}
+    }
+    if let Some(token) = environment.variable("SIGSTORE_ID_TOKEN") {
+        return given(read(token, "SIGSTORE_ID_TOKEN")?);
+    }
+    match Provider::detect(environment) {
+        Some(ci) => {
+            let token = ci.token(environment, connection, patience).await?;
+            Ok(Source::Token(Box::new(token), Origin::Ci(ci)))
+        }
+        None if arguments.login.is_none() && has_person() && !environment.is_ci() => {
+            Ok(Source::Person(match environment.has_desktop() {
+                true => Browser::IfThereIsOne,
+                false => Browser::Elsewhere,
+            }))
+        }
+        None => Err(Failure::new(
+            Kind::Usage,
+            "there is no identity token, and this is not a CI that has one",
+        )
+        .hint("pass --identity-token TOKEN or @FILE, or set SIGSTORE_ID_TOKEN")
+        .hint(
+            "to log in yourself, pass --login browser, or --login device on a machine without one",
+        )),
+    }
+}
+
+/// The token in the file that stands behind the `@`.
+fn of_file(file: &str) -> Result<IdentityToken, Failure> {
+    if file.is_empty() {
+        let message = "expected the name of a file after the @ of --identity-token, found nothing";
+        return Err(Failure::new(Kind::Usage, message).hint("pass --identity-token @FILE"));
+    }
+    let text = read_text(file.as_ref(), "file of the identity token")?;
+    read(&text, &format!("the file {file}"))
+}
+
+/// The token on the command line itself.
+fn of_flag(text: &str) -> Result<IdentityToken, Failure> {
+    let token = read(text, "--identity-token");
+    // A token is no name of a file: it is longer than one may be.
+    match token.is_err() && Path::new(text).is_file() {
+        true => {
+            let message = format!(
+                "--identity-token takes the token itself, found the name of a file: {text}"
+            );
+            Err(Failure::new(Kind::Usage, message).hint(format!(
+                "to read the token from the file, pass --identity-token @{text}"
+            )))
+        }
+        false => token,
+    }
+}
+
+/// The token in a text. `place` says where it stands.
+fn read(text: &str, place: &str) -> Result<IdentityToken, Failure> {
+    IdentityToken::from_jwt(text).map_err(|error| {
+        let found = match (&error, text.trim()) {
+            (TokenError::NotJwt, "") => "nothing",
+            (TokenError::NotJwt, text) if text.starts_with('{') => "JSON",
+            (TokenError::NotJwt, text) if text.starts_with("Bearer ") => "`Bearer` before it",
+            _ => return error.into(),
+        };
+        let hint = match found {
+            "nothing" => "is the variable set, and did the step before write the token?",
+            "JSON" => "pass the text of its `value` or `id_token` alone, without quotes",
+            _ => "leave `Bearer` out",
+        };
+        Failure::new(
+            Kind::Usage,
+            format!("expected an identity token in {place}, found {found}"),
+        )
+        .hint(hint)
+    })
+}
