@@ -25,7 +25,7 @@ pub(crate) fn signature_cache(
         )
         .hint("pass --cache-dir DIRECTORY, or set COUNTERSIGN_CACHE_DIR")
     })?;
-    // An age that no clock can count is no bound.
+    // An age that is too long for the clock is no limit.
     let age = SignedDuration::try_from(*age).unwrap_or(SignedDuration::MAX);
     Ok(Some(SignatureCache::new(directory, age)))
 }

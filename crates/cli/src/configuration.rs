@@ -30,7 +30,7 @@ const SYSTEM: &str = "/etc/countersign/countersign.toml";
 /// Far above any file of configuration.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// That in this directory nobody can replace what belongs to somebody else.
+/// The mode of a directory in which nobody can replace what belongs to somebody else.
 const STICKY: u32 = 0o1000;
 
 /// Reads the file that `named` or the environment names; else all others that there are.
@@ -70,8 +70,7 @@ pub(crate) fn warnings(settings: &Settings) -> Vec<String> {
                 ))
             }
             FileState::Hidden => Some(format!(
-                "{path} can't be looked at, and so nothing in it is used: a directory above it can't be searched by the \
-                 user that this runs as"
+                "{path} is not used: this user can't search a directory above it"
             )),
             FileState::Read | FileState::NotFound => None,
         }

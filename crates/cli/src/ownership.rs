@@ -33,9 +33,7 @@ pub(crate) fn require_owner(
             [me, ..] => format!("user {me} or root"),
             [] => "nobody".to_owned(),
         };
-        let message = format!(
-            "the {what} {path} has to belong to whom it is read for: expected {expected}, found user {owner}"
-        );
+        let message = format!("the {what} {path} belongs to user {owner}: expected {expected}");
         return Err(Failure::new(Kind::Usage, message)
             .hint("what somebody else wrote is not used unless you name it"));
     }

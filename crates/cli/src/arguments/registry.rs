@@ -41,7 +41,9 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration = text.parse::<SignedDuration>().ok();
     match duration.map(Duration::try_from) {
         Some(Ok(duration)) if !duration.is_zero() => Ok(duration),
-        Some(_) => Err(format!("expected more than nothing, found `{text}`")),
+        Some(_) => Err(format!(
+            "expected a duration longer than zero, found `{text}`"
+        )),
         None => Err(format!(
             "expected a duration with its unit, such as 90s, 10m or `1h 30m`, found `{text}`"
         )),
@@ -53,11 +55,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_has_a_unit_and_is_more_than_nothing() {
+    fn a_duration_has_a_unit_and_is_longer_than_zero() {
         let minutes = |minutes: u64| Ok(Duration::from_secs(60 * minutes));
         assert_eq!(parse_duration("1h 30m"), minutes(90));
         assert_eq!(parse_duration("10m"), minutes(10));
-        let nothing = |text: &str| Err(format!("expected more than nothing, found `{text}`"));
+        let nothing = |text: &str| {
+            Err(format!(
+                "expected a duration longer than zero, found `{text}`"
+            ))
+        };
         assert_eq!(parse_duration("0s"), nothing("0s"));
         assert_eq!(parse_duration("-5s"), nothing("-5s"));
         for text in ["5", "soon", ""] {

@@ -161,7 +161,7 @@ fn text(name: &str, directory: &Path, preview: &Preview) -> String {
             digest_text(&recorded.digest, recorded.reference.as_ref())
         ),
         Preview::Unknown { .. } => format!(
-            "would fetch {name} for {directory}; nothing says what is in it before that\n{}",
+            "would fetch {name} into {directory}; its content is not known before that\n{}",
             installed(preview)
         ),
     }

@@ -2,7 +2,8 @@
 //!
 //! A gallery file decides who must have signed. A store may have come with a clone or an archive, and then all of it belongs to
 //! the user, with records that somebody else wrote. So a record counts only in the user's usual store, which no clone
-//! brings, and only if no other user can have written it or the file. Else the user has to name one. Which file is used is told.
+//! brings, and only if no other user can have written it or the file. Otherwise the user must name
+//! one. The program says which file it uses.
 
 use std::path::{Path, PathBuf};
 
@@ -176,15 +177,15 @@ impl InstalledEntry {
             (Records::OfNamed(_), Some(set)) => Ok(Some(set)),
             (Records::OfNamed(by), None) => {
                 let message = format!(
-                    "the record of `{name}` names a gallery file, and it is not used, because its store is named by {by} \
-                     and may be somebody else's"
+                    "the gallery file that the record of `{name}` names is not used: {by} names the store, so somebody else \
+                     may have written the record"
                 );
                 Err(Failure::new(Kind::Usage, message).hint(NAME_IT_OR_SET))
             }
         }
     }
 
-    /// That no other user can have written the record, or the gallery file that it names.
+    /// Refuses a record, or a gallery file that it names, if another user can have written it.
     fn require_mine(&self, file: &Path) -> Result<(), Failure> {
         let reserved = self.directory.join(".countersign");
         let record = reserved.join("record.json");

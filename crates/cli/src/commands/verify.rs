@@ -101,8 +101,8 @@ pub(crate) struct VerifyArguments {
 
     /// Write what the verdict stands on to this new directory
     ///
-    /// That is the image's manifest, its signatures, the trusted root, the name and the time, also of an image that is
-    /// refused. `countersign policy test POLICY --case DIR` comes to the verdict again, without a network. Only for
+    /// It writes the image's manifest, its signatures, the trusted root, the name and the time. It does so for a refused
+    /// image, too. `countersign policy test POLICY --case DIR` comes to the verdict again, without a network. Only for
     /// one reference. Not with --platform and --all-platforms.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["platform", "all_platforms"])]
     pub(crate) save: Option<PathBuf>,

@@ -350,10 +350,7 @@ fn a_file_of_somebody_else_is_not_used() {
         let mut places = scene.places();
         scene.give_away(name, &mut places);
         let said = scene.refused(&places);
-        assert!(
-            said.contains("has to belong to whom it is read for"),
-            "{said}"
-        );
+        assert!(said.contains("belongs to user"), "{said}");
     }
 }
 

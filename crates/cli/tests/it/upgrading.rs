@@ -247,7 +247,7 @@ async fn the_records_of_a_store_that_is_named_name_no_gallery() {
         let (code, said) = upgrade(&[]);
         assert_eq!(code, Some(2), "{said}");
         assert!(
-            said.contains(&format!("its store is named by {by} ")),
+            said.contains(&format!("is not used: {by} names the store")),
             "{said}"
         );
         assert!(said.contains("pass --gallery FILE"), "{said}");

@@ -33,8 +33,8 @@ struct Line {
 }
 
 impl Line {
-    /// Whether the answer may be another one today: the registry or this machine has failed, or there is a login now. It is
-    /// asked again each time, and its line stays as it is.
+    /// Whether the image must be asked for again: the registry gave no answer that says more, it refused access, or this
+    /// machine failed. Its line stays in the file.
     fn is_open(&self) -> bool {
         let mut states = self.results.iter().map(|result| State::from(result.state));
         states.any(|state| !state.is_known())

@@ -1,6 +1,6 @@
 //! `countersign policy export`: a policy in the words of another program that admits images.
 //!
-//! What the other program has no word for is an error, or a warning with `--lossy`.
+//! What the other program can't express is an error, or a warning with `--lossy`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,7 +54,7 @@ pub(crate) struct PolicyExportArguments {
     #[arg(long, value_name = "MODE", value_parser = one_of(Mode::ALL, Mode::as_str), hide_possible_values = true)]
     pub(crate) mode: Option<Mode>,
 
-    /// Leave out what the program has no word for, with a warning
+    /// Leave out what the program can't express, with a warning
     ///
     /// Without this flag it is an error. What is left out is no longer demanded of any image.
     #[arg(long)]
@@ -157,7 +157,7 @@ fn refuse_differences(enforcer: Enforcer, differences: &[Difference]) -> Result<
         return Ok(());
     }
     let message = format!(
-        "{enforcer} has no word for all of the policy\n{}",
+        "{enforcer} can't express all of the policy\n{}",
         lines.join("\n")
     );
     Err(Failure::new(Kind::Usage, message)

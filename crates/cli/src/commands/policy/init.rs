@@ -156,7 +156,7 @@ async fn from_image(
             1 => "1 signature, which is not genuine by the trusted root".to_owned(),
             count => format!("{count} signatures, none of them genuine by the trusted root"),
         };
-        let message = format!("nobody is known who signed {reference}: found {found}");
+        let message = format!("it is not known who signed {reference}: found {found}");
         return Err(Failure::new(Kind::Unsigned, message).hint(format!(
             "'countersign tree {reference}' shows what is attached to the image"
         )));

@@ -107,8 +107,8 @@ impl<'a> SavedInputs<'a> {
                 if let Saved::OtherReason(again) = saved {
                     let again = again.as_str();
                     output.note(&format!(
-                        "`policy test` refuses it for another reason ({again}): not all that was wrong is in a signature, and \
-                         only signatures can be saved"
+                        "`policy test` refuses it for another reason: {again}. Only signatures can be saved, and something \
+                         else was wrong too"
                     ));
                 }
                 outcome

@@ -24,7 +24,7 @@ async fn what_is_lost_is_an_error_and_with_lossy_a_warning_and_a_comment() {
     let refused = stage.run(&[&export]);
     assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
     insta::assert_snapshot!(refused.stderr, @r#"
-        error: talos has no word for all of the policy
+        error: talos can't express all of the policy
             `not_before`: signatures of any time are accepted there
             `deny_digests`: these images are accepted there
           hint: pass --lossy to export the policy without these, or enforce it with `countersign image-verifier`
@@ -114,7 +114,7 @@ async fn what_can_t_be_exported_or_imported_says_what_to_do() {
       hint: `countersign image-verifier` applies the whole policy at each node
     ");
     insta::assert_snapshot!(run(&["export", "--to=talos", "image-verifier.yaml"]), @"
-    error: talos has no word for all of the policy
+    error: talos can't express all of the policy
         `not_before` of rule 1: signatures of any time are accepted there
         `deny_digests` of rule 1: these images are accepted there
       hint: pass --lossy to export the policy without these, or enforce it with `countersign image-verifier`

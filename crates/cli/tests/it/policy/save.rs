@@ -93,7 +93,7 @@ async fn a_case_that_is_refused_for_another_reason_says_so() {
         .push(&stage.registry, "app", None);
     let run = stage.verify(&["--save", "invalid", &stage.reference("app:v1")]);
     assert_eq!(run.code, 5, "{}", run.shown());
-    let note = "`policy test` refuses it for another reason (refused_unsigned)";
+    let note = "`policy test` refuses it for another reason: refused_unsigned.";
     assert!(run.stderr.contains(note), "{}", run.stderr);
     let cases = fs::read_to_string(stage.path("invalid/cases.yaml")).unwrap();
     assert!(cases.contains("expect: refused\n"), "{cases}");

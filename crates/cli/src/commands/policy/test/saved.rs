@@ -82,7 +82,7 @@ impl Inputs<'_> {
     /// another reason, [`Expectation::Refused`] is expected. Nothing is there if it fails.
     ///
     /// # Errors
-    /// If the directory is there or can't be written, or the verdict stood on more than this.
+    /// If the directory is there or can't be written, or the verdict depends on more than this.
     pub(in crate::commands) fn write(&self, directory: &Path) -> Result<Saved, Failure> {
         require_new(directory)?;
         let parent = match directory.parent() {
@@ -228,7 +228,8 @@ fn compared(verdict: Expectation, again: Expectation) -> Result<Saved, Failure> 
             Err(Failure::new(Kind::Internal, message))
         }
         (false, true) => {
-            let message = "the verdict stood on more than the image's own signatures, so that it can't be saved";
+            let message =
+                "the verdict can't be saved: it depends on more than the image's own signatures";
             Err(Failure::new(Kind::Policy, message)
                 .hint("an index that the policy denies lists the image; `verify` says which"))
         }
