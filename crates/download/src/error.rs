@@ -123,7 +123,7 @@ pub enum Error {
         found: Digest,
     },
     /// Everything is read from an image layout, which holds no archive from a server.
-    #[error("{location} is not asked: everything is read from ocifile://{}", .layout.as_str())]
+    #[error("{location} can't be fetched: everything is read from ocifile://{}", .layout.as_str())]
     NotInLayout {
         /// Where the archive is.
         location: String,
@@ -239,7 +239,7 @@ pub enum Error {
     },
     /// A genuine signature of which nothing proves the time, where what is installed has a proven one.
     #[error(
-        "nothing proves when {content} was signed, and what is installed was signed at {installed}: which is the older is not known"
+        "no proof says when {content} was signed; what is installed was signed at {installed}; so it is not known which is older"
     )]
     Undated {
         /// The image: its source, and the digest of the platform's manifest.

@@ -74,7 +74,7 @@ impl Unpacked {
         [
             (
                 &self.special,
-                "left out, being devices, fifos or hard links to such",
+                "left out (devices, fifos, and hard links to them)",
             ),
             (
                 &self.privileged,
@@ -82,7 +82,7 @@ impl Unpacked {
             ),
             (
                 &self.writable,
-                "installed without the right of group and others to write",
+                "installed without write permission for group and others",
             ),
             (&self.xattrs, "installed without their extended attributes"),
             (

@@ -161,7 +161,7 @@ pub enum RequirementError {
     },
     /// Strict mode, and the gallery has no policy.
     #[error(
-        "integrity is required, and the gallery has no `verification` block to verify {found} with"
+        "integrity is required, but {found} can't be verified: the gallery has no `verification` block"
     )]
     NoPolicy {
         /// The source.
@@ -183,7 +183,7 @@ pub enum RequirementError {
         found: Box<Source>,
     },
     /// There is nothing to require anything of.
-    #[error("there is no source")]
+    #[error("expected a source, found none")]
     NoSource,
 }
 

@@ -62,8 +62,8 @@ impl Source {
     /// a tarball's bytes.
     ///
     /// # Errors
-    /// [`SourceError`], also for a `sha256` beside anything but a tarball: a check that its author
-    /// expects must not silently not happen.
+    /// [`SourceError`], also for a `sha256` beside anything but a tarball: otherwise a check that
+    /// the author expects would be left out silently.
     pub fn parse(uri: &str, sha256: Option<&str>) -> Result<Self, SourceError> {
         let digest = sha256.map(parse_sha256).transpose()?;
         let source = Self::by_form(uri, digest.clone())?;

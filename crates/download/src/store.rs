@@ -305,7 +305,7 @@ pub enum StoreError {
         store: PathBuf,
     },
     /// Something has the name, and no record of ours says what it is.
-    #[error("{} has no record of an installation", .path.display())]
+    #[error("{} has no record of an installation: expected a directory that `install` made", .path.display())]
     NoRecord {
         /// The name.
         name: Name,

@@ -325,7 +325,11 @@ impl Target {
             return Err(refused("a symbolic link"));
         }
         if !metadata.is_dir() {
-            return Err(refused("a file"));
+            return Err(refused(if metadata.is_file() {
+                "a file"
+            } else {
+                "something that is not a directory"
+            }));
         }
         let mut entries = fs::read_dir(&self.path).map_err(Error::io("list", &self.path))?;
         if entries.next().is_none() {

@@ -50,7 +50,7 @@ pub enum Error {
     },
     /// There was no complete answer: DNS, connection or TLS failed, the time ran out, or the body
     /// was cut short.
-    #[error("no answer from {url}")]
+    #[error("no complete answer from {url}")]
     Network {
         /// The request's URL, without query.
         url: String,
@@ -70,7 +70,7 @@ pub enum Error {
     },
     /// A server named a URL that is not allowed, in a redirect, in a link, or as the address of a
     /// service.
-    #[error("won't follow {from} to {to}: {reason}")]
+    #[error("{from} leads to {to}, which is not followed: {reason}")]
     Redirect {
         /// The URL that answered, without its query.
         from: String,

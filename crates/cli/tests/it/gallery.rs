@@ -285,7 +285,7 @@ fn a_refusal_says_what_to_do() {
     assert_eq!(code, Some(4));
     assert_snapshot!(err, @r#"
     error: the entry `cpu-chat` of the gallery `acme` is refused
-      caused by: integrity is required, and the gallery has no `verification` block to verify quay.io/acme/galleries:latest-cpu-chat with
+      caused by: integrity is required, but quay.io/acme/galleries:latest-cpu-chat can't be verified: the gallery has no `verification` block
       hint: add a `verification` block to the gallery: it says who must have signed
     "#);
 }

@@ -101,8 +101,8 @@ impl Packing<'_> {
         self.within("nested directories", depth, self.limits.depth)?;
         let metadata = parent.metadata().map_err(self.io("look at", below))?;
         if identity(&metadata) == self.quarantine {
-            let expected = "one apart from the place to install to";
-            return Err(unfit(self.directory, expected, "one that holds it".into()));
+            let expected = "one that doesn't contain the place to install to";
+            return Err(unfit(self.directory, expected, "one that does".into()));
         }
         for leaf in self.leaves(parent, below, depth)? {
             self.entries += 1;
@@ -213,8 +213,12 @@ impl Packing<'_> {
     }
 
     fn changed(&self, found: &Found<'_>) -> Error {
-        let changed = format!("a change of {} while it was read", found.name.display());
-        unfit(self.directory, "content that stays as it is", changed)
+        let changed = format!("a change of {}", found.name.display());
+        unfit(
+            self.directory,
+            "content that nobody changes while it is read",
+            changed,
+        )
     }
 
     /// For use with `map_err`.
@@ -226,8 +230,9 @@ impl Packing<'_> {
         if found <= limit {
             return Ok(());
         }
-        let found = format!("{found} {what} or more, over the limit of {limit}");
-        Err(unfit(self.directory, "a directory within limits", found))
+        let expected = "a directory that keeps to the limits";
+        let found = format!("more than {limit} {what}");
+        Err(unfit(self.directory, expected, found))
     }
 }
 

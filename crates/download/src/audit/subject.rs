@@ -166,7 +166,7 @@ fn what(plan: &Plan, planned: &PlannedSource) -> What {
 fn lacking(error: &RequirementError) -> String {
     match error {
         RequirementError::NoPolicy { found } => {
-            format!("the gallery has no `verification` block to verify {found} with")
+            format!("{found} can't be verified: the gallery has no `verification` block")
         }
         RequirementError::NoDigest { found } => format!("{found} has no `sha256`"),
         RequirementError::Unverifiable { found } => {

@@ -53,7 +53,9 @@ pub enum ArchiveError {
     #[error("data follows a single block of zeros: expected two blocks, which end the archive")]
     TrailingData,
     /// A name has a `..` that leads above the root of the image, or a hard link's target has a `..`.
-    #[error("`{name}` has a `..` that may lead out of the image")]
+    #[error(
+        "`{name}` has a `..`: the target of a hard link must have none, and no name may lead out of the image"
+    )]
     ParentName {
         /// The name.
         name: String,

@@ -157,7 +157,7 @@ impl Root {
         planned.map_or(IMPLICIT, |planned| planned.metadata).mode & 0o777 & !OTHERS_WRITE
     }
 
-    /// As where these are the same.
+    /// Behaves like a file system on which these are the same.
     #[cfg(test)]
     pub(super) fn force_spellings(&mut self, same: Same) {
         self.spellings.force(same);

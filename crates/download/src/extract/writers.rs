@@ -51,7 +51,7 @@ pub(super) enum Job {
 /// The digest of each file's content, by inode.
 ///
 /// A later file may have the inode of one that was removed, but not before that one was closed. So
-/// each is written down before its file is closed, and the later one counts.
+/// each digest is stored before its file is closed; a later one replaces it.
 #[derive(Clone, Default)]
 pub(super) struct Digests(Arc<Mutex<HashMap<u64, Digest>>>);
 

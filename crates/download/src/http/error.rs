@@ -16,7 +16,7 @@ pub enum HttpError {
         location: String,
     },
     /// No answer: DNS, connection, TLS, time-out, truncated body.
-    #[error("no answer from {location}")]
+    #[error("no complete answer from {location}")]
     Unreachable {
         /// Where it was asked for.
         location: String,
@@ -41,7 +41,7 @@ pub enum HttpError {
         status: u16,
     },
     /// A redirect that isn't followed.
-    #[error("won't follow {location} to {found}: {reason}")]
+    #[error("the redirect from {location} to {found} is not followed: {reason}")]
     Redirect {
         /// Where it was asked for.
         location: String,

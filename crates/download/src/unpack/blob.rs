@@ -19,8 +19,8 @@ use crate::target::Staging;
 const SMALL: u64 = 1 << 20;
 /// KiB of all blobs of an image that are in memory.
 const MEMORY: usize = 8 << 10;
-/// Bytes of a blob that are collected for a write, each of which is passed to another thread. What comes in larger
-/// pieces, over a fast link, is not copied for that.
+/// How many bytes of a blob are collected before they are written. Each write is passed to another thread. What comes
+/// in larger pieces, over a fast link, is not copied for that.
 const WRITE_BUFFER: usize = 64 << 10;
 
 /// The memory that the small blobs of one image share.

@@ -53,8 +53,8 @@ impl Fetching<'_> {
         Ok(())
     }
 
-    /// Fetches an image that nobody admitted, unpacks it, and deletes what was unpacked. Returns what an
-    /// installation would leave out or change, one sentence each.
+    /// Fetches an image without a proof, unpacks it, and deletes what was unpacked. Returns what an installation would
+    /// leave out or change, one sentence each.
     pub(crate) async fn try_out(
         self,
         reference: &PinnedReference,

@@ -2,7 +2,7 @@
 //!
 //! The layer that is unpacked first should be there first. If all are fetched at once over a link that one of them
 //! fills, they all end at the same time, and until then there is nothing to unpack. So each layer has a head start
-//! before the next one, and a further one begins only as long as the one before it has made the whole faster.
+//! before the next one. A further layer begins only if the one before it has made the whole faster.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl State {
 struct Link {
     /// How many layers came in at the last look, and at how many bytes a second.
     before: Option<(usize, f64)>,
-    /// As many layers at once fill the link. Nothing as long as one more may make it faster.
+    /// How many layers fill the link. `None` while it is not known.
     full_with: Option<usize>,
 }
 

@@ -37,7 +37,7 @@ async fn what_is_typed_from_habit_is_answered_with_what_to_type_here() {
       hint: `countersign install --gallery FILE --lock=countersign.lock NAME` writes it
     [exit code 2]
     $ mkdir -p .local/share/countersign/notes && countersign remove notes
-    error: /srv/me/.local/share/countersign/notes has no record of an installation
+    error: /srv/me/.local/share/countersign/notes has no record of an installation: expected a directory that `install` made
       hint: look at it; if you don't need it, `countersign remove --unrecorded notes` removes it
     [exit code 2]
     $ countersign policy check --strict weak.yaml

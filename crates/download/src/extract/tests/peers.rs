@@ -298,7 +298,7 @@ fn devices_take_the_place_of_what_was_there() {
     let scene = Scene::new();
     let warnings = scene.unpack(&[lower.end(), upper.end()]).unwrap();
     assert_eq!(scene.tree(), ["etc", "etc/kept", "new"]);
-    let sentence = "5 entries were left out, being devices, fifos or hard links to such, the \
+    let sentence = "5 entries were left out (devices, fifos, and hard links to them), the \
                     first of them etc/secret";
     assert_eq!(warnings, [sentence]);
 }
@@ -315,7 +315,7 @@ fn a_hard_link_to_a_device_is_left_out_with_it() {
     let scene = Scene::new();
     let warnings = scene.unpack(&[lower.end(), upper.end()]).unwrap();
     assert_eq!(scene.tree(), ["dev", "f"]);
-    let sentence = "4 entries were left out, being devices, fifos or hard links to such, the \
+    let sentence = "4 entries were left out (devices, fifos, and hard links to them), the \
                     first of them dev/null";
     assert_eq!(warnings, [sentence]);
 }

@@ -95,7 +95,7 @@ fn permissions_and_times_are_kept_and_privileges_are_not() {
         [
             "one entry was installed without their set-user-id, set-group-id or sticky bit: \
              bin/program",
-            "one entry was installed without the right of group and others to write: shared",
+            "one entry was installed without write permission for group and others: shared",
         ]
     );
     // So that whoever isn't root can remove it.
@@ -135,7 +135,7 @@ fn nobody_but_the_owner_may_write() {
         [
             "2 entries were installed without their set-user-id, set-group-id or sticky bit, the \
              first of them tmp",
-            "6 entries were installed without the right of group and others to write, the first \
+            "6 entries were installed without write permission for group and others, the first \
              of them /",
         ]
     );
@@ -173,7 +173,7 @@ fn devices_are_left_out_and_xattrs_dropped_and_it_is_said() {
     assert_eq!(
         warnings,
         [
-            "2 entries were left out, being devices, fifos or hard links to such, the first of \
+            "2 entries were left out (devices, fifos, and hard links to them), the first of \
              them dev/null",
             "one entry was installed without their extended attributes: ping",
         ]

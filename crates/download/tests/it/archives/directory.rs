@@ -110,7 +110,7 @@ async fn special_files_of_a_directory_are_left_out_and_said() {
     assert_eq!(
         done.warnings,
         [
-            "2 entries were left out, being devices, fifos or hard links to such, the first of them fifo"
+            "2 entries were left out (devices, fifos, and hard links to them), the first of them fifo"
         ]
     );
     for name in ["fifo", "socket"] {
@@ -154,7 +154,7 @@ async fn a_directory_that_holds_the_store_is_refused() {
     let [Error::Directory { found, .. }] = &errors[..] else {
         panic!("other errors: {errors:?}");
     };
-    assert_eq!(found, "one that holds it");
+    assert_eq!(found, "one that does");
 }
 
 #[tokio::test]
