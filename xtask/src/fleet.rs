@@ -115,11 +115,11 @@ impl Fleet<'_> {
             .iter()
             .filter(|request| request.path == "/token")
             .count();
-        let pulls = average(nodes * self.images.len());
+        let pulls = as_f64(nodes * self.images.len());
         Ok(Counted {
-            requests: average(requests.len()) / pulls,
-            tokens: average(tokens) / pulls,
-            trusted_root: average(of_tuf() - before) / average(nodes),
+            requests: as_f64(requests.len()) / pulls,
+            tokens: as_f64(tokens) / pulls,
+            trusted_root: as_f64(of_tuf() - before) / as_f64(nodes),
         })
     }
 
@@ -205,6 +205,6 @@ fn publish(scene: &Scene) -> anyhow::Result<Vec<(String, Digest)>> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of some thousands")]
-fn average(count: usize) -> f64 {
+fn as_f64(count: usize) -> f64 {
     count as f64
 }

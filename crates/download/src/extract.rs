@@ -321,7 +321,7 @@ impl Extractor {
             Kind::Hardlink { target } => match self.root.hardlink(name, target)? {
                 Linked::Made => {}
                 Linked::LeftOut => self.unpacked.special.add(name),
-                Linked::Refused => {
+                Linked::Unsupported => {
                     // Before it is written, nothing has its size.
                     writers.settle()?;
                     let count = |bytes| archive.stream().add_holes(bytes);

@@ -218,14 +218,14 @@ impl Planner<'_> {
             return Ok(());
         };
         match source.server() {
-            Server::At(found) if found > kind => Err(PlanError::Inward {
+            Server::Host(found) if found > kind => Err(PlanError::Inward {
                 entry: excerpt(&entry.name),
                 location: self.location.to_string(),
                 found: Box::new(source.clone()),
                 kind: found,
             }),
             // Files of this machine are refused to such an index by their own rule.
-            Server::At(_) | Server::FilesOfThisMachine => Ok(()),
+            Server::Host(_) | Server::Files => Ok(()),
         }
     }
 }

@@ -51,10 +51,10 @@ pub struct Tarball {
 /// Where the content of a source comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Server {
-    /// From a server of this kind.
-    At(HostKind),
+    /// From a host of this kind.
+    Host(HostKind),
     /// From files of this machine, without a server.
-    FilesOfThisMachine,
+    Files,
 }
 
 impl Source {
@@ -157,14 +157,14 @@ impl Source {
     pub fn server(&self) -> Server {
         match self {
             Self::Image { reference } => match reference.location() {
-                Location::Layout(_) => Server::FilesOfThisMachine,
+                Location::Layout(_) => Server::Files,
                 Location::Registry(repository) => {
                     let kind = HostKind::of_authority(repository.api_host());
-                    Server::At(kind.unwrap_or(HostKind::ThisMachine))
+                    Server::Host(kind.unwrap_or(HostKind::ThisMachine))
                 }
             },
-            Self::Tarball(tarball) => Server::At(HostKind::of(tarball.url())),
-            Self::Layout { .. } | Self::Directory { .. } => Server::FilesOfThisMachine,
+            Self::Tarball(tarball) => Server::Host(HostKind::of(tarball.url())),
+            Self::Layout { .. } | Self::Directory { .. } => Server::Files,
         }
     }
 

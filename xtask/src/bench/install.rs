@@ -95,7 +95,7 @@ impl Install<'_> {
         }
         report.write(files)?;
         let mut missed: Vec<_> = report.images.iter().flat_map(missed).collect();
-        missed.extend(self.far(sign, verification)?);
+        missed.extend(self.late(sign, verification)?);
         Ok(missed)
     }
 

@@ -19,7 +19,7 @@ const REFERENCES: usize = 1_000;
 /// How often cosign's loop is timed.
 const LOOPS: usize = 3;
 /// How late the registry at the end of the slow link answers.
-const LINK: Duration = Duration::from_millis(50);
+const DELAY: Duration = Duration::from_millis(50);
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// What is aimed at.
@@ -45,7 +45,7 @@ pub(super) fn run(bench: &Bench<'_>, far: [&RegistryServer; 2]) -> anyhow::Resul
     let mut missed = several(bench, &images)?;
     missed.extend(cached(bench, &images)?);
     for (registry, name) in far.into_iter().zip(["with", "without"]) {
-        missed.extend(over_a_link(bench, registry, name)?);
+        missed.extend(late(bench, registry, name)?);
     }
     Ok(missed)
 }
@@ -120,16 +120,12 @@ fn cached(bench: &Bench<'_>, images: &[String]) -> anyhow::Result<Vec<String>> {
 }
 
 /// A tag in a registry that answers late.
-fn over_a_link(
-    bench: &Bench<'_>,
-    registry: &RegistryServer,
-    name: &str,
-) -> anyhow::Result<Vec<String>> {
+fn late(bench: &Bench<'_>, registry: &RegistryServer, name: &str) -> anyhow::Result<Vec<String>> {
     let repository = "far/app";
     let digest = push(registry, repository)?;
     let near = format!("{}/{repository}@{digest}", registry.host());
     bench.signer.sign(RekorVersion::V1, &near)?;
-    registry.add_fault(Fault::on("* *", Effect::Delay(LINK)));
+    registry.add_fault(Fault::on("* *", Effect::Delay(DELAY)));
     let image = format!("registry.example/{repository}:v1");
     let by_link = |command: Command| {
         let proxy = registry.origin();
@@ -140,11 +136,11 @@ fn over_a_link(
     let measured = measure([&ours, &theirs], registry, LOOPS);
     registry.clear_faults();
     let [ours, theirs] = measured?;
-    let trips = |time: Duration| time.as_secs_f64() / LINK.as_secs_f64();
+    let trips = |time: Duration| time.as_secs_f64() / DELAY.as_secs_f64();
     let (found, cosign) = (trips(ours.median()), trips(theirs.median()));
     println!(
         "\nA tag over a link of {} ms, {name} the referrers API:",
-        LINK.as_millis()
+        DELAY.as_millis()
     );
     super::print(&ours, "countersign");
     super::print(&theirs, "cosign");

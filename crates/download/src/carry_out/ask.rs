@@ -82,7 +82,7 @@ impl<V: ImageVerifier> Installer<V> {
                 (admitting.await?, None)
             }
             Some((selection, mut ahead)) => {
-                let selected = |image: &ResolvedImage| selection.is(image);
+                let selected = |image: &ResolvedImage| selection.made(image);
                 let admitting = Box::pin(self.admit_as_required(resolved, &selected, attempt));
                 (ahead.until(admitting).await?, Some(ahead))
             }

@@ -42,10 +42,10 @@ pub(super) enum Job {
     /// Leaves a hole up to this offset.
     SkipTo(u64),
     Write(Piece),
-    End {
-        /// For a file with holes, which may end with one: its size.
-        size: Option<u64>,
-    },
+    /// Ends the file after what was written.
+    End,
+    /// Ends a file with holes, which may end with one, at this size.
+    EndAt(u64),
 }
 
 /// The digest of each file's content, by inode.
@@ -90,7 +90,8 @@ impl Writing {
             Job::Begin(_) => Ok(()),
             Job::SkipTo(offset) => file.content.skip_to(offset),
             Job::Write(piece) => file.content.write_all(piece.bytes()),
-            Job::End { size } => return self.end(size),
+            Job::End => return self.end(None),
+            Job::EndAt(size) => return self.end(Some(size)),
         };
         done.map_err(|source| write_error(&file.name, source))
     }
@@ -205,7 +206,7 @@ impl Writers {
         if self.threads.is_empty() {
             return self.inline.carry_out(job);
         }
-        let is_last = matches!(job, Job::End { .. });
+        let is_last = matches!(job, Job::End | Job::EndAt(_));
         if let Job::Write(piece) = &job {
             self.batch_bytes += piece.bytes().len();
         }

@@ -124,22 +124,22 @@ fn what_each_kind_of_source_is() {
     });
     insta::assert_snapshot!(lines.collect::<String>(), @r"
     an image: registry.example/app:v1
-      At(Public), not local, signed
+      Host(Public), not local, signed
       digest: none, checksum: none, pinned to: the requested
     an image: registry.example/app:v1@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
-      At(Public), not local, signed
+      Host(Public), not local, signed
       digest: its own, checksum: none, pinned to: the requested
     an image layout: ocifile:///srv/image.tar
-      FilesOfThisMachine, local, signed
+      Files, local, signed
       digest: none, checksum: none, pinned to: none
     a tarball: https://example.org/app.tar
-      At(Public), not local, never signed
+      Host(Public), not local, never signed
       digest: none, checksum: none, pinned to: that of the bytes
     a tarball: https://example.org/app.tar
-      At(Public), not local, never signed
+      Host(Public), not local, never signed
       digest: its own, checksum: its own, pinned to: that of the bytes
     a directory: file:///srv/app
-      FilesOfThisMachine, local, never signed
+      Files, local, never signed
       digest: none, checksum: none, pinned to: none
     ");
 }

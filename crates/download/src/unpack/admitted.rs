@@ -24,7 +24,7 @@ impl Fetching<'_> {
             manifest: image.manifest(),
             with: self,
         };
-        let ahead = ahead.and_then(|ahead| ahead.of(image.reference().digest()));
+        let ahead = ahead.and_then(|ahead| ahead.into_fetched(image.reference().digest()));
         let (staging, (extractor, guard)) = match ahead {
             Some(Fetched {
                 staging,

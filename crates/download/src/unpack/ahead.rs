@@ -19,8 +19,8 @@ use crate::target::{Held, Staging};
 pub(crate) struct Selection(Mutex<Option<oneshot::Sender<ResolvedImage>>>);
 
 impl Selection {
-    /// Only the first one counts.
-    pub(crate) fn is(&self, image: &ResolvedImage) {
+    /// Says that it is this manifest. Only the first one counts.
+    pub(crate) fn made(&self, image: &ResolvedImage) {
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(sender) = sender {
             // If nobody waits for it, nothing is fetched ahead.
@@ -107,7 +107,7 @@ impl<'a> Ahead<'a> {
 
     /// The layers of the manifest that was admitted. `None` if others were fetched, or if it failed: then they are
     /// fetched as if nothing had been.
-    pub(super) fn of(self, admitted: &Digest) -> Option<Fetched<'a>> {
+    pub(super) fn into_fetched(self, admitted: &Digest) -> Option<Fetched<'a>> {
         let begun = self.begun.get()?;
         if begun.manifest != *admitted {
             return None;

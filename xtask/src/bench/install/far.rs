@@ -10,7 +10,7 @@ use countersign_sandbox::{Effect, Fault};
 use super::{Install, RUNS, medians, usage};
 
 /// How late each answer is.
-const LINK: Duration = Duration::from_millis(50);
+const DELAY: Duration = Duration::from_millis(50);
 /// Bytes of the image.
 const SIZE: usize = 64 << 20;
 /// What is aimed at: so many milliseconds more at most, which is less than one round trip.
@@ -21,7 +21,7 @@ impl Install<'_> {
     ///
     /// # Errors
     /// When a program can't be run, or fails.
-    pub(super) fn far(
+    pub(super) fn late(
         &self,
         sign: impl Fn(&str) -> anyhow::Result<()>,
         verification: &str,
@@ -48,7 +48,7 @@ impl Install<'_> {
                 .args(["far"])
         };
         self.registry
-            .add_fault(Fault::on("* *", Effect::Delay(LINK)));
+            .add_fault(Fault::on("* *", Effect::Delay(DELAY)));
         let (mut with, mut without) = (Vec::new(), Vec::new());
         for _ in 0..RUNS {
             for (name, used) in [("with", &mut with), ("without", &mut without)] {
@@ -62,7 +62,7 @@ impl Install<'_> {
         println!(
             "\n{} MB over a link of {} ms: {with:.0} ms with verification, {without:.0} ms without",
             SIZE >> 20,
-            LINK.as_millis(),
+            DELAY.as_millis(),
         );
         let more = with - without;
         Ok((more > MILLISECONDS).then(|| {

@@ -37,8 +37,8 @@ impl Archive<'_, LayerStream> {
                 }
             }
         }
-        let size = map.map(SparseMap::size);
-        writers.hand_over(Job::End { size })
+        let end = map.map_or(Job::End, |map| Job::EndAt(map.size()));
+        writers.hand_over(end)
     }
 
     /// Hands over the next `count` bytes.

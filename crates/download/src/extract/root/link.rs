@@ -19,7 +19,7 @@ pub(in crate::extract) enum Linked {
     /// Its target is a device or fifo, which was left out.
     LeftOut,
     /// The file system makes no hard links, or no more of them to this file. A copy is needed.
-    Refused,
+    Unsupported,
 }
 
 impl Root {
@@ -72,7 +72,7 @@ impl Root {
             Some(Errno::LOOP) => Err(refused("is the link itself")),
             // link(2): EPERM, or EOPNOTSUPP, where there are none; EMLINK where there are too many.
             Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK) => {
-                Ok(Linked::Refused)
+                Ok(Linked::Unsupported)
             }
             _ => made.map(|()| Linked::Made),
         }
