@@ -1,7 +1,7 @@
 //! The public API of the libraries, kept as a listing in `fixtures/api`, so that a change to it is seen in review.
 //!
 //! rustdoc describes a crate in JSON, whose form changes with its version. So the toolchain is the one of
-//! `rust-toolchain.toml`, which `RUSTC_BOOTSTRAP` lets do it, and `public-api` is of the version that reads this form.
+//! `rust-toolchain.toml` (`RUSTC_BOOTSTRAP` allows that), and `public-api` is of the version that reads this form.
 
 use std::fmt::Write as _;
 use std::fs;

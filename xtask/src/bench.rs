@@ -52,7 +52,7 @@ pub(crate) enum Part {
     Sign,
     /// A verdict of the image verifier of a node
     Node,
-    /// `countersign audit` of a large gallery
+    /// `countersign audit` of a large gallery, and of parts of long lists; needs LocalAI's index beside the workspace
     Audit,
     /// `countersign copy` from registry to registry, beside skopeo and oras where they are installed
     Copy,

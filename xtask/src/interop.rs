@@ -92,7 +92,7 @@ pub(crate) enum Part {
     /// Images by many builders, unpacked to the same files as by umoci, containerd and
     /// containers/storage
     Trees,
-    /// Policies in the words of other programs, read by their own code, and images judged by policy-controller's
+    /// Policies in the formats of other programs, read by their own code, and images judged by policy-controller's
     Enforcers,
     /// A real containerd asks the image verifier before it pulls, by the transfer service and by CRI: needs root
     Containerd,

@@ -53,7 +53,7 @@ enum Task {
         #[arg(long, value_name = "N", default_value_t = 0)]
         faults: usize,
 
-        /// What the moments and schedules follow from: the same number plays the same again
+        /// Seed of the random choices. The same seed repeats a run
         #[arg(long, value_name = "N", default_value_t = 1)]
         seed: u64,
     },
@@ -69,13 +69,13 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Count what a cluster that starts asks of its registry and of Sigstore
+    /// Count the requests of a cluster's nodes when they start
     Fleet {
         /// How many nodes
         #[arg(long, value_name = "N", default_value_t = 4)]
         nodes: usize,
     },
-    /// Let readers of untrusted input meet inputs that are made up
+    /// Fuzz the code that reads untrusted input
     Fuzz {
         /// Targets to run [default: all]
         targets: Vec<String>,
@@ -103,14 +103,14 @@ enum Task {
         #[arg(value_enum)]
         parts: Vec<interop::Part>,
 
-        /// Keep what cosign signed, with all that it takes to verify it, in this directory: so were
-        /// the fixtures made
+        /// Keep what cosign signed, and what is needed to verify it, in this directory. The fixtures
+        /// were made this way
         #[arg(long, value_name = "DIRECTORY")]
         record: Option<PathBuf>,
     },
     /// Run the shell of the actions and workflows in .github against a local Sigstore and registry
     Workflows,
-    /// Time `countersign` against cosign and crane on the same images, and on hostile bundles
+    /// Measure `countersign`, beside other programs that are installed
     Bench {
         /// What to time [default: all]
         #[arg(value_enum)]

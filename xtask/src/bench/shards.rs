@@ -14,7 +14,8 @@ use super::measure::peak_of;
 use crate::command::Command;
 
 const PARTS: usize = 16;
-/// Images in the lists of which one part is audited. A part of a million has ten times as many as one of the last.
+/// Images in the lists of which one part is audited. A sixteenth of a million images is ten times as many as a
+/// sixteenth of the longest list.
 const LISTS: [usize; 3] = [25_000, 50_000, 100_000];
 /// Images in the list of which all parts are audited.
 const WHOLE: usize = 1_000;
@@ -23,7 +24,7 @@ const GROWTH_MIB: f64 = 8.0;
 /// How much more time an image may take in it.
 const GROWTH: f64 = 1.5;
 
-/// A policy and the images of a registry, for which `states` are known.
+/// A policy and the images of a registry.
 pub(super) struct Published<'a> {
     pub(super) countersign: &'a Path,
     pub(super) directory: &'a Path,

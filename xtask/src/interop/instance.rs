@@ -16,7 +16,7 @@ pub(super) struct Instance {
     /// For names of repositories and files.
     pub(super) slug: &'static str,
     pub(super) rekor_version: RekorVersion,
-    /// How `countersign sign` is told of it: both ways are to work.
+    /// How `countersign sign` is told of it: both ways must work.
     pub(super) told_by: ToldBy,
     pub(super) fulcio: String,
     pub(super) rekor: String,

@@ -60,7 +60,7 @@ fn attested(scene: &Scene, registry: &Registry) -> anyhow::Result<String> {
     let github = scene.site.home.join("github.json");
     let says = [WORKFLOW, "log entry  none: this instance has no log"];
     scene.verify(&policy, &github, &[&image], DONE, &says)?;
-    // Of two roots, one a line, each is judged by alone.
+    // The file has two roots, one on each line. Each must judge by itself.
     let both = format!(
         "{}\n{}\n",
         serde_json::from_slice::<Value>(&fs::read(&github)?)?,
