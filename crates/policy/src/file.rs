@@ -272,7 +272,7 @@ impl Source<'_> {
         }
     }
 
-    /// Whoever follows what is said of each gallery's keys would ruin an index, or a policy.
+    /// Refuses an index, and a list of signers: messages about the keys of a gallery would mislead their author.
     fn refuse_other_lists(&self) -> Result<(), PolicyError> {
         let mut entries = self.tree.items().into_iter().flatten();
         let is_entry = |entry: &Node| {

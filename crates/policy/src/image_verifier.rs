@@ -376,7 +376,7 @@ fn demand(
     }
 }
 
-/// That no two keys are there which exclude each other.
+/// Refuses two keys that exclude each other.
 fn only_one_of_each(source: &Source<'_>) -> Result<(), PolicyError> {
     let there = |key: &str| source.tree.keys().any(|found| found == key);
     for [one, other] in EXCLUSIVE {

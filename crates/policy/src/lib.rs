@@ -26,9 +26,8 @@
 //! policy to what a verifier has proven ([`Claimed`]).
 //!
 //! This crate does no I/O. It reads texts, and uses file names only in errors. The caller reads the files of keys
-//! ([`PolicyFile::parse_with_keys`]), and loads the trusted root
-//! of [`Policy::trust`] and searches the repositories of [`Policy::signature_sources`]. Everything else is
-//! checked here.
+//! ([`PolicyFile::parse_with_keys`]), loads the trusted root of [`Policy::trust`], and searches the repositories of
+//! [`Policy::signature_sources`]. Everything else is checked here.
 
 mod age;
 mod bound_name;

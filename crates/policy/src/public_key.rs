@@ -236,7 +236,7 @@ pub enum PublicKeyError {
     )]
     Unsupported,
     /// An RSA key that is too short or too long.
-    #[error("expected an RSA key of 2048 to 8192 bits, found one of another size")]
+    #[error("the RSA key can't be used: expected one of 2048 to 8192 bits")]
     RsaSize,
 }
 

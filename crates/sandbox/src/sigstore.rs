@@ -77,7 +77,7 @@ impl Sigstore {
     ///
     /// # Errors
     ///
-    /// Where no port or no randomness is to be had.
+    /// An error, if the system has no port or no randomness.
     pub async fn start() -> std::io::Result<Self> {
         let bindings = [
             (Service::Oidc, Binding::bind()?),
@@ -223,7 +223,7 @@ impl Sigstore {
     ///
     /// # Errors
     ///
-    /// Where the specification holds what no certificate can: a time before 1970, an identity
+    /// An error, if a certificate can't hold the specification: a time before 1970, an identity
     /// that is not ASCII.
     pub fn issue(&self, spec: &BundleSpec) -> Result<String, SigstoreError> {
         Ok(issue::issue(&self.services, spec)?.to_string())

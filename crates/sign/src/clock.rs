@@ -1,8 +1,8 @@
 //! This machine's clock, held against those of others.
 //!
-//! A verifier refuses what a log entered after the verifier's own clock. On a machine whose clock
-//! is behind, a signature is refused there for as long as that is so. A few seconds are waited for;
-//! more ends the run before anything is published.
+//! A verifier refuses an entry whose time is later than the verifier's own clock. If this machine's clock is behind,
+//! its own verification would refuse the new signature until the clock has caught up. If that takes a few seconds, the
+//! run waits. Otherwise it ends before anything is published.
 
 use std::fmt;
 

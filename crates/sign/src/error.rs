@@ -185,7 +185,7 @@ pub enum Error {
     },
 }
 
-/// That there is no fresh token. Any error may say it; this one says of what kind the failure is, too.
+/// There is no fresh token. Any error may say it; this one says of what kind the failure is, too.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct NotRenewed {

@@ -58,7 +58,7 @@ pub(crate) fn check_annotations(annotations: &BTreeMap<String, String>) -> Resul
     own_policy(issuer, identity, annotations, SignatureFormat::Bundle).map(drop)
 }
 
-/// That a certificate's identity makes no policy: nobody could accept it.
+/// A certificate's identity makes no policy: nobody could accept it.
 pub(crate) fn unusable_certificate(source: PolicyError) -> Error {
     Error::Service {
         service: Service::Fulcio,

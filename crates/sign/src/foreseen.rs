@@ -1,10 +1,9 @@
 //! Whom Fulcio will certify for a token: the one place that knows.
 //!
-//! The rules are those of the public-good instance (`config/identity/config.yaml` of
-//! sigstore/fulcio) for the issuers in it. An issuer that isn't has rules of its own in the instance
-//! that trusts it; where its token holds nothing but what every token has, they leave no more than
-//! the email address and the subject to choose from. Else nothing is foreseen, and the certificate
-//! tells.
+//! For the issuers of the public-good instance, the rules are those of that instance (`config/identity/config.yaml` of
+//! sigstore/fulcio). Another issuer has rules of its own, in the instance that trusts it. If its token has only the
+//! claims that every token has, the identity can only be the email address or the subject. Otherwise nothing is
+//! foreseen: the certificate says it.
 
 use std::collections::BTreeMap;
 

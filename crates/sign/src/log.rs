@@ -17,11 +17,11 @@ use crate::error::Service;
 use crate::services::RekorVersion;
 use crate::transport::{Call, NoAnswer, Transport, below};
 
-/// What came of a signature that was to be recorded.
+/// The result of recording a signature.
 pub(crate) enum Recorded {
-    /// It stands in the log.
+    /// The log has the signature.
     Entry(Box<TransparencyLogEntry>),
-    /// It does so already, for an answer was lost, and this log can't be asked for the entry.
+    /// The log has had it already: an earlier answer was lost. This log can't be asked for the entry.
     Lost(NoAnswer),
 }
 

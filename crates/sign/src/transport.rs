@@ -1,8 +1,7 @@
 //! How requests to the signing services travel.
 //!
-//! Over the connection that reaches registries, so through the same proxy. Each answer has a bound in
-//! bytes and in time. No redirect is followed.
-//! What may pass is asked for again by [`retrying`], as registries are.
+//! They use the connection that reaches registries, so the same proxy. Each answer has a bound in bytes and in time. No
+//! redirect is followed. A failure that may pass is tried again by [`retrying`], as for registries.
 //!
 //! The clients of the `sigstore-*` crates are not used for this: they read bodies of any length,
 //! and keep from their callers the headers that matter here, `Retry-After` and the `Location` by
@@ -217,8 +216,7 @@ impl Call {
     }
 }
 
-/// That a service gave no answer that can be used, told without what it said: that may quote the
-/// token.
+/// A service gave no usable answer. What it said is left out: it may quote the token.
 pub(crate) struct FailedService {
     pub(crate) service: Service,
     pub(crate) reason: NoAnswer,

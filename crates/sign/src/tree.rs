@@ -93,7 +93,7 @@ impl Walk<'_> {
         let sizes = children.iter().map(size);
         self.bytes = sizes.fold(self.bytes, usize::saturating_add);
         if self.bytes > BYTES_MAX {
-            return Err(self.limit(BYTES_MAX, "bytes of manifests"));
+            return Err(self.limit(BYTES_MAX >> 20, "MiB of manifests"));
         }
         Ok(())
     }

@@ -45,7 +45,7 @@ pub(crate) async fn verify(arguments: &[String]) -> Result<VerifiedImage, Box<dy
             network: TufNetwork::Online,
         },
     };
-    // The only request by tag. All that follows is asked for by digest.
+    // The only request by tag. All later requests are by digest.
     let image = registry.resolve(&reference).await?;
     let verifier = Verifier::with_source(registry, source);
     Ok(verifier.verify(&image, &policy).await?)

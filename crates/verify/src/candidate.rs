@@ -149,9 +149,9 @@ pub(crate) fn is_legacy_signature(manifest: &Manifest) -> bool {
             .any(|layer| layer.media_type == SIMPLE_SIGNING_LAYER)
 }
 
-/// How likely a referrer is a signature, by its descriptor: the lower, the likelier. A descriptor without
-/// a type is common in fallback lists. It comes after those that name a signature and before those that
-/// name something else.
+/// How likely a referrer is a signature, by its descriptor: the lower, the likelier. A predicate type that the policy
+/// counts comes first. Then come bundles, and descriptors without a type, which are common in fallback lists. Then come
+/// other types, and last other predicate types.
 pub(crate) fn rank(descriptor: &Descriptor, policy: &Policy) -> u8 {
     if let Some(predicate_type) = descriptor.annotations.get(PREDICATE_TYPE_ANNOTATION) {
         return if policy.is_signature_type(predicate_type) {

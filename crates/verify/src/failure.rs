@@ -70,7 +70,7 @@ pub enum Failure {
     /// Bytes that don't parse.
     #[error("the {part} is malformed: {detail}")]
     Malformed {
-        /// `bundle`, `in-toto statement`, `certificate`, `checkpoint`, `timestamp`.
+        /// What doesn't parse: `bundle`, `in-toto statement`, `certificate`, `checkpoint`, `timestamp` and others.
         part: &'static str,
         /// The parser's message.
         detail: String,

@@ -50,7 +50,7 @@ impl<'a> Genuine<'a> {
             (KeyMaterial::Certificate(certificate), Some(info)) => Certified::of(certificate, info),
             (KeyMaterial::Certificate(_), None) | (KeyMaterial::Key, _) => {
                 Err(Failure::NoCertificate {
-                    found: "none that was verified",
+                    found: "one that was not verified",
                 })
             }
         }

@@ -60,8 +60,8 @@ struct Agreement;
 /// Checks what `sigstore-verify` has not checked of the entries. It has accepted them before: the bundle is
 /// genuine.
 ///
-/// In a bundle, each entry needs an inclusion proof. A legacy signature never
-/// has one. For that form alone, the log's promise is enough.
+/// In a bundle, each entry needs an inclusion proof. A legacy signature never has one. For that form alone, the log's
+/// promise is enough.
 ///
 /// # Errors
 /// [`Failure::NoInclusionProof`], [`Failure::CheckpointLog`], [`Failure::Disagreement`], or
@@ -113,8 +113,7 @@ fn prove_promised_entry(
 }
 
 /// Checks that the entry has a promise with a time, is of the kind that legacy signatures have, and is of a log whose
-/// key is in use. `sigstore-verify` has checked
-/// the promise's signature with the key of the log that the entry names.
+/// key is in use. `sigstore-verify` has checked the promise's signature with the key of the log that the entry names.
 fn check_promise(
     index: usize,
     entry: &TransparencyLogEntry,

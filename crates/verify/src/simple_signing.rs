@@ -47,8 +47,8 @@ const ENTRY: &str = "log entry of the signature";
 /// Name of the payload in failures.
 const PAYLOAD: &str = "simple signing payload";
 
-/// A signature as the registry stores it. Nothing of it is checked, except that the payload has the digest in
-/// the layer's descriptor.
+/// A signature as the registry stores it. The caller has checked that the payload has the digest in the layer's
+/// descriptor. Nothing else of it is checked.
 #[derive(Debug)]
 pub(crate) struct StoredSignature {
     payload: Bytes,

@@ -164,7 +164,7 @@ impl Registry {
         .await
     }
 
-    /// The referrers of the subject in a reader.
+    /// The referrers of the subject in a layout.
     pub(super) async fn layout_referrers(
         &self,
         path: &LayoutPath,

@@ -1,7 +1,7 @@
 //! Walks an index and the indexes in it, level by level, within bounds.
 //!
-//! What is beyond a bound is an error, and never left out: whoever asks for everything that an index lists must
-//! not take a part for it.
+//! What is beyond a bound is an error. It is never left out, because a caller who asks for everything that an index
+//! lists must not take a part for the whole.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -11,13 +11,13 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::resolved::ResolvedImage;
 
-/// How deep indexes may be nested, counted with the outermost one: what signs, what verifies and what
-/// installs an image all go by it. Real images have one level; `docker buildx imagetools` makes two.
+/// How deep indexes may be nested, counted with the outermost one. Signing, verifying and installing an image all use
+/// it. Real images have one level; `docker buildx imagetools` makes two.
 pub const INDEX_DEPTH_MAX: usize = 4;
 /// How many manifests, indexes and configurations one search may fetch.
 const DOCUMENTS_MAX: u64 = 64;
 
-/// What one walk through an image may fetch and has read. Whoever walks, by whatever order, goes by it.
+/// What one walk through an image may fetch and has read. Every walk uses it, in whatever order it walks.
 pub(super) struct Budget<'a> {
     registry: &'a Registry,
     outermost: &'a ResolvedImage,

@@ -92,10 +92,9 @@ impl Policy {
         })
     }
 
-    /// The same policy without what a signature can't meet right after it is made: its `min_age`, and what
-    /// `require` asks of other attestations. For a signer,
-    /// which looks at a signature at once; never to install anything by. It names every field, so that a new
-    /// one has to be placed.
+    /// The same policy without what a signature can't meet right after it is made: its `min_age`, and what `require`
+    /// asks of other attestations. It is for a signer, which looks at a signature at once. Never install anything by
+    /// it. It names every field, so that a new one has to be placed.
     #[must_use]
     pub fn for_a_new_signature(self) -> Self {
         let Self {

@@ -136,7 +136,8 @@ impl BundleSpec {
     }
 }
 
-/// The one thing that is wrong with a bundle. Everything else in it is as good as ever.
+/// The one thing that is wrong with a bundle. Everything else in it is right, except that a certificate without logs
+/// has a log's timestamp then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Flaw {
     /// The signature is of another payload; the log has it beside this one.

@@ -22,7 +22,7 @@ use super::services::Services;
 use super::tsa::TimestampAuthority;
 use super::{RekorVersion, SigstoreError};
 
-/// What flaws of "another" payload or signature are of.
+/// Signed or logged instead of the payload, for flaws of another payload.
 const ANOTHER: &[u8] = b"another";
 /// How far from the certificate's start an expired certificate's signature is seen.
 const TOO_LATE: SignedDuration = SignedDuration::from_mins(70);

@@ -12,7 +12,7 @@ pub(super) struct MerkleTree {
     leaves: Vec<Sha256Hash>,
 }
 
-/// That a leaf is part of a tree.
+/// The proof that a leaf is part of a tree.
 #[derive(Debug, Clone)]
 pub(super) struct InclusionProof {
     /// The leaf's position.

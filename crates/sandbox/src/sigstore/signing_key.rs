@@ -45,7 +45,7 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// Where no randomness is to be had.
+    /// An error, if the system has no randomness.
     pub fn generate(kind: SigningKeyKind) -> Result<Self, SigstoreError> {
         let (pair, spki) = make(kind).map_err(|_| SigstoreError::Randomness)?;
         Ok(Self {

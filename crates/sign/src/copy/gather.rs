@@ -300,15 +300,15 @@ impl Found<'_> {
         debug_assert_eq!(at, self.parts.len());
         self.bytes = self.bytes.saturating_add(part.image.bytes().len() as u64);
         if self.bytes > MANIFEST_BYTES_MAX {
-            let limit = MANIFEST_BYTES_MAX;
-            return Err(self.search.limit(limit, "bytes of manifests"));
+            let limit = MANIFEST_BYTES_MAX >> 20;
+            return Err(self.search.limit(limit, "MiB of manifests"));
         }
         if part.role == Role::Attached {
             let sizes = blobs_of(&part.image).into_iter().map(|blob| blob.size);
             self.attached_bytes = sizes.fold(self.attached_bytes, u64::saturating_add);
             if self.attached_bytes > ATTACHED_BYTES_MAX {
-                let limit = ATTACHED_BYTES_MAX;
-                return Err(self.search.limit(limit, "bytes that refer to it"));
+                let limit = ATTACHED_BYTES_MAX >> 30;
+                return Err(self.search.limit(limit, "GiB of content that refers to it"));
             }
         }
         self.parts.push(part);

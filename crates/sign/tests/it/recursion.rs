@@ -271,7 +271,7 @@ async fn members_of_too_many_bytes_are_refused_before_one_is_fetched() {
     let bytes = serde_json::to_vec(&index(vec![member])).unwrap();
     let registry = &stage.registry;
     registry.put_manifest(PATH, media_type::OCI_INDEX, bytes, Some("v1"));
-    assert_over_limit(&stage, (64 << 20, "bytes of manifests")).await;
+    assert_over_limit(&stage, (64, "MiB of manifests")).await;
     assert_eq!(registry.requests().len(), 1);
 }
 

@@ -217,7 +217,7 @@ pub(super) enum OneKey<'a> {
     Named(NamedKey),
 }
 
-/// That a bundle names one key, and has no certificate. Only [`Bounded::check_key`] makes one.
+/// The proof that a bundle names one key, and has no certificate. Only [`Bounded::check_key`] makes one.
 pub(super) struct NamedKey(());
 
 /// The one certificate of a bundle. Only [`Bounded::check_key`] makes one.
