@@ -45,7 +45,7 @@ impl LockFile {
         &self.path
     }
 
-    /// That it can be read, where it is there, and written.
+    /// Checks that the file can be read, if it is there, and written.
     pub(crate) fn require(&self) -> Result<(), Failure> {
         self.read_if_there()?;
         // It is written by a new file beside it.

@@ -150,8 +150,8 @@ impl Output {
         worst(&failed).unwrap_or(kind)
     }
 
-    /// That results are lost: told on standard error in JSON mode too, because the document is what
-    /// can't be written.
+    /// Says that results are lost. It goes to standard error in JSON mode too, because the document is what can't be
+    /// written.
     pub(crate) fn lost_result(&self, failure: &Failure) {
         self.write_failure(failure);
     }

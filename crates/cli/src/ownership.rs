@@ -8,9 +8,9 @@ use crate::failure::{Failure, Kind};
 
 /// Root's number.
 pub(crate) const ROOT: u32 = 0;
-/// That all others may write.
+/// The mode's bit by which all others may write.
 const OTHERS_WRITE: u32 = 0o002;
-/// That a group may write.
+/// The mode's bit by which a group may write.
 const GROUP_WRITES: u32 = 0o020;
 
 /// The user that this runs as.

@@ -81,7 +81,7 @@ impl Write for Pending {
     }
 }
 
-/// That a file can be written by [`write()`].
+/// Checks that a file can be written by [`write()`].
 pub(crate) fn require_writable(path: &Path) -> io::Result<()> {
     let path = resolved(path)?;
     new_beside(&path).map(drop)

@@ -250,7 +250,7 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
-    /// That a directory holds the image for `platform` with `content`, all of it.
+    /// Checks that a directory holds the image for `platform` with `content`, all of it.
     pub(super) fn installed(
         &self,
         directory: &str,
@@ -289,7 +289,7 @@ impl<'a> Scene<'a> {
         ))
     }
 
-    /// That a directory is not there, nor anything beside it that an installation began.
+    /// Checks that a directory is not there, nor anything beside it that an installation began.
     pub(super) fn nothing_at(&self, directory: &str) -> anyhow::Result<String> {
         let path = self.directory.join(directory);
         ensure!(!path.exists(), "{directory} is there");

@@ -118,7 +118,7 @@ fn image(home: &Home, reference: &str) -> anyhow::Result<TestImage> {
     Ok(TestImage { index, manifests })
 }
 
-/// That `directory` holds the image for the architecture: its programs are of its machine.
+/// Checks that `directory` holds the image for the architecture: its programs are of its machine.
 ///
 /// # Errors
 /// When one is missing or of another.

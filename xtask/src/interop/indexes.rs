@@ -294,7 +294,7 @@ impl Stage<'_> {
         Ok(manifest.context("no manifest in the result")?.to_owned())
     }
 
-    /// That what countersign installs for an architecture is of that architecture.
+    /// Checks that what countersign installs for an architecture is of that architecture.
     fn installed(&self, image: &str, architecture: &str) -> anyhow::Result<()> {
         let into = self.site.home.join("installed");
         let mut arguments = self.judging(architecture)?;

@@ -229,7 +229,7 @@ impl Trees {
 }
 
 impl Unpacked {
-    /// That every peer made of it what we did.
+    /// Checks that every peer made of it what we did.
     fn all_same(&self) -> anyhow::Result<String> {
         let mut alike = Vec::new();
         let mut absent = String::new();
@@ -254,7 +254,7 @@ impl Unpacked {
         ))
     }
 
-    /// That no peer takes it, so that there is nobody to differ from.
+    /// Checks that no peer takes it, so that there is nobody to differ from.
     fn refused_by_peers(&self) -> anyhow::Result<String> {
         let mut refused = 0;
         for (peer, made) in &self.peers {
@@ -274,7 +274,7 @@ impl Unpacked {
     }
 }
 
-/// That a tree is as expected.
+/// Checks that a tree is as expected.
 fn same(whose: &str, expected: &Tree, ours: &Tree) -> anyhow::Result<()> {
     let differences = expected.differences(ours);
     ensure!(

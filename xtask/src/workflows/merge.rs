@@ -244,7 +244,7 @@ impl<'a> Build<'a> {
         Ok(ended)
     }
 
-    /// That a repository has these tags and no others.
+    /// Checks that a repository has these tags and no others.
     fn tags(&self, repository: &str, expected: &[(&str, &str)]) -> anyhow::Result<()> {
         let client = reqwest::Client::new();
         let origin = self.scene.registry.origin();
@@ -274,7 +274,7 @@ impl<'a> Build<'a> {
         Ok(())
     }
 
-    /// That no login is left behind.
+    /// Checks that no login is left behind.
     fn logged_out(&self) -> anyhow::Result<()> {
         let file = self.scene.directory.path().join("home/.docker/config.json");
         let text = fs::read_to_string(file)?;

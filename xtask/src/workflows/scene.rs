@@ -225,7 +225,7 @@ pub(super) fn image(
 }
 
 impl Ended {
-    /// That it ended with `code`, and that its log has `text` in it.
+    /// Checks that it ended with `code`, and that its log has `text` in it.
     ///
     /// # Errors
     /// When not, with the log.

@@ -85,7 +85,7 @@ impl Scene<'_> {
     }
 }
 
-/// That what was printed has this digest, but for a line's end that some programs add.
+/// Checks that what was printed has this digest, but for a line's end that some programs add.
 fn same(program: &str, expected: &str, printed: &str) -> anyhow::Result<()> {
     let digest = |text: &str| Digest::sha256(text.as_bytes()).to_string();
     let found = digest(printed);

@@ -10,7 +10,7 @@ pub(super) fn shown(results: &[TrustResult], now: Timestamp) -> String {
     results.iter().map(|result| one(result, now)).collect()
 }
 
-/// That the trusted root was fetched.
+/// Says that the trusted root was fetched.
 pub(super) fn updated(name: &str, results: &[TrustResult]) -> String {
     let metadata = results.iter().flat_map(|result| &result.metadata);
     let expires = metadata.map(|metadata| metadata.expires).min();

@@ -1,4 +1,4 @@
-//! That every key is described, in the tables of documents, and in the pages.
+//! Every key is described, in the tables of documents, and in the pages.
 
 use std::fs;
 use std::path::Path;
