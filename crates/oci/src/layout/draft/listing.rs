@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::Error as _;
 use serde_json::{Map, Value, json};
 
 use super::ListedAs;
@@ -27,7 +28,10 @@ impl Listing {
         let entries = match fields.remove("manifests") {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Array(entries)) => entries,
-            Some(_) => return Err(ManifestError::NoIndex),
+            Some(_) => {
+                let wrong = "expected a list in `manifests`, found something else";
+                return Err(ManifestError::Json(serde_json::Error::custom(wrong)));
+            }
         };
         fields.entry("schemaVersion").or_insert(json!(2));
         fields
@@ -159,5 +163,10 @@ mod tests {
         for bytes in [b"[]".as_slice(), br#"{"manifests":{}}"#, b"{"] {
             assert!(Listing::read(bytes).is_err(), "{bytes:?}");
         }
+        let Err(ManifestError::Json(error)) = Listing::read(br#"{"manifests":{}}"#) else {
+            panic!("expected an error of JSON");
+        };
+        let says = "expected a list in `manifests`, found something else";
+        assert_eq!(error.to_string(), says);
     }
 }
