@@ -51,8 +51,8 @@ pub(crate) struct SignArguments {
 
     /// Tag to write when the image is signed: v1
     ///
-    /// The tag is of the image's repository, and the signature names it. It is written after a client
-    /// that has asked for nothing yet has verified the signatures, and then read back. If anything fails
+    /// The tag is of the image's repository, and the signature names it. First, a new client, which has
+    /// nothing cached, verifies the signatures. Then the tag is written and read back. If anything fails
     /// before, every tag stays as it was. May be given several times. Not with --by-tag and --tag-later.
     #[arg(long, value_name = "TAG", conflicts_with_all = ["by_tag", "tag_later"])]
     pub(crate) then_tag: Vec<String>,
