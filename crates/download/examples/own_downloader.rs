@@ -64,10 +64,10 @@ pub(crate) async fn download(arguments: &[String]) -> Result<(), Box<dyn std::er
     let image = registry.resolve(&reference.parse()?).await?;
     let platform = Platform::host();
     let proven = verify_platform(&registry, &verifier, &image, &platform, &policy).await?;
-    let Document::Manifest(manifest) = proven.proof.document() else {
+    let Document::Manifest(manifest) = proven.proof().document() else {
         return Err("the image is an index of indexes".into());
     };
-    let place = proven.proof.reference().location();
+    let place = proven.proof().reference().location();
     for layer in &manifest.layers {
         let path = Path::new(directory).join(layer.digest.hex());
         let mut file = tokio::fs::File::create_new(&path).await?;

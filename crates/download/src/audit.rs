@@ -274,7 +274,7 @@ impl<V: ImageVerifier> Judge<'_, V> {
         verified: Result<VerifiedPlatform, VerifyError>,
     ) -> Audited {
         let verdict = match verified {
-            Ok(VerifiedPlatform { proof, .. }) => Verdict::proven(proof.evidence()),
+            Ok(verified) => Verdict::proven(verified.proof().evidence()),
             Err(error) => classify::verify_error(&error),
         };
         self.audited(Some(platform), verdict)

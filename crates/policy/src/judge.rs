@@ -108,16 +108,13 @@ impl Policy {
             signers,
             not_before,
             min_age,
-            // Checked by `is_signature_type`. A verifier calls that too, before it reads the rest.
-            predicate_types: _,
+            predicate_types,
             predicate,
             require,
-            // Checked by `accepts_format`, for the same reason.
-            signature_formats: _,
+            signature_formats,
             annotations,
             bind_name,
-            // Checked by `denies`, which is also called for images without a signature.
-            deny_digests: _,
+            deny_digests,
             // The verifier uses these: the trusted root, and where to look for signatures.
             trust: _,
             signature_sources: _,
@@ -126,20 +123,23 @@ impl Policy {
         for one in require {
             one.judge(claimed).map(drop)?;
         }
-        if self.denies(claimed.digest) {
+        if deny_digests.contains(claimed.digest) {
             return Err(Violation::DeniedDigest {
                 digest: claimed.digest.clone(),
             });
         }
-        if !self.accepts_format(claimed.format) {
+        if !signature_formats.contains(&claimed.format) {
             return Err(Violation::Format {
-                expected: self.signature_formats().collect(),
+                expected: signature_formats.iter().copied().collect(),
                 found: claimed.format,
             });
         }
-        if !self.is_signature_type(claimed.predicate_type) {
+        if !predicate_types
+            .iter()
+            .any(|one| one == claimed.predicate_type)
+        {
             return Err(Violation::PredicateType {
-                expected: self.predicate_types.clone(),
+                expected: predicate_types.clone(),
                 found: claimed.predicate_type.to_owned(),
             });
         }

@@ -12,6 +12,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use countersign_oci::{
     Descriptor, Digest, Document, Error as RegistryError, Location, PinnedReference, Registry,
+    ResolvedImage,
 };
 use countersign_policy::Policy;
 
@@ -36,11 +37,26 @@ pub struct Denied {
     pub listed_by: Option<Digest>,
 }
 
+/// An image that the policy doesn't deny: [`DeniedChildren::refuse`] alone makes one, and a proof is of nothing else.
+#[derive(Debug, Clone)]
+pub(crate) struct NotDenied(ResolvedImage);
+
+impl NotDenied {
+    pub(crate) fn image(&self) -> &ResolvedImage {
+        &self.0
+    }
+}
+
 /// From each manifest in a denied index to that index. Only the indexes that could be read are here.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct DeniedChildren(BTreeMap<Digest, Digest>);
 
 impl DeniedChildren {
+    /// Nobody was asked what the denied indexes list: only what the policy itself names is known.
+    pub(crate) fn not_asked() -> Self {
+        Self(BTreeMap::new())
+    }
+
     /// Reads the denied indexes that `location` has.
     ///
     /// # Errors
@@ -72,11 +88,28 @@ impl DeniedChildren {
         Ok(Self(children))
     }
 
-    /// Refuses an image that is in the policy's list, or in a denied index.
+    /// The image, unless it is in the policy's list or in a denied index.
     ///
     /// # Errors
     /// [`Denied`].
-    pub(crate) fn refuse(&self, policy: &Policy, image: &PinnedReference) -> Result<(), Denied> {
+    pub(crate) fn refuse(
+        &self,
+        policy: &Policy,
+        image: ResolvedImage,
+    ) -> Result<NotDenied, Denied> {
+        self.refuse_digest(policy, image.reference())?;
+        Ok(NotDenied(image))
+    }
+
+    /// As [`Self::refuse`], where only the digest is known.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub(crate) fn refuse_digest(
+        &self,
+        policy: &Policy,
+        image: &PinnedReference,
+    ) -> Result<(), Denied> {
         let digest = image.digest();
         let denied = |listed_by| Denied {
             image: image.clone(),

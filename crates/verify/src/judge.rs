@@ -14,7 +14,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use countersign_oci::{Descriptor, Digest, Location, Reference, ResolvedImage};
-use countersign_policy::{Claimed, ClaimedSigner, Policy};
+use countersign_policy::{Claimed, ClaimedSigner, Policy, Violation};
 use sigstore_types::DerCertificate;
 
 use crate::bundle::{KeyMaterial, SignedBundle};
@@ -141,7 +141,14 @@ impl Judge<'_> {
         stored: &Stored<'_>,
     ) -> Result<VerifiedDocument, Failure> {
         let complete = Complete::by_one(self.proven(image, None, stored)?);
-        let proof = VerifiedImage::new(image.clone(), complete, DeniedChildren::default());
+        let known = DeniedChildren::not_asked();
+        let image = known.refuse(self.policy, image.clone());
+        let image = image.map_err(|denied| {
+            Failure::from(Violation::DeniedDigest {
+                digest: denied.image.digest().clone(),
+            })
+        })?;
+        let proof = VerifiedImage::new(image, complete, known);
         Ok(VerifiedDocument::new(proof))
     }
 

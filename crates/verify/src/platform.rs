@@ -70,11 +70,26 @@ impl SignedDocument {
 #[derive(Debug)]
 #[must_use = "dropping a proof discards the verification"]
 pub struct VerifiedPlatform {
+    proof: VerifiedImage,
+    signed: SignedDocument,
+}
+
+impl VerifiedPlatform {
     /// The proof of the platform's manifest. If the reference names an index, the proof has it too
     /// ([`VerifiedImage::index`]).
-    pub proof: VerifiedImage,
+    pub fn proof(&self) -> &VerifiedImage {
+        &self.proof
+    }
+
+    /// As [`Self::proof`].
+    pub fn into_proof(self) -> VerifiedImage {
+        self.proof
+    }
+
     /// Which of the two is signed.
-    pub signed: SignedDocument,
+    pub fn signed(&self) -> SignedDocument {
+        self.signed
+    }
 }
 
 /// The manifest that is selected for a platform, and proven. Its configuration wasn't compared with the platform yet, so

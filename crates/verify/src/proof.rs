@@ -7,7 +7,7 @@ use countersign_oci::{Digest, Document, PinnedReference, ResolvedImage};
 use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy};
 use serde_json::value::RawValue;
 
-use crate::denial::{Denied, DeniedChildren};
+use crate::denial::{Denied, DeniedChildren, NotDenied};
 use crate::error::Error;
 use crate::evidence::Evidence;
 use crate::gathered::Complete;
@@ -25,7 +25,7 @@ use crate::not_listed::NotListed;
 #[derive(Debug)]
 #[must_use = "dropping a proof discards the verification"]
 pub struct VerifiedImage {
-    image: ResolvedImage,
+    image: NotDenied,
     evidence: Evidence,
     /// Of the other proofs, if the policy requires several.
     further: Vec<Evidence>,
@@ -33,13 +33,13 @@ pub struct VerifiedImage {
     policy: Policy,
     predicate: Option<Box<RawValue>>,
     denied_children: DeniedChildren,
-    index: Option<Digest>,
+    index: Option<NotDenied>,
 }
 
 impl VerifiedImage {
     /// A proof of `image`, from the checks in `complete`: of each requirement of the policy.
     pub(crate) fn new(
-        image: ResolvedImage,
+        image: NotDenied,
         complete: Complete,
         denied_children: DeniedChildren,
     ) -> Self {
@@ -65,11 +65,16 @@ impl VerifiedImage {
         }
     }
 
-    /// Refuses an image that the policy denies.
+    /// Refuses a digest that the policy denies.
     ///
     /// # Errors
     /// [`Denied`].
     pub(crate) fn refuse_denied(&self, image: &PinnedReference) -> Result<(), Denied> {
+        self.denied_children.refuse_digest(&self.policy, image)
+    }
+
+    /// The image, unless the policy denies it.
+    fn not_denied(&self, image: ResolvedImage) -> Result<NotDenied, Denied> {
         self.denied_children.refuse(&self.policy, image)
     }
 
@@ -83,11 +88,12 @@ impl VerifiedImage {
         index: &ResolvedImage,
         below: &[ResolvedImage],
     ) -> Result<Self, Denied> {
-        for step in [index].into_iter().chain(below) {
+        let index = self.not_denied(index.clone())?;
+        for step in below {
             self.refuse_denied(step.reference())?;
         }
         Ok(Self {
-            index: Some(index.digest().clone()),
+            index: Some(index),
             ..self
         })
     }
@@ -100,18 +106,18 @@ impl VerifiedImage {
     /// The index that led to the image, if there is one. Of several, it is the outermost. Either this index
     /// or something that it lists is signed.
     pub fn index(&self) -> Option<&Digest> {
-        self.index.as_ref()
+        self.index.as_ref().map(|index| index.image().digest())
     }
 
     /// Where the image is, by digest.
     pub fn reference(&self) -> &PinnedReference {
-        self.image.reference()
+        self.image().reference()
     }
 
     /// The digest of the proven manifest or index. After [`Self::into_child`] it is the child's digest;
     /// [`Evidence::digest`] is still the signed one.
     pub fn digest(&self) -> &Digest {
-        self.image.digest()
+        self.image().digest()
     }
 
     /// What was proven, by whom and when. If the policy requires several proofs, this is the first of them.
@@ -133,12 +139,12 @@ impl VerifiedImage {
 
     /// The proven manifest or index.
     pub fn document(&self) -> &Document {
-        self.image.document()
+        self.image().document()
     }
 
     /// The proven manifest or index with its bytes.
     pub fn image(&self) -> &ResolvedImage {
-        &self.image
+        self.image.image()
     }
 
     /// Whether this proof covers `child`: it is the proven document, or the proven index lists its digest.
@@ -176,15 +182,12 @@ impl VerifiedImage {
         if !self.covers(&child) {
             return Err(self.not_listed(&child).into());
         }
-        self.refuse_denied(child.reference())?;
-        let index = if self.digest() == child.digest() {
-            self.index
-        } else {
-            self.index.or_else(|| Some(self.image.digest().clone()))
-        };
+        let is_itself = self.digest() == child.digest();
+        let child = self.not_denied(child)?;
+        let above = (!is_itself).then_some(self.image);
         Ok(Self {
             image: child,
-            index,
+            index: self.index.or(above),
             ..self
         })
     }

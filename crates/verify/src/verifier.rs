@@ -181,7 +181,7 @@ impl Verifier {
         let now = Timestamp::now();
         let location = image.reference().location();
         // First without any request: the policy itself may list the image.
-        DeniedChildren::default().refuse(policy, image.reference())?;
+        DeniedChildren::not_asked().refuse_digest(policy, image.reference())?;
         let kept = self.kept(image, policy, now).await;
         let own = async {
             match kept.is_empty() && self.bundles.is_none() {
@@ -195,12 +195,12 @@ impl Verifier {
             DeniedChildren::known_in(&self.registry, location, policy, &self.denial_cache),
         );
         let denied_children = denied_children.map_err(Error::Registry)?;
-        denied_children.refuse(policy, image.reference())?;
+        let not_denied = denied_children.refuse(policy, image.clone())?;
         let mut search = SearchState {
             image,
             policy,
             criteria: Arc::new(Criteria {
-                image: image.clone(),
+                image: not_denied,
                 trusted_root: trusted_root?,
                 denied_children,
                 now,

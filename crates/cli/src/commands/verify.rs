@@ -356,14 +356,14 @@ impl Judge<'_> {
 }
 
 fn manifest(verified: &VerifiedPlatform) -> Verified {
-    let manifest = verified.proof.image();
+    let manifest = verified.proof().image();
     Verified {
         proven: manifest.reference().clone(),
-        evidence: verified.proof.evidence().clone(),
-        further: verified.proof.further_evidence().to_vec(),
-        signed: verified.signed,
+        evidence: verified.proof().evidence().clone(),
+        further: verified.proof().further_evidence().to_vec(),
+        signed: verified.signed(),
         manifest: Some(manifest.digest().clone()),
-        predicate: verified.proof.predicate().map(str::to_owned),
+        predicate: verified.proof().predicate().map(str::to_owned),
     }
 }
 

@@ -35,7 +35,7 @@ pub fn judge_found(
 ) -> Result<Vec<Evidence>, Error> {
     let location = requested.location();
     let image = location.at(digest.clone());
-    DeniedChildren::default().refuse(policy, &image)?;
+    DeniedChildren::not_asked().refuse_digest(policy, &image)?;
     let subject = Subject {
         digest,
         location,

@@ -19,7 +19,7 @@ use super::Verifier;
 use super::fetch::{FetchFailure, Fetched};
 use crate::blocking::run_blocking;
 use crate::candidate;
-use crate::denial::DeniedChildren;
+use crate::denial::{DeniedChildren, NotDenied};
 use crate::exhibits::FoundSignature;
 use crate::failure::Failure;
 use crate::gathered::Gathered;
@@ -264,7 +264,7 @@ impl Verifier {
 
 /// What every candidate is checked against. Threads share it.
 pub(super) struct Criteria {
-    pub(super) image: ResolvedImage,
+    pub(super) image: NotDenied,
     pub(super) trusted_root: TrustedRoot,
     pub(super) denied_children: DeniedChildren,
     pub(super) now: Timestamp,
@@ -278,7 +278,7 @@ impl Criteria {
             now: self.now,
         };
         let signature = stored.signature(requirement)?;
-        judge.proven(&self.image, Some(stored.holder()), &signature)
+        judge.proven(self.image.image(), Some(stored.holder()), &signature)
     }
 
     /// As [`Self::judge`], for a signature that is in no manifest.
@@ -292,7 +292,7 @@ impl Criteria {
             policy: requirement,
             now: self.now,
         };
-        judge.proven(&self.image, None, given)
+        judge.proven(self.image.image(), None, given)
     }
 }
 
@@ -339,7 +339,7 @@ impl SearchState<'_> {
         let complete = self.gathered.complete()?;
         let denied_children = self.criteria.denied_children.clone();
         Some(VerifiedImage::new(
-            self.image.clone(),
+            self.criteria.image.clone(),
             complete,
             denied_children,
         ))

@@ -160,7 +160,7 @@ async fn a_denied_index_denies_what_it_lists_under_another_index_and_by_itself()
     assert_eq!(denied(verifier.verify(&other, &policy).await), by);
     // Another policy accepts it all.
     let found = verify_platform(client, &verifier, &other, &amd64, &stage.policy()).await;
-    assert_eq!(found.unwrap().proof.digest(), alone.digest());
+    assert_eq!(found.unwrap().proof().digest(), alone.digest());
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn whoever_names_no_platform_gets_no_proof_of_an_index_with_a_denied_image
         verify_platform(client, &verifier, &index, &platform, &policy).await
     };
     let found = of("linux/amd64").await.unwrap();
-    assert_eq!(*found.proof.digest(), amd64.digest());
+    assert_eq!(*found.proof().digest(), amd64.digest());
     assert_eq!(denied(of("linux/arm64").await), by);
 }
 
@@ -377,9 +377,9 @@ async fn a_platforms_image_is_verified_by_the_index_or_by_itself_and_it_is_said_
         .await
     };
     let found = verify(&index, "linux/arm64").await.unwrap();
-    assert_eq!(found.signed, SignedDocument::Manifest);
-    assert_eq!(found.proof.index(), Some(index.digest()));
-    assert_eq!(*found.proof.digest(), arm64.digest());
+    assert_eq!(found.signed(), SignedDocument::Manifest);
+    assert_eq!(found.proof().index(), Some(index.digest()));
+    assert_eq!(*found.proof().digest(), arm64.digest());
     let unsigned = verify(&index, "linux/amd64").await;
     let Err(Error::BothRefused {
         index: by_index,
@@ -393,9 +393,9 @@ async fn a_platforms_image_is_verified_by_the_index_or_by_itself_and_it_is_said_
     assert_eq!(*manifest.image.digest(), amd64.digest());
     let index = resolved(&stage, "index", true).await;
     let found = verify(&index, "linux/amd64").await.unwrap();
-    assert_eq!(found.signed, SignedDocument::Index);
-    assert_eq!(*found.proof.digest(), amd64.digest());
-    assert_eq!(found.proof.evidence().digest, *index.digest());
+    assert_eq!(found.signed(), SignedDocument::Index);
+    assert_eq!(*found.proof().digest(), amd64.digest());
+    assert_eq!(found.proof().evidence().digest, *index.digest());
 }
 
 #[tokio::test]
@@ -409,7 +409,7 @@ async fn trust_goes_through_nested_indexes_step_by_step() {
     let (client, verifier) = (&stage.scene.client, stage.verifier());
     let platform = "linux/amd64".parse().unwrap();
     let found = verify_platform(client, &verifier, &outer, &platform, &stage.policy()).await;
-    assert_eq!(*found.unwrap().proof.digest(), amd64.digest());
+    assert_eq!(*found.unwrap().proof().digest(), amd64.digest());
     // A denial of the step between holds as well.
     let policy = denying(&stage, &inner.digest);
     let found = verify_platform(client, &verifier, &outer, &platform, &policy).await;
