@@ -137,6 +137,7 @@ impl Kit {
                 source,
             })?;
         draft.put_document(&image).await?;
+        let _turn = draft.turn().await;
         draft.list(&image, media_type::OCI_MANIFEST, ListedAs::Tag(NAME));
         draft.stage()?;
         draft.accept().await?;
