@@ -141,9 +141,10 @@ impl Credentials {
         let Some(name) = file.store() else {
             return Ok(None);
         };
-        let server = match repository.registry() {
-            "docker.io" => DOCKER_HUB_KEY,
-            other => other,
+        let registry = repository.registry();
+        let server = match repository.is_on_docker_hub() {
+            true => DOCKER_HUB_KEY,
+            false => file.spelled(registry).unwrap_or(registry),
         };
         self.ask(name, server, repository, patience).await
     }
@@ -249,6 +250,42 @@ mod tests {
                 "{key}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_login_is_found_by_every_spelling_of_its_registry() {
+        for (key, name, found_there) in [
+            ("quay.io", "Quay.IO/app", true),
+            ("quay.io", "quay.io:443/app", true),
+            ("quay.io:443", "quay.io/app", true),
+            ("QUAY.IO/acme", "quay.io/acme/app", true),
+            ("https://quay.io:443", "quay.io/app", true),
+            ("index.docker.io:443", "nginx", true),
+            ("registry:443", "Registry:443/app", true),
+            ("10.5:5000", "10.0.0.5:5000/app", true),
+            ("quay.io", "quay.io:5000/app", false),
+            ("quay.io:5000", "quay.io/app", false),
+            ("registry", "registry:443/app", false),
+            // Another server: it is asked without TLS.
+            ("localhost:443", "localhost/app", false),
+            ("localhost", "localhost:443/app", false),
+            ("quay.io", "quay.io.evil.example/app", false),
+        ] {
+            let json = format!(r#"{{"auths": {{"{key}": {{"auth": "dTpw"}}}}}}"#);
+            let login = found(&json, name).await;
+            assert_eq!(login.is_some(), found_there, "{key} and {name}");
+            let given = Credentials::default().with_login(key, "u", "p");
+            let login = given.login(&repository(name), Duration::from_secs(5)).await;
+            assert_eq!(login.unwrap().is_some(), found_there, "{key} and {name}");
+        }
+    }
+
+    #[test]
+    fn a_helper_is_asked_by_the_name_that_the_file_has() {
+        let json = r#"{"auths": {"quay.io/acme": {}, "Quay.IO:443": {}}, "credsStore": "x"}"#;
+        let file = LoginFile::parse("test", json).unwrap();
+        assert_eq!(file.spelled("quay.io"), Some("Quay.IO:443"));
+        assert_eq!(file.spelled("ghcr.io"), None);
     }
 
     #[tokio::test]

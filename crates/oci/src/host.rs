@@ -83,9 +83,9 @@ pub fn is_loopback(url: &Url) -> bool {
     url.host().is_some_and(|host| is_loopback_host(&host))
 }
 
-pub(crate) fn is_loopback_host(host: &Host<&str>) -> bool {
+pub(crate) fn is_loopback_host<Name: AsRef<str>>(host: &Host<Name>) -> bool {
     match host {
-        Host::Domain(name) => *name == "localhost",
+        Host::Domain(name) => name.as_ref() == "localhost",
         Host::Ipv4(address) => address.is_loopback(),
         Host::Ipv6(address) => address.is_loopback(),
     }

@@ -10,7 +10,8 @@ pub enum PlainHttp {
     /// Only registries on a loopback address.
     #[default]
     Loopback,
-    /// Every registry.
+    /// Every registry. It is asked at port 80 if its name has no port; a port of `443` counts as none (see
+    /// [`Repository`](crate::Repository)).
     Always,
     /// None.
     Never,

@@ -24,6 +24,8 @@ pub use layout_path::{LayoutPath, LayoutPathError};
 pub use location::Location;
 pub use repository::Repository;
 
+pub(crate) use grammar::normal_host;
+
 /// A user's name for an image: a repository with a tag, a digest, or both; or a layout, with or
 /// without a digest.
 ///

@@ -18,10 +18,6 @@ use countersign_oci::{Digest, Location, Reference, Repository};
 pub(crate) use self::glob::Glob;
 pub use self::text::PatternError;
 
-pub(crate) const DOCKER_HUB: &str = "docker.io";
-/// Where Docker Hub has its images of one word.
-pub(crate) const LIBRARY: &str = "library";
-
 /// A pattern of images, read and checked.
 ///
 /// - `*` stands for any characters, or none, in one segment of the path or in the tag.
@@ -30,7 +26,8 @@ pub(crate) const LIBRARY: &str = "library";
 /// - With `:TAG`, only an image that is asked for by a tag, without a digest, is matched. Without it, every tag and
 ///   digest is.
 /// - With `@DIGEST`, only the image with this digest is matched.
-/// - Names are compared in full: `nginx` is `docker.io/library/nginx`, and `HOST:443` is `HOST`.
+/// - Names are compared in full, in the one form that a [`Repository`] has: `nginx` is `docker.io/library/nginx`, and
+///   `HOST:443` is `HOST`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImagePattern {
     name: Name,
@@ -51,7 +48,7 @@ pub(crate) enum Name {
 /// Which hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Host {
-    /// With its port, in small letters.
+    /// As [`Repository::registry`] has it.
     Exactly(String),
     /// What stands behind the `*`: `.example.com`, with its port.
     Below(String),
@@ -89,8 +86,7 @@ impl ImagePattern {
             }
             Version::Digest(only) => only == digest,
         };
-        let (host, path) = canonical(repository);
-        version && self.name.matches(&host, &path)
+        version && self.name.matches(repository)
     }
 
     pub(crate) fn name(&self) -> &Name {
@@ -113,12 +109,12 @@ impl ImagePattern {
 }
 
 impl Name {
-    fn matches(&self, found_host: &str, found_path: &str) -> bool {
+    fn matches(&self, repository: &Repository) -> bool {
         match self {
             Self::Every => true,
             Self::Repositories { host, path } => {
-                let found: Vec<&str> = found_path.split('/').collect();
-                host.matches(found_host) && matches_path(path, &found)
+                let found: Vec<&str> = repository.path().split('/').collect();
+                host.matches(repository.registry()) && matches_path(path, &found)
             }
         }
     }
@@ -156,31 +152,6 @@ fn matches_path(pattern: &[Segment], found: &[&str]) -> bool {
         reached = next;
     }
     reached.last().copied().unwrap_or(false)
-}
-
-/// Host and path of a repository, by the one name of those that it has.
-fn canonical(repository: &Repository) -> (String, String) {
-    let host = canonical_host(repository.registry());
-    let path = repository.path();
-    // What is recognised as Docker Hub only now has kept its short path.
-    match host == DOCKER_HUB && !path.contains('/') {
-        true => (host, format!("{LIBRARY}/{path}")),
-        false => (host, path.to_owned()),
-    }
-}
-
-/// In small letters, and without the port that https has anyway.
-fn canonical_host(host: &str) -> String {
-    let host = host.to_ascii_lowercase();
-    let name = match host.rsplit_once(':') {
-        // Also as `0443`.
-        Some((name, port)) if port.parse::<u16>() == Ok(443) => name,
-        _ => &host,
-    };
-    match name {
-        "index.docker.io" | "registry-1.docker.io" => DOCKER_HUB.to_owned(),
-        other => other.to_owned(),
-    }
 }
 
 /// In full: the pattern that means the same wherever it is read.

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
 use super::login::Secret;
+use crate::reference::normal_host;
 
 /// A configuration file.
 pub(super) struct LoginFile {
@@ -51,6 +52,13 @@ impl LoginFile {
         entries
             .find_map(|(auth, _)| auth.secret().transpose())
             .transpose()
+    }
+
+    /// The registry as the file spells it. A helper knows the login by this name.
+    pub(super) fn spelled(&self, registry: &str) -> Option<&str> {
+        let keys = self.config.auths.iter().flat_map(BTreeMap::keys);
+        let mut same = keys.filter(|key| normal_key(key) == registry);
+        same.next().map(String::as_str)
     }
 
     /// The helper for all registries.
@@ -147,7 +155,9 @@ fn entries<'a, T>(
     })
 }
 
-/// A key of docker or podman, without scheme, without `/v1/`, and with one name for Docker Hub.
+/// A key of docker or podman, without scheme and without `/v1/`. Its host has the form of [`Repository`]'s.
+///
+/// [`Repository`]: crate::Repository
 pub(super) fn normal_key(key: &str) -> String {
     let bare = key
         .strip_prefix("https://")
@@ -159,12 +169,9 @@ pub(super) fn normal_key(key: &str) -> String {
         None => key.trim_end_matches('/'),
     };
     let (host, path) = name.split_once('/').unwrap_or((name, ""));
-    let host = match host {
-        "index.docker.io" | "registry-1.docker.io" => "docker.io",
-        other => other,
-    };
+    let host = normal_host(host);
     match path {
-        "" | "v1" | "v2" => host.into(),
+        "" | "v1" | "v2" => host,
         path => format!("{host}/{path}"),
     }
 }

@@ -32,6 +32,11 @@ pub(super) enum Reason {
     Layout,
     #[error("`{0}` is not a host name with an optional port")]
     Host(String),
+    #[error(
+        "some read `{0}` as a host, and others as a name on Docker Hub: write small letters for the Hub, or a port for a host (`{port}`)",
+        port = format!("{}:443", .0.to_ascii_lowercase())
+    )]
+    OneWord(String),
     #[error("the repository name has {0} characters, at most {NAME_MAX} are allowed")]
     NameTooLong(usize),
     #[error("repository names are lower-case, `{0}` is not")]

@@ -1,4 +1,15 @@
-//! The grammar of references, from the distribution project's `reference` package.
+//! The grammar of references, from the distribution project's `reference` package, and the one form of each host.
+
+use crate::host::is_loopback_host;
+
+/// Docker Hub's name in references.
+pub(super) const DOCKER_HUB: &str = "docker.io";
+/// The host of Docker Hub's API.
+pub(super) const DOCKER_HUB_API: &str = "registry-1.docker.io";
+/// The other names of Docker Hub.
+const DOCKER_HUB_ALIASES: [&str; 2] = ["index.docker.io", DOCKER_HUB_API];
+/// The port of https.
+const HTTPS: u16 = 443;
 
 /// The longest repository path, in characters.
 pub(super) const NAME_MAX: usize = 255;
@@ -36,6 +47,31 @@ pub(super) fn valid_host(text: &str) -> bool {
                 .all(|c| c.is_ascii_alphanumeric() || c == b'-')
     };
     port_ok && host.split('.').all(label_ok)
+}
+
+/// The one form of a host, with its port if it has one: in small letters, an address as URLs have it, and Docker Hub
+/// by one name. What is no host only gets small letters.
+///
+/// The port of https is left out where it is what a name without a port means. It stays at a loopback address, which
+/// is asked without TLS, and where the rest would be a name on Docker Hub (`registry:443`).
+pub(crate) fn normal_host(text: &str) -> String {
+    let small = text.to_ascii_lowercase();
+    if !valid_host(&small) {
+        return small;
+    }
+    // Behind the last colon that is not in an IPv6 address.
+    let (name, port) = match small.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, port.parse::<u16>().ok()),
+        Some(_) | None => (small.as_str(), None),
+    };
+    let parsed = url::Host::parse(name);
+    let plain = parsed.as_ref().is_ok_and(is_loopback_host);
+    let host = parsed.map_or_else(|_| name.to_owned(), |host| host.to_string());
+    match port {
+        Some(port) if port != HTTPS || plain || !is_host(&host) => format!("{host}:{port}"),
+        Some(_) | None if DOCKER_HUB_ALIASES.contains(&host.as_str()) => DOCKER_HUB.to_owned(),
+        Some(_) | None => host,
+    }
 }
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`

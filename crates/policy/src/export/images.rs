@@ -1,6 +1,11 @@
 //! Patterns of images in the words of other programs.
 
-use crate::image_pattern::{DOCKER_HUB, Glob, Host, ImagePattern, LIBRARY, Name, Segment, Version};
+use countersign_oci::Repository;
+
+use crate::image_pattern::{Glob, Host, ImagePattern, Name, Segment, Version};
+
+/// Docker Hub's name in policy-controller and Talos.
+const DOCKER_HUB_IN_GO: &str = "index.docker.io";
 
 /// A segment of a path, or a tag, in a pattern for Go.
 const SEGMENT: &str = "[^/:@]";
@@ -11,11 +16,7 @@ pub(super) fn policy_controller(pattern: &ImagePattern) -> Vec<String> {
     let name = match pattern.name() {
         Name::Every => "**".to_owned(),
         Name::Repositories { host, path } => {
-            let host = match host {
-                Host::Exactly(host) if host == DOCKER_HUB => "index.docker.io".to_owned(),
-                Host::Exactly(host) => host.clone(),
-                Host::Below(domain) => format!("*{domain}"),
-            };
+            let host = in_go(host);
             let path = path.iter().map(|segment| match segment {
                 Segment::One(glob) => format!("/{glob}"),
                 Segment::Several => "/**".to_owned(),
@@ -29,6 +30,15 @@ pub(super) fn policy_controller(pattern: &ImagePattern) -> Vec<String> {
         Version::Any => vec![format!("{name}:**"), format!("{name}@**")],
         Version::Tag(tag) => vec![format!("{name}:{tag}")],
         Version::Digest(digest) => vec![format!("{name}@{digest}")],
+    }
+}
+
+/// The host as go-containerregistry names it.
+fn in_go(host: &Host) -> String {
+    match host {
+        Host::Exactly(host) if host == Repository::DOCKER_HUB => DOCKER_HUB_IN_GO.to_owned(),
+        Host::Exactly(host) => host.clone(),
+        Host::Below(domain) => format!("*{domain}"),
     }
 }
 
@@ -47,7 +57,7 @@ pub(super) fn as_written(pattern: &ImagePattern) -> String {
     let name = match pattern.name() {
         Name::Every => return "^.*$".to_owned(),
         Name::Repositories { host, path } => match host {
-            Host::Exactly(host) if host == DOCKER_HUB => on_docker_hub(path),
+            Host::Exactly(host) if host == Repository::DOCKER_HUB => on_docker_hub(path),
             Host::Exactly(host) => format!("{}{}", regex::escape(host), segments(path)),
             Host::Below(domain) => format!("[^/]+{}{}", regex::escape(domain), segments(path)),
         },
@@ -58,8 +68,10 @@ pub(super) fn as_written(pattern: &ImagePattern) -> String {
 fn on_docker_hub(path: &[Segment]) -> String {
     let host = r"(?:(?:index\.|registry-1\.)?docker\.io/)?";
     let (library, rest) = match path {
-        [Segment::One(first), rest @ ..] if first.to_string() == LIBRARY && !rest.is_empty() => {
-            (format!("(?:{LIBRARY}/)?"), rest)
+        [Segment::One(first), rest @ ..]
+            if first.to_string() == Repository::LIBRARY && !rest.is_empty() =>
+        {
+            (format!("(?:{}/)?", Repository::LIBRARY), rest)
         }
         _ => (String::new(), path),
     };
@@ -100,11 +112,7 @@ pub(super) fn talos(pattern: &ImagePattern) -> Option<TalosGlob> {
             wider: false,
         },
         Name::Repositories { host, path } => {
-            let host = match host {
-                Host::Exactly(host) if host == DOCKER_HUB => "index.docker.io".to_owned(),
-                Host::Exactly(host) => host.clone(),
-                Host::Below(domain) => format!("*{domain}"),
-            };
+            let host = in_go(host);
             let one = |segment: &Segment| match segment {
                 Segment::One(glob) => format!("/{glob}"),
                 Segment::Several => "/*".to_owned(),

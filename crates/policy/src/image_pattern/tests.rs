@@ -141,8 +141,7 @@ const ROWS: &[Row] = &[
     (
         "acme/**",
         &["acme/app", "docker.io/acme/app"],
-        // A first part with a capital letter is a host.
-        &["quay.io/acme/app", "acme", "localhost/acme/app", "Acme/app"],
+        &["quay.io/acme/app", "acme", "localhost/acme/app"],
     ),
     (
         "docker.io/*",
@@ -201,6 +200,58 @@ fn a_pattern_matches_whole_names_and_nothing_beside_them() {
     }
 }
 
+/// A pattern has the names that a repository has: what is one repository, is matched by the same patterns.
+#[test]
+fn a_pattern_matches_every_spelling_of_a_name() {
+    for (spellings, others) in [
+        (
+            &[
+                "quay.io/app",
+                "Quay.io/app",
+                "quay.io:443/app",
+                "quay.io:0443/app",
+            ][..],
+            &["quay.io:80/app", "app"][..],
+        ),
+        (
+            &[
+                "nginx",
+                "docker.io/nginx",
+                "Index.docker.io:443/nginx",
+                "registry-1.docker.io/library/nginx",
+            ],
+            &["localhost/nginx"],
+        ),
+        (
+            &["registry:443/app", "Registry:0443/app"],
+            &["registry/app", "registry:80/app"],
+        ),
+        (
+            &["localhost/app", "LOCALHOST/app"],
+            &["localhost:443/app", "localhost:80/app"],
+        ),
+        (&["10.0.0.5:5000/app", "10.5:5000/app"], &["10.0.0.5/app"]),
+        (&["[::1]:5000/app", "[0:0::1]:5000/app"], &["[::1]/app"]),
+    ] {
+        for one in spellings {
+            for other in spellings {
+                assert!(matches(one, other), "{one} should match {other}");
+            }
+            for other in others {
+                assert!(!matches(one, other), "{one} should not match {other}");
+                assert!(!matches(other, one), "{other} should not match {one}");
+            }
+        }
+    }
+    for domain in ["*.gcr.io", "*.GCR.io:443", "*.gcr.io:0443"] {
+        assert!(
+            matches(&format!("{domain}/**"), "eu.gcr.io:443/app"),
+            "{domain}"
+        );
+    }
+    assert!(matches("*.com:443/**", "a.com/app"));
+}
+
 #[test]
 fn a_pattern_is_shown_in_full_and_read_again_as_the_same() {
     for (text, full) in [
@@ -211,6 +262,7 @@ fn a_pattern_is_shown_in_full_and_read_again_as_the_same() {
         ("index.docker.io/**", "docker.io/**"),
         ("Quay.IO:443/acme/**", "quay.io/acme/**"),
         ("*.GCR.io/x", "*.gcr.io/x"),
+        ("Registry:443/x", "registry:443/x"),
         ("**", "**"),
         ("[::1]:5000/x*", "[::1]:5000/x*"),
     ] {
@@ -248,6 +300,7 @@ fn what_could_be_read_in_two_ways_is_refused() {
     assert!(matches!(error("quay.io/a@sha256:*"), E::Digest(_)));
     for text in [
         "quay.io/Acme/**",
+        "Acme/**",
         "quay.io/acme/",
         "quay.io//app",
         "https://quay.io/acme",

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use countersign_oci::{DigestError, ReferenceError, Repository};
 
 use super::glob::Glob;
-use super::{DOCKER_HUB, Host, ImagePattern, LIBRARY, Name, Segment, Version, canonical_host};
+use super::{Host, ImagePattern, Name, Segment, Version};
 
 /// Stands for a star while the rest of a segment or a tag is checked. A letter is allowed wherever a star is.
 const ANY: &str = "x";
@@ -112,43 +112,33 @@ fn name_of(text: &str) -> Result<Name, PatternError> {
     if below.unwrap_or(first).contains('*') {
         return Err(PatternError::StarInHost);
     }
-    let is_host = below.is_some() || is_host(first);
+    let is_host = below.is_some() || Repository::is_host(first);
     let (host, path) = match is_host {
         true => (*first, path),
-        false => (DOCKER_HUB, parts.as_slice()),
+        false => (Repository::DOCKER_HUB, parts.as_slice()),
     };
     if path.iter().all(|part| part.is_empty()) {
         let host = host.to_owned();
         return Err(PatternError::NoPath { host });
     }
     let sample = below.map(|domain| format!("{ANY}{domain}"));
-    checked_name(sample.as_deref().unwrap_or(host), path)?;
+    let sample = checked_name(sample.as_deref().unwrap_or(host), path)?;
+    let registry = sample.registry();
     let host = match below {
-        Some(domain) => Host::Below(canonical_host(domain)),
-        None => Host::Exactly(canonical_host(host)),
+        Some(_) => Host::Below(registry.strip_prefix(ANY).unwrap_or(registry).to_owned()),
+        None => Host::Exactly(registry.to_owned()),
     };
     let mut path: Vec<Segment> = path.iter().map(|part| Segment::new(part)).collect();
-    let is_hub = host == Host::Exactly(DOCKER_HUB.to_owned());
-    if let (true, [Segment::One(_)]) = (is_hub, path.as_slice()) {
-        path.insert(0, Segment::new(LIBRARY));
+    if let (true, [Segment::One(_)]) = (sample.is_on_docker_hub(), path.as_slice()) {
+        path.insert(0, Segment::new(Repository::LIBRARY));
     }
     Ok(Name::Repositories { host, path })
 }
 
-/// Whether the first part of a name is a host, as in a reference.
-fn is_host(first: &str) -> bool {
-    first == "localhost"
-        || first.contains(['.', ':', '['])
-        || first.chars().any(|c| c.is_ascii_uppercase())
-}
-
 /// With a letter for each star it has to be the name of a repository.
-fn checked_name(host: &str, path: &[&str]) -> Result<(), PatternError> {
+fn checked_name(host: &str, path: &[&str]) -> Result<Repository, PatternError> {
     let path = path.join("/").replace("**", ANY).replace('*', ANY);
-    match format!("{host}/{path}").parse::<Repository>() {
-        Ok(_) => Ok(()),
-        Err(error) => Err(PatternError::Name(error)),
-    }
+    format!("{host}/{path}").parse().map_err(PatternError::Name)
 }
 
 impl Segment {

@@ -29,7 +29,11 @@ impl Mirrors {
                 let expected = "at least one copy";
                 return Err((path, Problem::Empty { expected }));
             }
-            mirrors.insert(checked(of, path)?, copies);
+            if mirrors.insert(checked(of, path.clone())?, copies).is_some() {
+                let expected = "each name once".into();
+                let found = Some(format!("`{of}` and another spelling of it"));
+                return Err((path, Problem::Form { expected, found }));
+            }
         }
         Ok(Self(mirrors))
     }
@@ -54,7 +58,7 @@ impl Mirrors {
     }
 }
 
-/// `HOST` or `HOST/PATH`, as a repository below it begins.
+/// `HOST` or `HOST/PATH`, as the name of a repository below it begins.
 fn prefix(text: &str) -> Result<String, Problem> {
     let wrong = |reason| Problem::Repository {
         found: text.to_owned(),
@@ -62,9 +66,10 @@ fn prefix(text: &str) -> Result<String, Problem> {
     };
     let sample: Repository = format!("{text}{BELOW}").parse().map_err(wrong)?;
     let sample = sample.to_string();
+    let host = text.split('/').next().unwrap_or(text);
     match sample.strip_suffix(BELOW) {
-        // A name without a host would have become one on Docker Hub.
-        Some(prefix) if prefix == text => Ok(text.to_owned()),
+        // A name without a host has become one on Docker Hub.
+        Some(prefix) if Repository::is_host(host) => Ok(prefix.to_owned()),
         _ => Err(Problem::Form {
             expected: "a registry's host, or a host and a path".into(),
             found: Some(format!("`{text}`")),

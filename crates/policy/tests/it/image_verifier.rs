@@ -90,6 +90,9 @@ fn every_key_is_read() {
         mirrors("quay.io/acmeevil/app"),
         "mirror.internal:5000/quay/acmeevil/app other.example/acmeevil/app"
     );
+    for spelling in ["Quay.io/acme/app", "quay.io:443/acme/app"] {
+        assert_eq!(mirrors(spelling), "acme.example/app", "{spelling}");
+    }
     assert_eq!(mirrors("quay.io.evil/x"), "");
 }
 
@@ -158,6 +161,7 @@ fn each_mistake_is_told_with_its_place() {
     assert_snapshot!(error(&format!("tuf: {{url: https://a.example}}\n{RULE}")), @"node.yaml:1:1: tuf: the key `root` is missing; add it");
     assert_snapshot!(error(&format!("tuf: {{url: ftp://a.example, root: b}}\n{RULE}")), @"node.yaml:1:7: tuf.url: expected an http or https URL such as https://tuf-repo-cdn.sigstore.dev, found `ftp://a.example`");
     assert_snapshot!(error(&format!("mirrors: {{quay: [a.example]}}\n{RULE}")), @"node.yaml:1:11: mirrors.quay: expected a registry's host, or a host and a path, found `quay`");
+    assert_snapshot!(error(&format!("mirrors: {{quay.io: [a.example], 'Quay.io:443': [b.example]}}\n{RULE}")), @"node.yaml:1:11: mirrors.quay.io: expected each name once, found `quay.io` and another spelling of it");
     assert_snapshot!(error(&format!("mirrors: {{quay.io: []}}\n{RULE}")), @"node.yaml:1:11: mirrors.quay.io: expected at least one copy, found nothing; fill it in, or remove the key");
     assert_snapshot!(error(&RULE.replace("quay.io/acme/**", "quay*/acme")), @"node.yaml:1:19: rules[0].images[0]: `quay*/acme` is not a pattern of images: a `*` in its first part is neither a host nor a name on Docker Hub; write the host, or `*.DOMAIN`, or `**` alone for every image");
     assert_snapshot!(error(&RULE.replace("'quay.io/acme/**'", "")), @"node.yaml:1:10: rules[0].images: expected at least one entry, found nothing; fill it in, or remove the key");
