@@ -19,7 +19,7 @@ use rustix::fs::OFlags;
 use crate::environment::{CONFIGURATION, Environment};
 use crate::failure::{Failure, Kind};
 use crate::input::text_of;
-use crate::ownership::{ROOT, me, require_owner};
+use crate::ownership::{ROOT, Writers, me, require_owner};
 use crate::printable::path as printable_path;
 use crate::settings::{FileState, Scope, Settings, SettingsFile};
 
@@ -29,9 +29,6 @@ const FILE: &str = "countersign.toml";
 const SYSTEM: &str = "/etc/countersign/countersign.toml";
 /// Far above any file of configuration.
 const BYTES_MAX: u64 = 1 << 20;
-
-/// The mode of a directory in which nobody can replace what belongs to somebody else.
-const STICKY: u32 = 0o1000;
 
 /// Reads the file that `named` or the environment names; else all others that there are.
 ///
@@ -279,7 +276,7 @@ fn directories(path: &Path) -> io::Result<Vec<(PathBuf, Metadata)>> {
     let target = target.parent().unwrap_or(Path::new("/")).to_owned();
     let at_target = std::fs::metadata(&target)?;
     let mut directories = vec![(directory, metadata)];
-    if at_target.mode() & STICKY == 0 {
+    if !Writers::of(&at_target, &[]).only_new {
         directories.push((target, at_target));
     }
     Ok(directories)

@@ -3,18 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::process::geteuid;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::{Failure, Kind};
 use crate::json::error::JsonError;
-
-/// The bit of a directory in which only the owner of a file can replace it.
-const STICKY: u32 = 0o1000;
+use crate::ownership::{Others, ROOT, Writers, me};
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -138,7 +134,8 @@ pub(super) fn check_permissions_in(
         }
     };
     let mut findings = Vec::new();
-    if file.mode() & 0o022 != 0 {
+    let writers = Writers::of(&file, &[ROOT, me()]);
+    if written_by_others(&writers) {
         let found = format!("{shown} can be written by others than its owner");
         findings.push(Finding::failed(
             check,
@@ -146,8 +143,7 @@ pub(super) fn check_permissions_in(
             "chmod go-w, and let root own it",
         ));
     }
-    let owner = file.uid();
-    if owner != 0 && owner != geteuid().as_raw() {
+    if let Some(owner) = writers.stranger {
         let found = format!("{shown} belongs to user {owner}, who can write it");
         findings.push(Finding::failed(check, found, "let root own it"));
     }
@@ -178,7 +174,16 @@ fn check_directories(checked: Option<&Path>, check: &'static str, path: &Path) -
         let Ok(metadata) = fs::metadata(&directory) else {
             continue;
         };
-        if metadata.mode() & 0o022 != 0 && metadata.mode() & STICKY == 0 {
+        let writers = Writers::of(&metadata, &[ROOT, me()]);
+        if let Some(owner) = writers.stranger {
+            let found = format!(
+                "{} can be replaced by another: the directory {} belongs to user {owner}",
+                path.display(),
+                directory.display()
+            );
+            findings.push(Finding::failed(check, found, "let root own it"));
+        }
+        if written_by_others(&writers) && !writers.only_new {
             let found = format!(
                 "{} can be replaced by others: the directory {} can be written by others than its owner",
                 path.display(),
@@ -192,6 +197,14 @@ fn check_directories(checked: Option<&Path>, check: &'static str, path: &Path) -
         }
     }
     findings
+}
+
+/// Whether others than its owner can write it. On a node no group is taken for a user's own.
+fn written_by_others(writers: &Writers) -> bool {
+    match writers.others {
+        None => false,
+        Some(Others::OwnGroup | Others::Group | Others::Everybody) => true,
+    }
 }
 
 #[cfg(test)]
