@@ -92,13 +92,15 @@ impl Environment {
     /// The user's directory for configuration (XDG base directory specification). `None` where nothing says where it
     /// is. One that is not absolute is none: what it holds depends on where this runs.
     pub(crate) fn configuration_directory(&self) -> Option<PathBuf> {
-        let directory = |name| {
-            let directory = self.raw(name).map(PathBuf::from);
-            directory.filter(|directory| directory.is_absolute())
-        };
-        let base = directory("XDG_CONFIG_HOME");
-        let base = base.or_else(|| Some(directory("HOME")?.join(".config")))?;
+        let base = self.absolute("XDG_CONFIG_HOME");
+        let base = base.or_else(|| Some(self.absolute("HOME")?.join(".config")))?;
         Some(base.join("countersign"))
+    }
+
+    /// The directory that a variable names. By the XDG base directory specification a relative one is ignored.
+    fn absolute(&self, name: &str) -> Option<PathBuf> {
+        let directory = self.raw(name).map(PathBuf::from);
+        directory.filter(|directory| directory.is_absolute())
     }
 
     /// The working directory; `None` where it is gone, or can't be told.
@@ -118,8 +120,8 @@ impl Environment {
         if let Some(directory) = self.raw(CACHE_DIRECTORY) {
             return Some(directory.into());
         }
-        let base = match self.raw("XDG_CACHE_HOME") {
-            Some(base) => PathBuf::from(base),
+        let base = match self.absolute("XDG_CACHE_HOME") {
+            Some(base) => base,
             None => PathBuf::from(self.raw("HOME")?).join(".cache"),
         };
         Some(base.join("countersign"))
@@ -134,8 +136,8 @@ impl Environment {
         if let Some(store) = &self.settings.store {
             return Some((store.value.clone(), Origin::File(store.file.clone())));
         }
-        let base = match self.raw("XDG_DATA_HOME") {
-            Some(base) => PathBuf::from(base),
+        let base = match self.absolute("XDG_DATA_HOME") {
+            Some(base) => base,
             None => PathBuf::from(self.raw("HOME")?).join(".local/share"),
         };
         Some((base.join("countersign"), Origin::Default))
@@ -149,9 +151,11 @@ impl Environment {
         }
         let directory = |name| self.raw(name).map(PathBuf::from);
         let home = directory("HOME");
-        let run = directory("XDG_RUNTIME_DIR").map(|directory| directory.join("containers"));
+        let run = self
+            .absolute("XDG_RUNTIME_DIR")
+            .map(|directory| directory.join("containers"));
         let mut files = vec![run.unwrap_or_else(run_directory).join("auth.json")];
-        let configuration = directory("XDG_CONFIG_HOME");
+        let configuration = self.absolute("XDG_CONFIG_HOME");
         let configuration = configuration.or_else(|| Some(home.as_ref()?.join(".config")));
         files.extend(configuration.map(|directory| directory.join("containers/auth.json")));
         let docker = directory("DOCKER_CONFIG").or_else(|| Some(home.as_ref()?.join(".docker")));
@@ -304,6 +308,13 @@ mod tests {
         let expected = Some("/home/u/.config/countersign".into());
         assert_eq!(directory(&[home]), expected);
         assert_eq!(directory(&[home, ("XDG_CONFIG_HOME", "here")]), expected);
+        // By the specification a relative directory is ignored, whichever it is.
+        for name in ["XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR"] {
+            let (with, without) = (environment(&[home, (name, "here")]), environment(&[home]));
+            assert_eq!(with.cache_directory(), without.cache_directory());
+            assert_eq!(with.store_directory(), without.store_directory());
+            assert_eq!(with.credential_files(), without.credential_files());
+        }
         let named = directory(&[home, ("XDG_CONFIG_HOME", "/config")]);
         assert_eq!(named, Some("/config/countersign".into()));
         for without in [&[][..], &[("HOME", "")], &[("HOME", "here")]] {

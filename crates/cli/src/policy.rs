@@ -35,11 +35,14 @@ pub(crate) fn from_file(path: &Path) -> Result<LoadedPolicy, Failure> {
     })
 }
 
-/// The policy of the flags, or nothing if no flag is of a policy.
-pub(crate) fn if_given(arguments: &PolicyArguments) -> Result<Option<LoadedPolicy>, Failure> {
-    match arguments.is_given() {
+/// The policy of the flags, or that of a file of configuration, or nothing if neither names one.
+pub(crate) fn if_given(
+    arguments: &PolicyArguments,
+    environment: &Environment,
+) -> Result<Option<LoadedPolicy>, Failure> {
+    match arguments.is_given() || environment.settings().policy.is_some() {
         false => Ok(None),
-        true => from_flags(arguments).map(Some),
+        true => from_arguments(arguments, environment).map(Some),
     }
 }
 
@@ -124,7 +127,17 @@ fn read_key(path: &Path) -> io::Result<String> {
 
 /// The key of `--key`, as a policy has it.
 fn key_of_flag(path: &Path) -> Result<String, Failure> {
-    let text = read_key(path).map_err(|error| Failure::unreadable(path, "key", error))?;
+    let text = read_key(path).map_err(|error| match path.to_string_lossy().split_once("://") {
+        None => Failure::unreadable(path, "key", error),
+        Some((scheme, _)) => {
+            let message =
+                format!("expected a file with a public key, found an address ({scheme}://)");
+            Failure::new(Kind::Usage, message).hint(format!(
+                "write the key to a file: `cosign public-key --key {} > cosign.pub`",
+                path.display()
+            ))
+        }
+    })?;
     match PublicKey::from_pem(&text) {
         Ok(_) => Ok(text),
         Err(error) => Err(Failure::new(

@@ -14,10 +14,7 @@ use crate::commands::Arguments;
 const OPTIONS: &[(&str, &str)] = &[
     ("--json", "for JSON, pass '--output json'"),
     ("-j", "for JSON, pass '--output json'"),
-    (
-        "--certificate-identity-regexp",
-        "pass '--identity-regex'. It must match the whole identity; cosign's may match any part of it",
-    ),
+    ("--certificate-identity-regexp", IDENTITY_REGEX),
     (
         "--certificate-oidc-issuer-regexp",
         "pass '--issuer-regex'. It must match the whole issuer; cosign's may match any part of it",
@@ -78,7 +75,36 @@ const OPTIONS: &[(&str, &str)] = &[
         "--registry-username",
         "log in with 'docker login', 'podman login' or 'crane auth login'",
     ),
+    (
+        "--k8s-keychain",
+        "log in with 'docker login', 'podman login' or 'crane auth login'",
+    ),
+    ("--identity-regexp", IDENTITY_REGEX),
+    ("--certificate-identity-regex", IDENTITY_REGEX),
+    (
+        "--new-bundle-format",
+        "leave it out: signatures are bundles, the form of cosign 3; a policy's 'signature_formats' accepts the older form too",
+    ),
+    (
+        "--local-image",
+        "name a layout on this machine as 'ocifile://DIR'",
+    ),
+    (
+        "--insecure-ignore-sct",
+        "leave it out: a certificate has to be in a log only if the trusted root has such logs",
+    ),
+    (
+        "--check-claims",
+        "leave it out: what the signature says of the image is always checked",
+    ),
+    (
+        "--oidc-provider",
+        "leave it out: the token of a CI is found; '--identity-token @FILE' takes one from elsewhere",
+    ),
 ];
+
+const IDENTITY_REGEX: &str =
+    "pass '--identity-regex'. It must match the whole identity; cosign's may match any part of it";
 
 /// Options that one command lacks and another has, with what to do instead.
 const OPTIONS_OF: &[(&str, &str, &str)] = &[
@@ -249,6 +275,18 @@ pub(crate) fn improve(error: &mut Error, line: &[OsString]) {
                 ContextKind::SuggestedSubcommand,
                 ContextValue::Strings(names),
             );
+        }
+    } else {
+        without_dashes(error);
+    }
+}
+
+/// Leaves out clap's advice to write `--` before an unknown option: nothing here has a name that begins like one.
+fn without_dashes(error: &mut Error) {
+    if let Some(ContextValue::StyledStrs(mut tips)) = error.remove(ContextKind::Suggested) {
+        tips.retain(|tip| !tip.to_string().contains("as a value, use '-- "));
+        if !tips.is_empty() {
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
         }
     }
 }

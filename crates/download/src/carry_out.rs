@@ -217,7 +217,7 @@ async fn occupy(
 fn state_of(directory: &Path) -> Result<TargetState, Error> {
     let found = record::read(directory).map_err(Error::io("read the record in", directory))?;
     Ok(match found {
-        FoundRecord::None => TargetState::Empty,
+        FoundRecord::None | FoundRecord::Illegible => TargetState::Empty,
         FoundRecord::Read(recorded) => TargetState::Recorded(recorded),
         FoundRecord::Damaged => TargetState::Unreadable(Unreadable::Damaged),
         FoundRecord::Later { version } => TargetState::Unreadable(Unreadable::Later { version }),

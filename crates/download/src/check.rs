@@ -117,7 +117,9 @@ fn check_once(directory: &Path, root: &OwnedFd) -> Result<CheckResult, Error> {
     let recorded = match found {
         FoundRecord::Read(recorded) => recorded,
         FoundRecord::None => return Err(Error::NoRecord { path: path() }),
-        FoundRecord::Damaged => return Err(Error::UnreadableRecord { path: path() }),
+        FoundRecord::Damaged | FoundRecord::Illegible => {
+            return Err(Error::UnreadableRecord { path: path() });
+        }
         FoundRecord::Later { version } => {
             return Err(Error::LaterRecord {
                 path: path(),

@@ -69,6 +69,17 @@ impl Kit {
         }
     }
 
+    /// The digest of the kit that a layout lists. `None` if it lists none.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn listed(registry: &Registry, path: &LayoutPath) -> Result<Option<Digest>, Error> {
+        match registry.layout_tagged(path, NAME).await {
+            Err(error) if error.is_absence() => Ok(None),
+            found => Ok(Some(found?.digest().clone())),
+        }
+    }
+
     async fn of(
         registry: &Registry,
         location: &Location,

@@ -35,7 +35,7 @@
 //! - All requests need a tokio runtime with I/O and time enabled. Both flavours work.
 //! - TLS is `rustls` with `aws-lc-rs`, which needs a C compiler to build.
 //! - What this page needs of the crates below is exported here too: [`Policy`], [`Registry`] with its [`Options`],
-//!   [`Platform`], [`Verifier`] with its [`TrustSource`] and [`TrustedRoot`], and [`ErrorKind`], which every error's
+//!   [`Credentials`] and [`PlainHttp`], [`Platform`], [`Verifier`] with its [`TrustSource`] and [`TrustedRoot`], and [`ErrorKind`], which every error's
 //!   `kind()` is. The rest is from `countersign-verify` (proofs and refusals), `countersign-policy` (what a policy may
 //!   say) and `countersign-oci` (references, digests, manifests, logins, proxies).
 //!
@@ -121,7 +121,7 @@ pub use carry_out::{
     Found, Outcome, PlanFailure, Preview, ProvenSource, Replacement, SourceFailure,
 };
 pub use check::{Change, CheckResult, Difference, check};
-pub use countersign_oci::{ErrorKind, Options, Platform, Registry};
+pub use countersign_oci::{Credentials, ErrorKind, Options, PlainHttp, Platform, Registry};
 pub use countersign_policy::{Policy, PolicySummary};
 pub use countersign_verify::{TrustSource, TrustedRoot, TufNetwork, Verifier};
 pub use entry_name::EntryName;

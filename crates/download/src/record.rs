@@ -161,6 +161,9 @@ pub(crate) enum FoundRecord {
     None,
     /// A record of ours.
     Read(Box<Recorded>),
+    /// A file in its place that says nothing of ours. It may be a record that was damaged, or somebody else's file: nothing is
+    /// replaced because of it.
+    Illegible,
     /// A record of ours that says too little: it was damaged.
     Damaged,
     /// A record of ours in a later form, which this version can't judge.
@@ -174,7 +177,7 @@ impl FoundRecord {
     /// Whether there is an installation of ours.
     pub(crate) fn is_ours(&self) -> bool {
         match self {
-            Self::None => false,
+            Self::None | Self::Illegible => false,
             Self::Read(_) | Self::Damaged | Self::Later { .. } => true,
         }
     }
@@ -210,7 +213,7 @@ pub(crate) fn read_in(root: &OwnedFd) -> io::Result<FoundRecord> {
     let mut json = Vec::new();
     file.take(MAX_BYTES).read_to_end(&mut json)?;
     Ok(match serde_json::from_slice(&json) {
-        Ok(Probe { version: 0, .. }) | Err(_) => FoundRecord::None,
+        Ok(Probe { version: 0, .. }) | Err(_) => FoundRecord::Illegible,
         Ok(Probe { version, .. }) if version > VERSION => FoundRecord::Later { version },
         Ok(_) => match parse(&json) {
             Ok(recorded) => FoundRecord::Read(Box::new(recorded)),
@@ -280,12 +283,13 @@ mod tests {
         let damaged = format!(r#"{{"version":1,"digest":"{digest}"}}"#);
         let later = format!(r#"{{"version":2,"digest":"{digest}","grounds":{{}}}}"#);
         let rows = [
-            ("", FoundRecord::None),
-            ("{}", FoundRecord::None),
-            (r#"{"version":2}"#, FoundRecord::None),
+            ("", FoundRecord::Illegible),
+            ("{", FoundRecord::Illegible),
+            ("{}", FoundRecord::Illegible),
+            (r#"{"version":2}"#, FoundRecord::Illegible),
             (
                 &damaged.replace(r#""version":1"#, r#""version":0"#),
-                FoundRecord::None,
+                FoundRecord::Illegible,
             ),
             (&damaged, FoundRecord::Damaged),
             (&later, FoundRecord::Later { version: 2 }),
@@ -295,7 +299,7 @@ mod tests {
         for (json, expected) in rows {
             std::fs::write(path(root.path()), json).unwrap();
             assert_eq!(read(root.path()).unwrap(), expected, "{json}");
-            assert_eq!(expected.is_ours(), expected != FoundRecord::None);
+            assert_eq!(expected.is_ours(), expected != FoundRecord::Illegible);
         }
     }
 

@@ -246,7 +246,7 @@ fn installation(name: Name, directory: PathBuf) -> Installation {
     let record = match record::read(&directory) {
         Ok(FoundRecord::None) => RecordState::Missing,
         Ok(FoundRecord::Read(recorded)) => RecordState::Read(recorded),
-        Ok(FoundRecord::Damaged) | Err(_) => RecordState::Unreadable,
+        Ok(FoundRecord::Damaged | FoundRecord::Illegible) | Err(_) => RecordState::Unreadable,
         Ok(FoundRecord::Later { .. }) => RecordState::Later,
     };
     Installation {

@@ -28,8 +28,8 @@
 //! - Rust 1.95 or later, edition 2024. The tests run on Linux.
 //! - All requests need a tokio runtime with I/O and time enabled. Both flavours work. [`verify_bundle`] needs none.
 //! - TLS is `rustls` with `aws-lc-rs`, which needs a C compiler to build.
-//! - What this page needs of the crates below is exported here too: [`Policy`] and [`Registry`] with its [`Options`], and
-//!   [`ErrorKind`], which every error's `kind()` is. The rest is from `countersign-policy` (what a policy may say) and
+//! - What this page needs of the crates below is exported here too: [`Policy`] with its [`Violation`], [`Registry`] with its
+//!   [`Options`], [`Credentials`] and [`PlainHttp`], and [`ErrorKind`], which every error's `kind()` is. The rest is from `countersign-policy` (what a policy may say) and
 //!   `countersign-oci` (references, digests, manifests, logins, proxies). `countersign-download` installs what was proven.
 //!
 //! # What it does
@@ -108,8 +108,8 @@ pub mod samples;
 
 pub use cache::SignatureCache;
 pub use certified::Certified;
-pub use countersign_oci::{ErrorKind, Options, Registry};
-pub use countersign_policy::Policy;
+pub use countersign_oci::{Credentials, ErrorKind, Options, PlainHttp, Registry};
+pub use countersign_policy::{Policy, Violation};
 pub use denial::Denied;
 pub use document_proof::VerifiedDocument;
 pub use error::Error;

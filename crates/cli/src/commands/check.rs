@@ -55,26 +55,30 @@ pub(crate) async fn run(
     let mut report = Report::new(output);
     let mut subjects = Vec::new();
     for name in &names {
-        if name.as_bytes().contains(&b'/') {
-            subjects.push(Subject {
+        subjects.push(match name.as_bytes().contains(&b'/') {
+            true => Ok(Subject {
                 name: printable::path(Path::new(name)),
                 directory: name.into(),
-            });
-            continue;
-        }
-        match entry(name, &store, environment).await {
-            Ok(subject) => subjects.push(subject),
-            Err(failure) => {
-                let name = printable::path(Path::new(name));
-                let unknown = CheckedInstallation::unknown(name);
-                report.fail(&failure, unknown.failed(&failure));
+            }),
+            false => {
+                let found = entry(name, &store, environment).await;
+                found.map_err(|failure| (printable::path(Path::new(name)), failure))
             }
-        }
+        });
     }
     if names.is_empty() {
-        subjects = entries(&store, environment).await?;
+        let all = entries(&store, environment).await?;
+        subjects = all.into_iter().map(Ok).collect();
     }
-    for Subject { name, directory } in subjects {
+    for subject in subjects {
+        let Subject { name, directory } = match subject {
+            Ok(subject) => subject,
+            Err((name, failure)) => {
+                let unknown = CheckedInstallation::unknown(name);
+                report.fail(&failure, unknown.failed(&failure));
+                continue;
+            }
+        };
         let checked = files(&name, &directory, output).await;
         let result = CheckedInstallation {
             name: name.clone(),
@@ -89,9 +93,11 @@ pub(crate) async fn run(
         }) {
             Ok((shown, check)) => {
                 let counts = counts(&check);
-                output.answer(&format!(
-                    "{name} in {shown} is as it was unpacked: {counts}\n"
-                ));
+                let place = match name == shown {
+                    true => String::new(),
+                    false => format!(" in {shown}"),
+                };
+                output.answer(&format!("{name}{place} is as it was unpacked: {counts}\n"));
                 report.done(result);
             }
             Err(failure) => report.fail(&failure, result.failed(&failure)),
@@ -154,11 +160,13 @@ async fn entry(
     let store = Store::new(store_directory(store.store.as_deref(), environment)?);
     let installation = store.installation(&name).await.map_err(|error| {
         let failure = Failure::from(error);
-        match Path::new(&name.to_string()).is_file() {
-            true => failure.hint(format!(
+        let here = name.to_string();
+        match (Path::new(&here).is_file(), Path::new(&here).is_dir()) {
+            (true, _) => failure.hint(format!(
                 "to check a policy, run `countersign policy check {name}`"
             )),
-            false => failure,
+            (_, true) => failure.hint(format!("for the directory {name} here, write ./{name}")),
+            (false, false) => failure,
         }
     })?;
     Ok(Subject {

@@ -91,7 +91,7 @@ pub(crate) struct CopyArguments {
     /// In a registry, an image keeps its path and its tag: quay.io/acme/app:v1 becomes NAME/acme/app:v1.
     /// A layout, `ocifile://PATH`, becomes a kit: it has the galleries, their policies and the trusted root too, and
     /// `countersign install --from` needs nothing else.
-    #[arg(long, value_name = "NAME", value_parser = Target::parse, requires = "gallery")]
+    #[arg(long, value_name = "NAME", value_parser = Target::parse_for_galleries, requires = "gallery")]
     pub(crate) to: Option<Target>,
 
     /// Copy only this entry of the galleries; repeat it for several

@@ -421,5 +421,10 @@ fn reference_and_directory(operands: Vec<OsString>) -> Result<(Reference, PathBu
     })?;
     let reference = operand::image(&operand::text(reference, "reference")?);
     let reference = reference.map_err(|error| Failure::new(Kind::Usage, error))?;
+    if directory == "-" {
+        let message = "expected a directory, found `-`: nothing is written to standard output";
+        return Err(Failure::new(Kind::Usage, message)
+            .hint("name a directory; for one that is named `-`, write ./-"));
+    }
     Ok((reference, directory.into()))
 }

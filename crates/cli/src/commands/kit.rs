@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use countersign_download::{FetchedIndex, Galleries, Kit};
-use countersign_oci::{LayoutPath, Location, Options, Reference, Registry};
+use countersign_download::{FetchedIndex, Galleries, Kit, Plan};
+use countersign_oci::{Digest, LayoutPath, Location, Options, Reference, Registry};
 use countersign_policy::{Policy, PolicyFile};
 use countersign_verify::TrustedRoot;
 
@@ -20,7 +20,11 @@ use crate::printable;
 /// A kit that was opened.
 pub(super) struct OpenKit {
     kit: Kit,
+    /// As it was named.
+    pub(super) reference: Reference,
     pub(super) path: LayoutPath,
+    /// The names of its images.
+    images: Vec<Reference>,
     /// How images are read: from the layout alone.
     pub(super) options: Options,
     /// A client that reads the layout, and asks no registry.
@@ -42,13 +46,65 @@ impl OpenKit {
             ..connection::options(registry, environment)?
         };
         let registry = Registry::new(options.clone())?;
-        let kit = Kit::read(&registry, path, reference.digest()).await?;
-        Ok(kit.map(|kit| Self {
+        let read = Kit::read(&registry, path, reference.digest()).await;
+        let kit = match (read, reference.digest()) {
+            (Err(error), Some(named)) if error.is_absence() => {
+                return Err(match Kit::listed(&registry, path).await {
+                    Ok(Some(found)) => another_kit(named, &found),
+                    Ok(None) | Err(_) => error.into(),
+                });
+            }
+            (read, _) => read?,
+        };
+        let Some(kit) = kit else {
+            return Ok(None);
+        };
+        let images = registry.layout_images(path).await?.into_iter();
+        Ok(Some(Self {
             kit,
+            reference: reference.clone(),
             path: path.clone(),
+            images: images.filter_map(|image| image.name).collect(),
             options,
             registry,
         }))
+    }
+
+    /// The entries of its galleries that it has an image of, then those that it has none of.
+    pub(super) fn entries(&self, galleries: &Galleries) -> (Vec<String>, Vec<String>) {
+        let (mut has, mut lacks) = (Vec::new(), Vec::new());
+        for (_, entry, plan) in galleries.plan_all() {
+            // An entry without content stands for another one.
+            if entry.uri.as_deref().is_none_or(str::is_empty) {
+                continue;
+            }
+            match plan.is_ok_and(|plan| self.has_image_of(&plan)) {
+                true => has.push(entry.name.clone()),
+                false => lacks.push(entry.name.clone()),
+            }
+        }
+        (has, lacks)
+    }
+
+    /// Refuses what it has no image of.
+    pub(super) fn require_image(&self, plan: &Plan, galleries: &Galleries) -> Result<(), Failure> {
+        // A lock file names it by its digest.
+        if plan.lock().is_some() || self.has_image_of(plan) {
+            return Ok(());
+        }
+        let message = format!("the kit has no image of `{}`", plan.name());
+        let has = self.entries(galleries).0;
+        Err(Failure::new(Kind::NotFound, message).hint(match has.is_empty() {
+            true => "it has no image at all: make it again with `countersign copy --gallery FILE --to ocifile://DIR`".to_owned(),
+            false => format!("it has: {}", has.join(", ")),
+        }))
+    }
+
+    /// Whether it has an image by the name of one of the sources, or a source names a digest.
+    fn has_image_of(&self, plan: &Plan) -> bool {
+        let sources = plan.sources().iter();
+        let mut references = sources.filter_map(|planned| planned.source.reference());
+        references.any(|one| one.digest().is_some() || self.images.contains(&one.with_tag_of(one)))
     }
 
     /// As [`Self::find`], where nothing but a kit will do.
@@ -109,6 +165,14 @@ impl OpenKit {
             None => root,
         })
     }
+}
+
+/// What is said of a layout whose kit is not the one that was named by its digest.
+fn another_kit(named: &Digest, found: &Digest) -> Failure {
+    let message =
+        format!("this is another kit than the one you named: expected {named}, found {found}");
+    Failure::new(Kind::Invalid, message)
+        .hint("don't use it: ask whoever gave it to you for the kit with the digest that you named")
 }
 
 /// What is said of something else in the place of a kit.

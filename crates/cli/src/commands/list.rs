@@ -60,7 +60,9 @@ pub(crate) async fn run(
     let mut installations = Store::new(&store).list().await?;
     if let Some(lock) = &arguments.check {
         let platform = arguments.platform.clone().unwrap_or_else(Platform::host);
-        return list_check::run(lock, &arguments.names, &platform, &installations, output);
+        let named = arguments.store.store.as_deref();
+        let names = &arguments.names;
+        return list_check::run(lock, names, &platform, &installations, named, output);
     }
     let mut report = Report::new(output);
     for name in &arguments.names {

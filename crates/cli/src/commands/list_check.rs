@@ -25,6 +25,7 @@ pub(super) fn run(
     names: &[Name],
     platform: &Platform,
     installations: &[Installation],
+    store: Option<&Path>,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let lock = LockFile::new(path.to_owned()).read()?;
@@ -59,7 +60,7 @@ pub(super) fn run(
                 report.done(result);
             }
             LockState::Differs | LockState::NotInstalled | LockState::NotLocked => {
-                let failure = failure(&result, path);
+                let failure = failure(&result, path, store);
                 report.fail(&failure, result.failed(&failure));
             }
         }
@@ -129,7 +130,8 @@ fn compare<'a>(
     })
 }
 
-fn failure(result: &LockCheck, path: &Path) -> Failure {
+/// `store` is what `--store` names.
+fn failure(result: &LockCheck, path: &Path, store: Option<&Path>) -> Failure {
     let LockCheck {
         name,
         expected,
@@ -152,15 +154,20 @@ fn failure(result: &LockCheck, path: &Path) -> Failure {
         (Some(_), None) => format!("`{name}` is locked and not installed"),
         (None, _) => format!("`{name}` is not in {shown} for this platform"),
     };
+    let store = store.map_or_else(String::new, |store| {
+        format!(" --store {}", printable::path(store))
+    });
     let hint = match expected {
         Some(_) if found.is_some() => format!(
-            "`countersign install --gallery FILE --from-lock={shown} {name}` installs what is locked; add --allow-older if \
+            "`countersign install --gallery FILE --from-lock={shown}{store} {name}` installs what is locked; add --allow-older if \
              that is the older one"
         ),
         Some(_) => format!(
-            "`countersign install --gallery FILE --from-lock={shown} {name}` installs what is locked"
+            "`countersign install --gallery FILE --from-lock={shown}{store} {name}` installs what is locked"
         ),
-        None => format!("`countersign install --gallery FILE --lock={shown} {name}` adds it"),
+        None => {
+            format!("`countersign install --gallery FILE --lock={shown}{store} {name}` adds it")
+        }
     };
     Failure::new(Kind::Differs, message).hint(hint)
 }

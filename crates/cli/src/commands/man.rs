@@ -9,7 +9,7 @@ use clap::{Args, CommandFactory as _};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::output::{Output, counted};
 use crate::printable;
 
@@ -25,6 +25,7 @@ pub(crate) struct ManArguments {
 
 pub(super) fn run(arguments: &ManArguments, output: &Output) -> Result<(), Failure> {
     let directory = &arguments.directory;
+    refuse_command(directory)?;
     let unwritable = |path: &Path, error| Failure::unwritable(path, "manual page", error);
     fs::create_dir_all(directory).map_err(|error| unwritable(directory, error))?;
     let mut root = super::Arguments::command();
@@ -58,6 +59,19 @@ pub(super) fn run(arguments: &ManArguments, output: &Output) -> Result<(), Failu
         results: pages.into_iter().map(|page| ManPage { page }).collect(),
     });
     Ok(())
+}
+
+/// Refuses the name of a command, where there is no directory of that name: whoever gives it wants to read its help.
+fn refuse_command(directory: &Path) -> Result<(), Failure> {
+    let name = directory.to_str().unwrap_or_default();
+    if directory.exists() || super::Arguments::command().find_subcommand(name).is_none() {
+        return Ok(());
+    }
+    let message =
+        format!("expected a directory to write manual pages to, found the command `{name}`");
+    Err(Failure::new(Kind::Usage, message)
+        .hint(format!("to read about it, run `countersign help {name}`"))
+        .hint(format!("for a directory of that name write ./{name}")))
 }
 
 /// What `countersign man` prints.

@@ -113,6 +113,7 @@ pub(super) async fn groups(
         });
     }
     if !unknown.is_empty() {
+        let names: Vec<&str> = unknown.iter().map(|one| one.name.name()).collect();
         let message = match unknown.as_slice() {
             [only] => format!(
                 "no gallery file is known for `{}`: its record names none",
@@ -124,7 +125,11 @@ pub(super) async fn groups(
             ),
         };
         let failure = Failure::new(Kind::Usage, message)
-            .hint("pass --gallery FILE, or set `gallery` in your countersign.toml");
+            .hint("pass --gallery FILE, or set `gallery` in your countersign.toml")
+            .hint(format!(
+                "what was installed from a kit is upgraded from a newer kit: `countersign install --from ocifile://KIT {}`",
+                names.join(" ")
+            ));
         groups.push(failed(failure, unknown));
     }
     groups

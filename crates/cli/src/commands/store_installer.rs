@@ -135,6 +135,10 @@ impl StoreInstaller {
                 let result = self.pinned_elsewhere(&planned, &outcome, result, output);
                 (result, told)
             });
+            if let (Some(kit), Outcome::Installed { .. }) = (&self.kit, &outcome) {
+                let kit = printable::lines(&kit.reference.to_string());
+                board.suspend(|| output.result(&format!("  read from  the kit {kit}\n")));
+            }
             let told = match told {
                 Ok(()) => self.lock(&outcome, board, output).await,
                 Err(failure) => Err(failure),
@@ -209,6 +213,9 @@ impl StoreInstaller {
         {
             let message = format!("`{name}`: a kit has only images, found {}", other.kind());
             return Err(Failure::new(Kind::NotFound, message).hint("install it without --from"));
+        }
+        if let Some(kit) = &self.kit {
+            kit.require_image(&plan, galleries)?;
         }
         let directory = self.store.directory(&name.parse::<Name>()?);
         if planned.iter().any(|other| other.directory == directory) {

@@ -57,7 +57,7 @@ pub(crate) async fn run(
         registry,
         configuration: _,
     } = &arguments.verification;
-    let policy = policy::if_given(policy)?;
+    let policy = policy::if_given(policy, environment)?;
     let by_flags = policy.as_ref().is_some_and(|loaded| loaded.file.is_none());
     let instance = trust::instance(trust, policy.as_ref(), environment)?;
     let registry = connection::registry(registry, environment)?;

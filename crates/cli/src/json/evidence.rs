@@ -83,6 +83,16 @@ impl JsonEvidence {
         }
     }
 
+    /// The name that the signer wrote.
+    pub(crate) fn subject_name(&self) -> Option<&str> {
+        self.subject_name.as_deref()
+    }
+
+    /// What the signer wrote beside it.
+    pub(crate) fn annotations(&self) -> &BTreeMap<String, String> {
+        &self.annotations
+    }
+
     /// Whether it is in cosign's legacy form.
     pub(crate) fn is_legacy(&self) -> bool {
         self.format == JsonSignatureFormat::SimpleSigning

@@ -33,6 +33,14 @@ fn a_tip_says_what_to_type() {
             "triangulate x",
             "tip: to see what is attached to an image, run 'countersign tree'",
         ),
+        (
+            "verify --identity-regexp=x y",
+            "tip: pass '--identity-regex'. It must match the whole identity; cosign's may match any part of it",
+        ),
+        (
+            "verify --local-image x",
+            "tip: name a layout on this machine as 'ocifile://DIR'",
+        ),
         ("remov x", "tip: a similar subcommand exists: 'remove'"),
         (
             "sign --key cosign.key x",
@@ -116,4 +124,11 @@ fn an_image_to_audit_belongs_in_a_file() {
         );
         assert!(!said.contains("subcommand"), "{said}");
     }
+}
+
+#[test]
+fn nothing_is_named_like_an_option() {
+    let said = said_of("verify --experimental-oci11 x");
+    assert!(!said.contains("as a value"), "{said}");
+    assert!(!said.contains("tip:"), "{said}");
 }

@@ -5,6 +5,7 @@
 mod author;
 mod gallery;
 mod habits;
+mod kits;
 mod maintainer;
 mod operator;
 mod policy;

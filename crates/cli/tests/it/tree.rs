@@ -9,7 +9,7 @@ use countersign_sandbox::{
 };
 use serde_json::{Value, json};
 
-use crate::stage::{RELEASE, STRANGER, Stage, TRUST, image};
+use crate::stage::{RELEASE, SERVICES, STRANGER, Stage, TRUST, image};
 
 const SLSA: &str = "https://slsa.dev/provenance/v1";
 const FORGER: &str = "https://github.com/forger/app/.github/workflows/x.yml@refs/heads/main";
@@ -338,4 +338,24 @@ async fn without_a_trusted_root_everything_is_unproven_and_it_is_said_why() {
         assert_eq!(run.code, 6, "{}", run.shown());
         assert!(!run.stderr.contains("trusted root"), "{}", run.stderr);
     }
+}
+
+/// What a policy with `bind_name` or `annotations` decides by.
+#[tokio::test(flavor = "multi_thread")]
+async fn signatures_of_one_image_are_told_apart_by_name_and_annotations() {
+    let stage = Stage::new().await;
+    let app = stage.reference(&format!("app:v1@{}", stage.index.digest()));
+    let sign = [&["sign", "--identity-token=@token"], &TRUST[..], &SERVICES].concat();
+    for more in [&[][..], &["-a", "stage=release"]] {
+        let run = stage.run(&[&sign, more, &[&app]]);
+        assert_eq!(run.code, 0, "{}", run.shown());
+    }
+    let run = stage.run(&[&["tree"], &TRUST, &[&stage.reference("app:v1")]]);
+    let says = format!("name        {}\n", stage.reference("app:v1"));
+    assert!(run.stdout.contains(&says), "{}", run.shown());
+    assert!(
+        run.stdout.contains("annotation  stage=release\n"),
+        "{}",
+        run.shown()
+    );
 }

@@ -215,6 +215,7 @@ async fn what_a_file_of_configuration_installed_is_upgraded_by_it() {
     insta::assert_snapshot!(err, @"
     error: no gallery file is known for `chat`, `draw`: their records name none
       hint: pass --gallery FILE, or set `gallery` in your countersign.toml
+      hint: what was installed from a kit is upgraded from a newer kit: `countersign install --from ocifile://KIT chat draw`
     ");
     // The file may move meanwhile.
     fs::rename(

@@ -65,6 +65,8 @@ impl Blobs<'_> {
     /// Copies blobs; those of one digest are together.
     pub(super) async fn copy(&self, blobs: Vec<Vec<Blob<'_>>>) -> Result<CopiedBlobs, Error> {
         let copies = blobs.into_iter().map(|blobs| self.one_of_sizes(blobs));
+        // A list: a future with the closure in it would not be `Send` for every lifetime.
+        let copies: Vec<_> = copies.collect();
         let mut copies = stream::iter(copies).buffer_unordered(AT_ONCE);
         let mut all = CopiedBlobs::default();
         while let Some(OneDigest { tried, left }) = copies.next().await {

@@ -291,6 +291,8 @@ impl<'a> Writing<'a> {
         let tags = parts.flat_map(|part| part.tags.iter().map(move |tag| (part, tag)));
         let target = self.target;
         let put = tags.map(|(part, tag)| async move { target.beside(part, tag).await });
+        // Lists, here and below: a future with closures in it would not be `Send` for every lifetime.
+        let put: Vec<_> = put.collect();
         let left: Vec<Option<NotCopied>> =
             stream::iter(put).buffered(AT_ONCE).try_collect().await?;
         self.not_copied.extend(left.into_iter().flatten());
@@ -332,6 +334,7 @@ impl<'a> Writing<'a> {
             let there = self.location.at(part.image.digest().clone());
             async move { to.stranger.manifest(&there).await }
         });
+        let reads: Vec<_> = reads.collect();
         stream::iter(reads)
             .buffer_unordered(AT_ONCE)
             .try_for_each(|_| std::future::ready(Ok(())))

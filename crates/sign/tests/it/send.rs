@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use countersign_oci::http::Connection;
 use countersign_oci::{Reference, Registry};
 use countersign_sign::{
-    CopyPlan, IdentityEndpoint, IdentityToken, Merge, Publication, Services, Signer,
+    CopyEvent, CopyPlan, Destination, IdentityEndpoint, IdentityToken, Merge, Publication,
+    Services, Signer,
 };
 use countersign_verify::VerifiedImage;
 
@@ -36,6 +38,11 @@ fn a_signer_s_futures(
 
 /// Never called, too.
 #[expect(dead_code, reason = "it is there to be compiled")]
-fn a_copy_s_future((registry, proof): (&Registry, VerifiedImage)) {
+fn a_copy_s_futures(
+    (registry, proof): (&Registry, VerifiedImage),
+    (plan, destination): (&CopyPlan, &Destination<'_>),
+    events: &Arc<dyn Fn(CopyEvent) + Send + Sync>,
+) {
     sendable(CopyPlan::read(registry, proof, &[]));
+    sendable(plan.write(destination, events));
 }

@@ -41,6 +41,17 @@ impl Target {
         })
     }
 
+    /// The same, of the images of galleries. A word alone would be below `docker.io/library`, where nobody but Docker may push.
+    pub(crate) fn parse_for_galleries(text: &str) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        if !text.is_empty() && !text.contains(['/', '.', ':', '@']) {
+            let message = format!(
+                "for a kit in the directory {text} write ocifile://{text}; for a registry write its name too"
+            );
+            return Err(message.into());
+        }
+        Self::parse(text)
+    }
+
     /// The same, with the source's tag if it has none of its own.
     pub(super) fn or_tag_of(self, source: &Reference) -> Self {
         match self {

@@ -32,6 +32,10 @@ pub(crate) struct GalleryCheckArguments {
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 
+    /// The gallery file, in place of FILE
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    gallery: Option<PathBuf>,
+
     /// Exit with 2 for warnings too
     #[arg(long)]
     strict: bool,
@@ -81,6 +85,7 @@ async fn indexes(
 ) -> Result<Vec<(String, GalleryIndex)>, Failure> {
     let GalleryCheckArguments {
         file,
+        gallery,
         max_index,
         registry,
         ..
@@ -89,7 +94,11 @@ async fn indexes(
         max_index: *max_index,
         ..ChoosingArguments::default()
     };
-    let file = &galleries::file(file.clone(), "FILE", environment)?;
+    let file = &galleries::file(
+        gallery.clone().or_else(|| file.clone()),
+        "FILE",
+        environment,
+    )?;
     let text = read_text(file, "gallery")?;
     let name = file.display().to_string();
     let names_galleries =

@@ -15,26 +15,34 @@ use countersign_policy::{Gallery, Policy};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::shown_kit::JsonKit;
 use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::planning::ChoosingArguments;
 use crate::arguments::registry::RegistryArguments;
 use crate::commands::galleries;
+use crate::commands::kit::OpenKit;
 use crate::commands::report::Report;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::json::error::JsonError;
 use crate::json::installation::JsonRole;
+use crate::operand;
 use crate::output::Output;
 
 /// `countersign gallery show`
 #[derive(Debug, Args)]
 pub(crate) struct GalleryShowArguments {
-    /// Gallery file, YAML or JSON
+    /// Gallery file, YAML or JSON, or a kit
     ///
-    /// The file says where the galleries are and who must have signed. Without FILE and NAME, it is `gallery` in
+    /// The file says where the galleries are and who must have signed. A kit is `ocifile://PATH`: it is told of which entries
+    /// it has images. Without FILE and NAME, it is `gallery` in
     /// countersign.toml.
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
+
+    /// The gallery file, in place of FILE
+    #[arg(long, value_name = "FILE")]
+    gallery: Option<PathBuf>,
 
     /// Entries to show [default: all]
     #[arg(value_name = "NAME")]
@@ -57,13 +65,30 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Failure> {
     let GalleryShowArguments {
         file,
+        gallery,
         names,
         choosing,
         registry,
         configuration: _,
     } = arguments;
+    let (file, names) = file_and_names(file, gallery, names, environment)?;
     let file = galleries::file(file, "FILE", environment)?;
-    let galleries = galleries::load(&file, &choosing, &registry, environment).await?;
+    let kit = match file.to_str().filter(|text| text.starts_with("ocifile://")) {
+        Some(text) => {
+            let reference =
+                operand::image(text).map_err(|error| Failure::new(Kind::Usage, error))?;
+            Some(OpenKit::open(&reference, &registry, environment).await?)
+        }
+        None => None,
+    };
+    let galleries = match &kit {
+        Some(kit) => kit.galleries(None, &choosing, environment)?,
+        None => galleries::load(&file, &choosing, &registry, environment).await?,
+    };
+    let kit = kit.map(|kit| JsonKit::new(&kit, &galleries));
+    if let Some(kit) = &kit {
+        output.answer(&kit.text());
+    }
     let (results, code) = show(&galleries, &names, output);
     output.document(&GalleryShowOutput {
         capability: galleries.capability.to_string(),
@@ -72,9 +97,31 @@ pub(super) async fn run(
             Integrity::Permissive => JsonIntegrity::Permissive,
         },
         galleries: galleries.fetched().iter().map(JsonGallery::new).collect(),
+        kit,
         results,
     });
     Ok(code)
+}
+
+/// The gallery file, and the names of entries. The first operand is a name if another file is named, by `--gallery` or in
+/// countersign.toml, and is no file itself.
+fn file_and_names(
+    file: Option<PathBuf>,
+    gallery: Option<PathBuf>,
+    names: Vec<String>,
+    environment: &Environment,
+) -> Result<(Option<PathBuf>, Vec<String>), Failure> {
+    let Some(first) = file else {
+        return Ok((gallery, names));
+    };
+    let configured = environment.settings().gallery().is_some();
+    let is_name =
+        gallery.is_some() || configured && !first.exists() && first.components().count() == 1;
+    if !is_name {
+        return Ok((Some(first), names));
+    }
+    let first = operand::text(first.into_os_string(), "name")?;
+    Ok((gallery, [vec![first], names].concat()))
 }
 
 /// Shows what installing the entries of these names would do; without names, all that there are.
@@ -172,6 +219,9 @@ pub(crate) struct GalleryShowOutput {
     capability: String,
     integrity: JsonIntegrity,
     galleries: Vec<JsonGallery>,
+    /// If it is a kit: of which entries it has images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kit: Option<JsonKit>,
     /// One for each name, or with `--all` for each entry.
     results: Vec<PlanResult>,
 }

@@ -263,7 +263,13 @@ fn proof(text: &mut String, attached: &TreeAttached, depth: usize) {
         let form = "simple signing, the legacy form of cosign";
         line(text, depth, "form", form);
     }
+    if let Some(name) = evidence.subject_name() {
+        line(text, depth, "name", name);
+    }
     if evidence.counts_for_every_tag() {
         line(text, depth, "name", EVERY_TAG);
+    }
+    for (key, value) in evidence.annotations() {
+        line(text, depth, "annotation", &format!("{key}={value}"));
     }
 }

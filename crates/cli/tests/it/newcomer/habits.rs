@@ -80,3 +80,40 @@ async fn what_is_typed_from_habit_is_answered_with_what_to_type_here() {
     countersign VERSION
     ");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_of_a_key_and_standard_output_are_answered() {
+    let shop = Shop::open().await;
+    let mut shell = shop.shell();
+    shell
+        .line("countersign verify --key awskms:///alias/key registry.example.org/acme/app:v1")
+        .line("countersign install --key cosign.pub registry.example.org/acme/app:v1 -")
+        .line("countersign verify --new-bundle-format registry.example.org/acme/app:v1")
+        .line("countersign verify --experimental-oci11 registry.example.org/acme/app:v1");
+    assert_snapshot!(shell.end(), @"
+    $ countersign verify --key awskms:///alias/key registry.example.org/acme/app:v1
+    error: expected a file with a public key, found an address (awskms://)
+      hint: write the key to a file: `cosign public-key --key awskms:///alias/key > cosign.pub`
+    [exit code 2]
+    $ countersign install --key cosign.pub registry.example.org/acme/app:v1 -
+    error: expected a directory, found `-`: nothing is written to standard output
+      hint: name a directory; for one that is named `-`, write ./-
+    [exit code 2]
+    $ countersign verify --new-bundle-format registry.example.org/acme/app:v1
+    error: unexpected argument '--new-bundle-format' found
+
+      tip: leave it out: signatures are bundles, the form of cosign 3; a policy's 'signature_formats' accepts the older form too
+
+    Usage: countersign verify [OPTIONS] <REFERENCE>...
+
+    For more information, try '--help'.
+    [exit code 2]
+    $ countersign verify --experimental-oci11 registry.example.org/acme/app:v1
+    error: unexpected argument '--experimental-oci11' found
+
+    Usage: countersign verify [OPTIONS] <REFERENCE>...
+
+    For more information, try '--help'.
+    [exit code 2]
+    ");
+}

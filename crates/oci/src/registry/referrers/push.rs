@@ -71,17 +71,16 @@ impl Registry {
                 None => subjects.push(vec![referrer]),
             }
         }
-        let pushed: Vec<Vec<_>> = stream::iter(subjects)
-            .map(async |referrers| {
-                let mut pushed = Vec::new();
-                for referrer in referrers {
-                    pushed.push((self.put_referrer(repository, referrer).await?, referrer));
-                }
-                Ok::<_, Error>(pushed)
-            })
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
+        // A list: a future with the closure in it would not be `Send` for every lifetime.
+        let pushes = subjects.into_iter().map(|referrers| async move {
+            let mut pushed = Vec::new();
+            for referrer in referrers {
+                pushed.push((self.put_referrer(repository, referrer).await?, referrer));
+            }
+            Ok::<_, Error>(pushed)
+        });
+        let pushes: Vec<_> = pushes.collect();
+        let pushed: Vec<Vec<_>> = stream::iter(pushes).buffered(AT_ONCE).try_collect().await?;
         let mut lists: Vec<(PinnedReference, Vec<&ResolvedImage>)> = Vec::new();
         for (subject, referrer) in pushed.into_iter().flatten() {
             let Some(subject) = subject else { continue };

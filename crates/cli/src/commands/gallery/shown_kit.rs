@@ -1,0 +1,45 @@
+//! What `countersign gallery show` says of a kit beside what it says of galleries.
+
+use countersign_download::Galleries;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::commands::kit::OpenKit;
+
+/// What a kit has.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ShownKit")]
+pub(super) struct JsonKit {
+    /// The kit, as it was named.
+    reference: String,
+    /// Names of entries that it has an image of.
+    has: Vec<String>,
+    /// Names of entries that it has none of.
+    lacks: Vec<String>,
+}
+
+impl JsonKit {
+    pub(super) fn new(kit: &OpenKit, galleries: &Galleries) -> Self {
+        let (has, lacks) = kit.entries(galleries);
+        Self {
+            reference: kit.reference.to_string(),
+            has,
+            lacks,
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        let Self {
+            reference,
+            has,
+            lacks,
+        } = self;
+        let mut text = format!("kit {reference}\n");
+        for (names, what) in [(has, "has images of"), (lacks, "has no images of")] {
+            if !names.is_empty() {
+                text.push_str(&format!("  {what} {}\n", names.join(", ")));
+            }
+        }
+        text + "\n"
+    }
+}
