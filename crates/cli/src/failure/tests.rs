@@ -186,7 +186,7 @@ fn what_is_said_of_signatures_that_are_refused() {
         },
         other => label(other),
     };
-    assert_snapshot!(table(errors, label), @"
+    assert_snapshot!(table(errors, label), @r"
     1 Internal: this is a bug in countersign; please report it, with the output of COUNTERSIGN_LOG=debug
         AnybodyPolicy/PolicyError
     1 Machine: the disk or the quota is full, or has no inodes left: free some space (`df -h`, `df -i`), then run the same command again
@@ -214,7 +214,7 @@ fn what_is_said_of_signatures_that_are_refused() {
     5 Invalid: compare the policy's key with the one that the publisher names now; if they are the same, the signature is damaged or somebody else's
         Refused/OtherKey
     5 Invalid: do not use it: it is damaged, or somebody changed it; tell the publisher
-        UnknownBelow, OtherProof, OtherPolicy, NotListed
+        UnknownBelow, OtherProof, OtherPolicy, NotListed/NotListed
     5 Invalid: do not use the image: the signature can't be trusted; the publisher has to sign again
         Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/SubjectRepeated, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoLogEntry, Refused/EntryWithoutLog, Refused/NoInclusionPromise, Refused/EntryKind, Refused/UnknownLog, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
     6 NotFound: check the name and the tag; without a login, a registry may say this of a private repository
@@ -256,8 +256,6 @@ fn what_is_said_of_signing() {
         Merge/SamePlatform
     2 Usage: leave --platform out
         Copy/NoIndex
-    2 Usage: merge: pass --tag NAME:TAG; sign: name the image NAME@DIGEST, and pass each tag with --then-tag TAG
-        Publication/Target
     2 Usage: name each image once; another image may be missing
         Merge/Twice
     2 Usage: name the images to merge, by digest: NAME@DIGEST, or --digests-from DIR
@@ -270,6 +268,8 @@ fn what_is_said_of_signing() {
         Login/NoDevices
     2 Usage: pass --login device, and log in with a browser elsewhere
         Login/NoBrowser
+    2 Usage: pass --tag NAME:TAG
+        Publication/Target
     2 Usage: pass --tag NAME:TAG to merge, or --then-tag TAG to sign
         Publication/NoTag
     2 Usage: pass --then-tag TAG, such as `v1` or `latest`
