@@ -104,6 +104,9 @@ pub enum Place<'a> {
 pub struct Destination<'a> {
     /// The place.
     pub place: Place<'a>,
+    /// The client that writes into a repository. The source is read by the client of [`CopyPlan::read`], which may be
+    /// limited to other addresses.
+    pub registry: &'a Registry,
     /// A client that has asked for nothing yet: what it is told is what anybody is told. It sees the
     /// draft of a layout ([`Registry::seeing`]).
     pub stranger: &'a Registry,

@@ -18,6 +18,8 @@ use crate::source::Source;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ProvenSource {
+    /// The client that has read it, and asks no address that the gallery's index may not name.
+    pub registry: Registry,
     /// The proof, of the manifest or index that the plan's source names.
     pub proof: VerifiedImage,
     /// The source that has the image.
@@ -75,6 +77,7 @@ impl Plan {
             match Box::pin(proven).await {
                 Ok(proof) => {
                     return Ok(ProvenSource {
+                        registry: limited,
                         proof,
                         planned: planned.clone(),
                         skipped,

@@ -36,13 +36,15 @@ pub enum Copied {
 
 impl Registry {
     /// Makes sure that `target` has a blob of `source`: it has it already, or the blob is mounted
-    /// or copied. `progress` gets the number of bytes read so far.
+    /// or copied. `reader` reads what is copied: where it may ask is no limit to what this client
+    /// writes to. `progress` gets the number of bytes read so far.
     ///
     /// # Errors
     /// [`Error::SizeMismatch`] and [`Error::DigestMismatch`], if the source's content is not the
     /// descriptor's; others about access and network, of both registries.
     pub async fn copy_blob(
         &self,
+        reader: &Self,
         source: &Location,
         target: &Repository,
         blob: &Descriptor,
@@ -61,7 +63,7 @@ impl Registry {
             Location::Registry(_) | Location::Layout(_) => {}
         }
         self.push_pieces(&what, target, blob.size, |pieces| {
-            let fetched = Fetched::start(self, source, blob, &progress, pieces);
+            let fetched = Fetched::start(reader, source, blob, &progress, pieces);
             fetched.end(what.to_string())
         })
         .await?;

@@ -7,19 +7,24 @@ use countersign_oci::{
 };
 
 use super::beside::{put_in_layout, put_in_registry};
-use super::{BesideTag, NotCopied, Part, Place};
+use super::{BesideTag, Destination, NotCopied, Part, Place};
 use crate::error::Error;
 
-/// Where a copy is written, and the client that writes it.
+/// Where a copy is written, the client that writes it, and the one that reads the source.
 #[derive(Clone, Copy)]
 pub(super) struct Target<'a> {
     registry: &'a Registry,
+    reader: &'a Registry,
     place: Place<'a>,
 }
 
 impl<'a> Target<'a> {
-    pub(super) fn new(registry: &'a Registry, place: Place<'a>) -> Self {
-        Self { registry, place }
+    pub(super) fn new(to: &Destination<'a>, reader: &'a Registry) -> Self {
+        Self {
+            registry: to.registry,
+            reader,
+            place: to.place,
+        }
     }
 
     pub(super) fn location(&self) -> Location {
@@ -35,14 +40,17 @@ impl<'a> Target<'a> {
         blob: &Descriptor,
         progress: Arc<dyn Fn(u64) + Send + Sync>,
     ) -> Result<Copied, RegistryError> {
-        let Self { registry, place } = self;
-        match place {
+        let reader = self.reader;
+        match self.place {
             Place::Repository { repository, .. } => {
-                registry.copy_blob(source, repository, blob, progress).await
+                let copied = self
+                    .registry
+                    .copy_blob(reader, source, repository, blob, progress);
+                copied.await
             }
             Place::Layout { draft, .. } => {
                 let progress = progress.as_ref();
-                registry
+                reader
                     .copy_blob_to_layout(source, draft, blob, progress)
                     .await
             }

@@ -25,7 +25,7 @@ pub(super) async fn write(
     events: &Events,
 ) -> Result<CopiedImage, Error> {
     let end = End::of(copy, to)?;
-    let target = Target::new(&copy.registry, to.place);
+    let target = Target::new(to, &copy.registry);
     let mut writing = Writing {
         copy,
         target,
@@ -41,7 +41,7 @@ pub(super) async fn write(
         draft.forget();
     }
     let proof = proven?;
-    let tag = end.publish(copy, to, &proof, events).await?;
+    let tag = end.publish(to, &proof, events).await?;
     let count = |role| copy.parts.iter().filter(|part| part.role == role).count();
     Ok(CopiedImage {
         image: writing.location.at(copy.proof.digest().clone()),
@@ -109,7 +109,6 @@ impl<'a> End<'a> {
     /// Writes the tag, or lists the image. Returns its name.
     async fn publish(
         self,
-        copy: &CopyPlan,
         to: &Destination<'_>,
         proof: &VerifiedImage,
         events: &Events,
@@ -120,7 +119,7 @@ impl<'a> End<'a> {
                 events(CopyEvent::Tagging {
                     tag: tag.reference().clone(),
                 });
-                let written = tag.write(&copy.registry, to.stranger, proof.image()).await;
+                let written = tag.write(to.registry, to.stranger, proof.image()).await;
                 written.map_err(|not| match not {
                     NotWritten::Left(error) | NotWritten::Unclear(error) => error,
                 })?;

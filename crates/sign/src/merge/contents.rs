@@ -35,7 +35,7 @@ pub(super) async fn copy(
     }
     let copies = blobs.into_iter().map(|(source, blob)| async move {
         let copied = registry
-            .copy_blob(&source, target, &blob, Arc::new(|_bytes| {}))
+            .copy_blob(registry, &source, target, &blob, Arc::new(|_bytes| {}))
             .await?;
         events(PublicationEvent::Copied {
             blob: target.at(blob.digest),

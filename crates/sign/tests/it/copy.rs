@@ -6,8 +6,10 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use countersign_oci::http::HostKind;
 use countersign_oci::{
-    Descriptor, Digest, Error as RegistryError, LayoutDraft, LayoutPath, Registry, media_type,
+    AddressLimit, Descriptor, Digest, Error as RegistryError, LayoutDraft, LayoutPath, Location,
+    Options, Reference, Registry, media_type,
 };
 use countersign_sandbox::image::{Compression, Image, Layer};
 use countersign_sandbox::{RegistryOptions, RegistryServer};
@@ -31,25 +33,38 @@ impl Stage {
     }
 
     async fn plan(&self) -> CopyPlan {
-        let registry = client();
-        let image = registry.resolve(&self.reference(":v1")).await.unwrap();
+        self.plan_by(&client(), &self.reference(":v1")).await
+    }
+
+    async fn plan_by(&self, registry: &Registry, source: &Reference) -> CopyPlan {
+        let image = registry.resolve(source).await.unwrap();
         let policy = self.policy(|spec| {
             spec.signature_formats = vec!["bundle".to_owned(), "simple_signing".to_owned()];
         });
         let verifier = Verifier::new(registry.clone(), self.trusted_root());
         let proof = verifier.verify(&image, &policy).await.unwrap();
-        CopyPlan::read(&registry, proof, &[]).await.unwrap()
+        CopyPlan::read(registry, proof, &[]).await.unwrap()
     }
 
     async fn write(&self, place: Place<'_>, stranger: &Registry) -> Result<CopiedImage, Error> {
+        self.write_plan(&self.plan().await, place, stranger).await
+    }
+
+    async fn write_plan(
+        &self,
+        plan: &CopyPlan,
+        place: Place<'_>,
+        stranger: &Registry,
+    ) -> Result<CopiedImage, Error> {
         let to = Destination {
             place,
+            registry: &client(),
             stranger,
             verifier: &Verifier::new(stranger.clone(), self.trusted_root()),
             turns: &BlobTurns::new(NonZeroUsize::MIN),
         };
         let events: Arc<dyn Fn(CopyEvent) + Send + Sync> = Arc::new(|_| {});
-        Box::pin(self.plan().await.write(&to, &events)).await
+        Box::pin(plan.write(&to, &events)).await
     }
 
     async fn copy_to(&self, layout: &Path) -> Result<CopiedImage, Error> {
@@ -199,6 +214,35 @@ async fn copied_again(harm: impl Fn(&Path)) -> Result<CopiedImage, Error> {
     stage.sign_again(signer()).await.unwrap();
     assert_ne!(stage.registry.tagged(PATH, &tag).unwrap(), first);
     stage.copy_to(&layout).await
+}
+
+/// An index of a gallery may not name this machine, and the user's own mirror may be on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_may_be_limited_to_fewer_addresses_than_who_writes() {
+    let stage = Stage::new().await;
+    let image = stage.one_image();
+    stage.sign().await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layout");
+    stage.copy_to(&path).await.unwrap();
+    let limit = AddressLimit {
+        place: "https://gallery.example/index.yaml".to_owned(),
+        kind: HostKind::Public,
+    };
+    let limited = Registry::new(Options {
+        address_limit: Some(limit),
+        ..Options::default()
+    });
+    let layout = Location::from(LayoutPath::new(&path).unwrap());
+    let source = Reference::from(layout.at(image.digest()));
+    let plan = stage.plan_by(&limited.unwrap(), &source).await;
+    let repository = stage.registry.repository("mirror");
+    let place = Place::Repository {
+        repository: &repository,
+        tag: None,
+    };
+    let copied = stage.write_plan(&plan, place, &client()).await.unwrap();
+    assert_eq!(copied.manifests, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -189,10 +189,11 @@ impl Means<'_> {
 
     /// Proves an image where its plan finds it, and reads what is copied with it.
     async fn plan(&self, copying: &Copying<'_>, item: &Item) -> Result<CopyPlan, Failure> {
-        let proof = match &item.source {
+        let (reader, proof) = match &item.source {
             ItemSource::Kit(source) => {
                 let (name, policy) = (&item.reference, &item.policy);
-                copying.prove(source, name, policy).await?
+                let proof = copying.prove(source, name, policy).await?;
+                (self.registry.clone(), proof)
             }
             ItemSource::Plan(plan) => {
                 let proven = plan.prove(&self.registry, &copying.verifier()).await;
@@ -204,10 +205,10 @@ impl Means<'_> {
                     let line = format!("{}: not from its {one}", item.name);
                     self.board.suspend(|| self.output.warning(&line));
                 }
-                proven.proof
+                (proven.registry, proven.proof)
             }
         };
-        copying.plan(proof).await
+        copying.plan(&reader, proof).await
     }
 
     fn told(

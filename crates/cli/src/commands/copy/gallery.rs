@@ -1,8 +1,9 @@
 //! `countersign copy --gallery`: the images of galleries, to the mirror of an organisation or into a kit.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::process::ExitCode;
+use std::ptr;
 
 use countersign_download::{
     Galleries, Kit, Lock, Origin, Plan, PlanError, PlannedSource, RequirementKind, Role,
@@ -170,8 +171,10 @@ fn plans(
     let meant: Vec<Vec<&GalleryEntry>> = meant
         .map(|name| galleries.entries_of(&name.as_str().into()))
         .collect();
-    let is_meant =
-        |entry: &GalleryEntry| meant.iter().flatten().any(|one| std::ptr::eq(*one, entry));
+    let all_meant = meant.iter().flatten();
+    let all_meant: HashSet<*const GalleryEntry> =
+        all_meant.map(|entry| ptr::from_ref(*entry)).collect();
+    let is_meant = |entry: &GalleryEntry| all_meant.contains(&ptr::from_ref(entry));
     let mut found = Vec::new();
     let indexes = galleries.fetched().iter();
     let of_kit = indexes

@@ -41,7 +41,7 @@ impl Copying<'_> {
         destination: &Target,
     ) -> Result<CopiedImage, Failure> {
         let proof = self.prove(source, source, policy).await?;
-        let plan = self.plan(proof).await?;
+        let plan = self.plan(&self.registry, proof).await?;
         match destination {
             Target::Repository { repository, tag } => {
                 self.add_to_repository(&plan, repository, tag.as_deref())
@@ -75,12 +75,16 @@ impl Copying<'_> {
         Verifier::new(self.registry.clone(), self.trusted_root.clone())
     }
 
-    /// Reads what is copied with an image.
-    pub(super) async fn plan(&self, proof: VerifiedImage) -> Result<CopyPlan, Failure> {
+    /// Reads what is copied with an image. `reader` reads all that is copied.
+    pub(super) async fn plan(
+        &self,
+        reader: &Registry,
+        proof: VerifiedImage,
+    ) -> Result<CopyPlan, Failure> {
         let source = proof.reference().clone();
         self.progress
             .say(format!("reading what refers to {source}"));
-        Ok(CopyPlan::read(&self.registry, proof, self.platforms).await?)
+        Ok(CopyPlan::read(reader, proof, self.platforms).await?)
     }
 
     /// Copies an image into a repository.
@@ -116,6 +120,7 @@ impl Copying<'_> {
         let verifier = Verifier::new(stranger.clone(), self.trusted_root.clone());
         let to = Destination {
             place,
+            registry: &self.registry,
             stranger: &stranger,
             verifier: &verifier,
             turns: &self.turns,

@@ -1,5 +1,8 @@
 //! What a lock file says of a tag and a signer, where the image is carried elsewhere too.
 
+use countersign_download::{Capability, FallbackTags, Origin, Planner, PrivateAddresses};
+use countersign_policy::GalleryIndex;
+
 use super::*;
 
 const NIGHTLY: &str = "nightly";
@@ -88,6 +91,33 @@ async fn what_is_carried_elsewhere_is_by_the_locked_signer_too() {
         matches!(failed.decisive(), Some(Error::OtherSigner { .. })),
         "{failed}"
     );
+}
+
+/// What is copied is read by it too.
+#[tokio::test]
+async fn what_has_proven_an_image_asks_no_address_that_its_plan_may_not() {
+    let (shop, _) = Shop::open_with_app().await;
+    let host = shop.primary().host().to_string();
+    let index = format!("[{{name: cpu-app, uri: '{host}/{PATH}:{TAG}'}}]");
+    let planner = Planner {
+        gallery: &shop.gallery(),
+        index: &GalleryIndex::parse(&index, "index.yaml").unwrap(),
+        location: &format!("http://{host}/index.yaml").parse().unwrap(),
+        origin: Origin::Server,
+        server: None,
+        capability: &Capability::default(),
+        integrity: Integrity::Strict,
+        fallbacks: &FallbackTags::default(),
+        private_addresses: PrivateAddresses::Refuse,
+    };
+    let plan = planner.plan("cpu-app").unwrap();
+    assert!(plan.address_limit().is_some());
+    let verifier = shop.stage.verifier();
+    let proven = Box::pin(plan.prove(&shop.stage.client, &verifier))
+        .await
+        .unwrap();
+    let options = proven.registry.connection().options();
+    assert_eq!(options.address_limit.as_ref(), plan.address_limit());
 }
 
 #[tokio::test]

@@ -27,8 +27,9 @@ fn blob() -> Descriptor {
 
 async fn copy(source: &Repository, target: &Repository) -> Result<Copied, Error> {
     let ignore = Arc::new(|_| {});
-    client()
-        .copy_blob(&source.clone().into(), target, &blob(), ignore)
+    let client = client();
+    client
+        .copy_blob(&client, &source.clone().into(), target, &blob(), ignore)
         .await
 }
 
@@ -79,8 +80,9 @@ async fn a_blob_of_another_registry_flows_through() {
     let told = Arc::clone(&read);
     let progress = Arc::new(move |bytes| told.store(bytes, Ordering::Relaxed));
     let (source, target) = (here.repository("from"), there.repository("to"));
-    let copied = client()
-        .copy_blob(&source.clone().into(), &target, &blob, progress)
+    let client = client();
+    let copied = client
+        .copy_blob(&client, &source.clone().into(), &target, &blob, progress)
         .await;
     assert_eq!(copied.unwrap(), Copied::Sent);
     assert_eq!(there.blob("to", &blob.digest).unwrap(), large);
@@ -147,7 +149,7 @@ async fn copies_that_run_side_by_side_don_t_disturb_each_other() {
         copies.spawn(async move {
             let ignore = Arc::new(|_| {});
             registry
-                .copy_blob(&source.clone().into(), &target, &blob, ignore)
+                .copy_blob(&registry, &source.clone().into(), &target, &blob, ignore)
                 .await
                 .unwrap();
             *done.lock().unwrap() += 1;
