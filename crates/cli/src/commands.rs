@@ -11,6 +11,7 @@ mod galleries;
 mod gallery;
 pub(crate) mod image_verifier;
 mod install;
+mod installer_of_plan;
 mod kit;
 mod list;
 mod list_check;

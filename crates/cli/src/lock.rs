@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use countersign_download::{FileLock, Lock, LockedEntry};
 
+use crate::blocking::blocking;
 use crate::failure::{Failure, Kind, lock_hint};
 use crate::input::text_of;
 use crate::whole_file;
@@ -31,9 +32,17 @@ pub(crate) fn beside(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// A lock file, by its path. Processes that write one at once take turns, and none leaves half a file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct LockFile {
     path: PathBuf,
+}
+
+/// Whose turn it is to write a lock file.
+enum Turn {
+    /// Ours, and it was used.
+    Ours,
+    /// Another process writes it.
+    Another,
 }
 
 impl LockFile {
@@ -78,35 +87,13 @@ impl LockFile {
 
     /// Puts `entry` in, keeps the others, and changes nothing where that is what it says already.
     pub(crate) async fn record(&self, entry: &LockedEntry) -> Result<(), Failure> {
-        if self.with(entry)?.is_none() {
-            return Ok(());
-        }
-        // What it says now may be old by the time it is our turn.
-        let _turn = self.turn().await?;
-        let Some(lock) = self.with(entry)? else {
-            return Ok(());
-        };
-        let text = lock.to_yaml()?;
-        whole_file::write(&self.path, text.as_bytes()).map_err(|error| self.unwritable(error))
-    }
-
-    /// What it says with `entry`; `None` where that is what it says already.
-    fn with(&self, entry: &LockedEntry) -> Result<Option<Lock>, Failure> {
-        let before = self.read_if_there()?;
-        let mut lock = before.clone();
-        lock.insert(entry.clone());
-        Ok((lock != before).then_some(lock))
-    }
-
-    /// Waits until no other process writes the file.
-    async fn turn(&self) -> Result<FileLock, Failure> {
-        let beside = beside(&self.path).map_err(|error| self.unwritable(error))?;
         let since = Instant::now();
         loop {
-            match FileLock::try_take(&beside) {
-                Ok(Some(lock)) => return Ok(lock),
-                Ok(None) if since.elapsed() < TURN => tokio::time::sleep(PAUSE).await,
-                Ok(None) => {
+            let (file, entry) = (self.clone(), entry.clone());
+            match blocking(move || file.record_now(&entry)).await?? {
+                Turn::Ours => return Ok(()),
+                Turn::Another if since.elapsed() < TURN => tokio::time::sleep(PAUSE).await,
+                Turn::Another => {
                     let message = format!(
                         "another run has been writing the lock file {} for {} s",
                         self.path.display(),
@@ -115,9 +102,34 @@ impl LockFile {
                     return Err(Failure::new(Kind::Machine, message)
                         .hint("wait until the other run ends, then run this again"));
                 }
-                Err(error) => return Err(self.unwritable(error)),
             }
         }
+    }
+
+    /// As [`Self::record`], unless another process writes the file now.
+    fn record_now(&self, entry: &LockedEntry) -> Result<Turn, Failure> {
+        if self.with(entry)?.is_none() {
+            return Ok(Turn::Ours);
+        }
+        let unwritable = |error| self.unwritable(error);
+        let beside = beside(&self.path).map_err(unwritable)?;
+        let Some(_turn) = FileLock::try_take(&beside).map_err(unwritable)? else {
+            return Ok(Turn::Another);
+        };
+        // What was read before may have changed before it was our turn.
+        if let Some(lock) = self.with(entry)? {
+            let text = lock.to_yaml()?;
+            whole_file::write(&self.path, text.as_bytes()).map_err(unwritable)?;
+        }
+        Ok(Turn::Ours)
+    }
+
+    /// What it says with `entry`; `None` where that is what it says already.
+    fn with(&self, entry: &LockedEntry) -> Result<Option<Lock>, Failure> {
+        let before = self.read_if_there()?;
+        let mut lock = before.clone();
+        lock.insert(entry.clone());
+        Ok((lock != before).then_some(lock))
     }
 
     fn unwritable(&self, error: io::Error) -> Failure {

@@ -3,6 +3,7 @@
 //! A command line that can't be read runs nothing.
 
 mod arguments;
+mod blocking;
 mod cache;
 mod capability;
 mod ci;

@@ -75,7 +75,7 @@ pub(crate) async fn run(
             Ok(subject) => subject,
             Err((name, failure)) => {
                 let unknown = CheckedInstallation::unknown(name);
-                report.fail(&failure, unknown.failed(&failure));
+                report.fail(&failure, |error| unknown.failed(error));
                 continue;
             }
         };
@@ -100,7 +100,7 @@ pub(crate) async fn run(
                 output.answer(&format!("{name}{place} is as it was unpacked: {counts}\n"));
                 report.done(result);
             }
-            Err(failure) => report.fail(&failure, result.failed(&failure)),
+            Err(failure) => report.fail(&failure, |error| result.failed(error)),
         }
     }
     let (results, code) = report.end();
@@ -142,9 +142,9 @@ impl CheckedInstallation {
         }
     }
 
-    fn failed(self, failure: &Failure) -> Self {
+    fn failed(self, error: JsonError) -> Self {
         Self {
-            error: Some(failure.to_json()),
+            error: Some(error),
             ..self
         }
     }

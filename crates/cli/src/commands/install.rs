@@ -16,7 +16,7 @@ use super::preview;
 use super::report::Report;
 use super::requested_entry::{Group, RequestedEntry};
 use super::store_installer::{NamesFrom, StoreInstaller};
-use super::told::{CheckFiles, Told, check_files};
+use super::told::{CheckFiles, SuccessfulInstall, check_files};
 use crate::arguments::layers::LayerArguments;
 use crate::arguments::limits::LimitArguments;
 use crate::arguments::planning::{ChoosingArguments, PlanningArguments};
@@ -270,22 +270,17 @@ async fn one_image(
     match outcome {
         Ok((outcome, checked)) => {
             let name = format!("{reference} ({platform})");
-            let told = Told {
+            let installed = SuccessfulInstall {
                 name: &name,
                 outcome: &outcome,
                 directory: &directory,
                 source: "the registry",
                 checked,
+                pinned: Ok(None),
             };
-            let (result, told) = told.tell(result, output);
-            match told {
-                Ok(()) => report.done(result),
-                Err(failure) => report.fail(&failure, result.failed(failure.to_json())),
-            }
+            installed.tell(result, &mut report, output);
         }
-        Err(failure) => {
-            report.fail(&failure, result.failed(failure.to_json()));
-        }
+        Err(failure) => report.fail(&failure, |error| result.failed(error)),
     }
     let (results, code) = report.end();
     output.document(&InstallOutput { results });

@@ -72,7 +72,7 @@ pub(crate) async fn run(
                 name: name.clone(),
                 store,
             });
-            report.fail(&failure, ListResult::failed(&name, &failure));
+            report.fail(&failure, |error| ListResult::failed(&name, error));
         }
     }
     if report.has_failed() {
@@ -136,10 +136,10 @@ enum ListResult {
 }
 
 impl ListResult {
-    fn failed(name: &Name, failure: &Failure) -> Self {
+    fn failed(name: &Name, error: JsonError) -> Self {
         Self::Missing {
             name: name.to_string(),
-            error: Box::new(failure.to_json()),
+            error: Box::new(error),
         }
     }
 }

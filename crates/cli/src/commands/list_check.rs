@@ -61,7 +61,7 @@ pub(super) fn run(
             }
             LockState::Differs | LockState::NotInstalled | LockState::NotLocked => {
                 let failure = failure(&result, path, store);
-                report.fail(&failure, result.failed(&failure));
+                report.fail(&failure, |error| result.failed(error));
             }
         }
     }
@@ -212,9 +212,9 @@ enum LockState {
 }
 
 impl LockCheck {
-    fn failed(self, failure: &Failure) -> Self {
+    fn failed(self, error: JsonError) -> Self {
         Self {
-            error: Some(failure.to_json()),
+            error: Some(error),
             ..self
         }
     }

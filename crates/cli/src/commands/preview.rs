@@ -65,12 +65,12 @@ impl StoreInstaller {
         output: &Output,
     ) -> Result<ExitCode, Failure> {
         let mut report = Report::new(output);
-        let planned = self.plan(groups, &mut report, |one, failure| {
+        let planned = self.plan(groups, &mut report, |one, error| {
             let result = PreviewResult {
                 wanted: Wanted::unplanned(&one.name),
                 ..PreviewResult::default()
             };
-            result.failed(failure.to_json())
+            result.failed(error)
         });
         let board = &Board::new(output, planned.len());
         let previews = planned.into_iter().map(|one| async move {
@@ -122,7 +122,7 @@ fn tell(
             output.answer(&text(name, directory, &preview));
             report.done(result.with(&preview));
         }
-        Err(failure) => report.fail(&failure, result.failed(failure.to_json())),
+        Err(failure) => report.fail(&failure, |error| result.failed(error)),
     }
 }
 

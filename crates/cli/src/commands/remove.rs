@@ -71,7 +71,7 @@ pub(crate) async fn run(
     for name in &names {
         if let Err(error) = store.removable(name, unrecorded).await {
             let failure = Failure::from(error);
-            report.fail(&failure, RemoveResult::failed(name, &failure));
+            report.fail(&failure, |error| RemoveResult::failed(name, error));
         }
     }
     if report.has_failed() {
@@ -91,7 +91,7 @@ pub(crate) async fn run(
             }
             Err(error) => {
                 let failure = Failure::from(error);
-                report.fail(&failure, RemoveResult::failed(name, &failure));
+                report.fail(&failure, |error| RemoveResult::failed(name, error));
             }
         }
     }
@@ -128,11 +128,11 @@ impl RemoveResult {
         }
     }
 
-    fn failed(name: &Name, failure: &Failure) -> Self {
+    fn failed(name: &Name, error: JsonError) -> Self {
         Self {
             name: name.to_string(),
             removed: None,
-            error: Some(failure.to_json()),
+            error: Some(error),
         }
     }
 }

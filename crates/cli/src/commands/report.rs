@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use crate::failure::{Failure, Kind, exit_code, worst};
+use crate::json::error::JsonError;
 use crate::output::Output;
 
 /// What became of each reference or name.
@@ -27,19 +28,22 @@ impl<'a, R> Report<'a, R> {
         self.results.push(result);
     }
 
-    /// Tells the failure that `result` has.
-    pub(super) fn fail(&mut self, failure: &Failure, result: R) {
-        self.failed.push(failure.kind);
+    /// Tells the failure, and makes the result that has it.
+    pub(super) fn fail(&mut self, failure: &Failure, result: impl FnOnce(JsonError) -> R) {
         self.output.failed(failure.kind);
         self.output.failure(failure);
-        self.results.push(result);
+        self.push_failed(failure, result);
     }
 
     /// `result` has the same failure as one before it, which was told then.
-    pub(super) fn fail_too(&mut self, failure: &Failure, result: R) {
-        self.failed.push(failure.kind);
+    pub(super) fn fail_too(&mut self, failure: &Failure, result: impl FnOnce(JsonError) -> R) {
         self.output.failed(failure.kind);
-        self.results.push(result);
+        self.push_failed(failure, result);
+    }
+
+    fn push_failed(&mut self, failure: &Failure, result: impl FnOnce(JsonError) -> R) {
+        self.failed.push(failure.kind);
+        self.results.push(result(failure.to_json()));
     }
 
     pub(super) fn has_failed(&self) -> bool {

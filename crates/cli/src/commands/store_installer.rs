@@ -1,33 +1,32 @@
 //! What `install` by name and `upgrade` have in common: all that is installed by them is installed
 //! here, so that neither can ask for less than the other.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 
 use countersign_download::{
-    Galleries, InstallOptions, InstallRequest, Installer, LayerCache, Limits, Lock, Name, Outcome,
-    Plan, Store,
+    CheckResult, Galleries, InstallOptions, InstallRequest, LayerCache, Limits, Lock, Name,
+    Outcome, Plan, Store,
 };
-use countersign_oci::{Options, Platform, Registry};
-use countersign_verify::Verifier;
+use countersign_oci::{Digest, Options, Platform, Registry};
 use futures_util::{StreamExt, stream};
 
 use super::kit::OpenKit;
 use super::report::Report;
 use super::requested_entry::{Group, RequestedEntry};
-use super::told::{CheckFiles, Checked, Told, check_files};
+use super::told::{CheckFiles, Checked, Pinned, SuccessfulInstall, check_files};
 use crate::arguments::trust::TrustArguments;
 use crate::cache::warn;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::json::error::JsonError;
 use crate::json::installation::{InstallOutput, InstallResult};
 use crate::json::wanted::Wanted;
 use crate::lock::{self, LockFile};
 use crate::output::Output;
-use crate::policy::LoadedPolicy;
 use crate::printable;
 use crate::progress::Board;
-use crate::trust;
 
 /// A store to install to, and how.
 pub(super) struct StoreInstaller {
@@ -65,17 +64,16 @@ pub(super) enum NamesFrom {
 pub(super) struct Planned {
     pub(super) plan: Plan,
     /// The user's file that names its gallery; `None` where a kit names it.
-    file: Option<PathBuf>,
+    pub(super) file: Option<PathBuf>,
     pub(super) directory: PathBuf,
     pub(super) platform: Platform,
 }
 
-/// The result of an entry before anything has become of it.
-fn result_of(plan: &Plan, directory: &Path) -> InstallResult {
-    InstallResult {
-        wanted: Wanted::entry(plan, directory),
-        ..InstallResult::default()
-    }
+/// What became of an entry that is installed.
+struct Installed<'a> {
+    outcome: Outcome,
+    checked: Checked,
+    pinned: Pinned<'a>,
 }
 
 impl StoreInstaller {
@@ -93,72 +91,42 @@ impl StoreInstaller {
             file.require()?;
         }
         let mut report = Report::new(output);
-        let planned = self.plan(groups, &mut report, |one, failure| {
+        let planned = self.planned_or_none(groups, names_from, &mut report);
+        let board = &Board::new(output, planned.len());
+        // All that waits for a disk or for another process is done in here, beside the other installations.
+        let installations = planned.into_iter().map(|one| async move {
+            let installed = self.install_one(&one, environment, board).await;
+            (one, installed)
+        });
+        let mut installations = pin!(stream::iter(installations).buffered(self.jobs));
+        while let Some((planned, installed)) = installations.next().await {
+            board.suspend(|| self.tell(&planned, installed, &mut report, output));
+        }
+        let trouble = self.layers.as_ref().and_then(LayerCache::trouble);
+        warn(output, "layers", trouble);
+        let (results, code) = report.end();
+        output.document(&InstallOutput { results });
+        Ok(code)
+    }
+
+    /// A plan for each entry; none where one of the user's names is wrong.
+    fn planned_or_none(
+        &self,
+        groups: &[Group],
+        names_from: NamesFrom,
+        report: &mut Report<'_, InstallResult>,
+    ) -> Vec<Planned> {
+        let planned = self.plan(groups, report, |one, error| {
             let result = InstallResult {
                 wanted: Wanted::unplanned(&one.name),
                 ..InstallResult::default()
             };
-            result.failed(failure.to_json())
+            result.failed(error)
         });
-        let planned = match names_from {
+        match names_from {
             NamesFrom::User if report.has_failed() => Vec::new(),
             NamesFrom::User | NamesFrom::Store => planned,
-        };
-        let board = &Board::new(output, planned.len());
-        let installations = planned.into_iter().map(|one| async move {
-            let installed = self.install(&one, environment, board).await;
-            (one, installed)
-        });
-        let mut installations = std::pin::pin!(stream::iter(installations).buffered(self.jobs));
-        while let Some((planned, installed)) = installations.next().await {
-            let Planned {
-                plan, directory, ..
-            } = &planned;
-            let result = result_of(plan, directory);
-            let (outcome, checked) = match installed {
-                Ok(installed) => installed,
-                Err(failure) => {
-                    let result = result.failed(failure.to_json());
-                    board.suspend(|| report.fail(&failure, result));
-                    continue;
-                }
-            };
-            let told = Told {
-                name: plan.name(),
-                outcome: &outcome,
-                directory,
-                source: plan.lock().map_or("its source", |_| "the lock file"),
-                checked,
-            };
-            let (result, told) = board.suspend(|| {
-                let (result, told) = told.tell(result, output);
-                let result = self.pinned_elsewhere(&planned, &outcome, result, output);
-                (result, told)
-            });
-            if let (Some(kit), Outcome::Installed { .. }) = (&self.kit, &outcome) {
-                let kit = printable::lines(&kit.reference.to_string());
-                board.suspend(|| output.result(&format!("  read from  the kit {kit}\n")));
-            }
-            let told = match told {
-                Ok(()) => self.lock(&outcome, board, output).await,
-                Err(failure) => Err(failure),
-            };
-            match told {
-                Ok(()) => report.done(result),
-                Err(failure) => {
-                    let result = result.failed(failure.to_json());
-                    board.suspend(|| report.fail(&failure, result));
-                }
-            }
         }
-        warn(
-            output,
-            "layers",
-            self.layers.as_ref().and_then(LayerCache::trouble),
-        );
-        let (results, code) = report.end();
-        output.document(&InstallOutput { results });
-        Ok(code)
     }
 
     /// A plan for each entry, and where it is installed to. No two are installed to one directory. `failed` makes the
@@ -167,7 +135,7 @@ impl StoreInstaller {
         &self,
         groups: &[Group],
         report: &mut Report<'_, R>,
-        failed: impl Fn(&RequestedEntry, &Failure) -> R,
+        failed: impl Fn(&RequestedEntry, JsonError) -> R,
     ) -> Vec<Planned> {
         let mut planned: Vec<Planned> = Vec::new();
         for group in groups {
@@ -176,17 +144,17 @@ impl StoreInstaller {
                     for one in &group.requested {
                         match self.plan_one(group, galleries, one, &planned) {
                             Ok(plan) => planned.push(plan),
-                            Err(failure) => report.fail(&failure, failed(one, &failure)),
+                            Err(failure) => report.fail(&failure, |error| failed(one, error)),
                         }
                     }
                 }
                 Err(failure) => {
-                    let mut results = group.requested.iter().map(|one| failed(one, failure));
-                    if let Some(first) = results.next() {
-                        report.fail(failure, first);
+                    let mut requested = group.requested.iter();
+                    if let Some(first) = requested.next() {
+                        report.fail(failure, |error| failed(first, error));
                     }
-                    for result in results {
-                        report.fail_too(failure, result);
+                    for one in requested {
+                        report.fail_too(failure, |error| failed(one, error));
                     }
                 }
             }
@@ -206,17 +174,11 @@ impl StoreInstaller {
             Some(file) => plan.named_in(&file),
             None => plan,
         };
-        let name = plan.name();
-        let others = plan.sources().iter().map(|planned| &planned.source);
-        if self.kit.is_some()
-            && let Some(other) = others.clone().find(|source| source.reference().is_none())
-        {
-            let message = format!("`{name}`: a kit has only images, found {}", other.kind());
-            return Err(Failure::new(Kind::NotFound, message).hint("install it without --from"));
-        }
+        self.require_in_kit(&plan)?;
         if let Some(kit) = &self.kit {
             kit.require_image(&plan, galleries)?;
         }
+        let name = plan.name();
         let directory = self.store.directory(&name.parse::<Name>()?);
         if planned.iter().any(|other| other.directory == directory) {
             let message = format!("`{name}` is named twice");
@@ -231,12 +193,13 @@ impl StoreInstaller {
         })
     }
 
-    async fn install(
+    /// Installs it, looks at its files and pins it, as far as that is asked for.
+    async fn install_one(
         &self,
         planned: &Planned,
         environment: &Environment,
         board: &Board,
-    ) -> Result<(Outcome, Checked), Failure> {
+    ) -> Result<Installed<'_>, Failure> {
         let Planned {
             plan,
             directory,
@@ -250,93 +213,83 @@ impl StoreInstaller {
         let installing = self.store.install(&installer, request.with_events(&events));
         let outcome = installing.await?;
         let checked = check_files(&outcome, self.check, directory, &progress).await;
-        Ok((outcome, checked))
-    }
-
-    /// What installs it.
-    pub(super) async fn installer(
-        &self,
-        planned: &Planned,
-        environment: &Environment,
-    ) -> Result<Installer<Verifier>, Failure> {
-        let registry = self.registry.clone();
-        let installer = match self.verifier(planned, environment).await? {
-            Some(verifier) => Installer::new(registry, verifier),
-            None => Installer::without_verifier(registry),
+        let pinned = match &checked {
+            Ok(None | Some(CheckResult::Intact { .. })) => self.pin(&outcome).await,
+            // It is told as failed.
+            Ok(Some(CheckResult::Changed { .. } | CheckResult::NoInventory)) | Err(_) => Ok(None),
         };
-        let installer = installer
-            .with_connection(self.connection.clone())
-            .with_limits(self.limits.clone());
-        Ok(match self.layers.clone() {
-            Some(layers) => installer.with_layer_cache(layers),
-            None => installer,
+        Ok(Installed {
+            outcome,
+            checked,
+            pinned,
         })
     }
 
     /// Pins what was installed, where that is asked for.
-    async fn lock(&self, outcome: &Outcome, board: &Board, output: &Output) -> Result<(), Failure> {
-        let (Some(file), Some(entry)) = (&self.lock_file, outcome.locked()) else {
-            return Ok(());
-        };
-        file.record(entry).await?;
-        let path = printable::path(file.path());
-        board.suspend(|| output.result(&format!("  locked in  {path}\n")));
-        Ok(())
-    }
-
-    /// Says that a lock file here pins something else than what is installed now.
-    fn pinned_elsewhere(
-        &self,
-        planned: &Planned,
-        outcome: &Outcome,
-        result: InstallResult,
-        output: &Output,
-    ) -> InstallResult {
-        let name = planned.plan.name();
-        let pinned = self.lock_here.as_ref();
-        let pinned = pinned.and_then(|lock| lock.entry(name, &planned.platform).ok());
-        match (pinned, outcome.locked()) {
-            (Some(pinned), Some(installed)) if pinned.digest != installed.digest => {
-                output.warning(&format!(
-                    "{name}: {} in this directory pins {}; pass --lock to pin what is installed now",
-                    lock::DEFAULT,
-                    pinned.digest
-                ));
-                InstallResult {
-                    pinned_elsewhere: Some(pinned.digest.to_string()),
-                    ..result
-                }
+    async fn pin(&self, outcome: &Outcome) -> Pinned<'_> {
+        match (&self.lock_file, outcome.locked()) {
+            (Some(file), Some(entry)) => {
+                file.record(entry).await?;
+                Ok(Some(file))
             }
-            _ => result,
+            (None, _) | (_, None) => Ok(None),
         }
     }
 
-    /// The verifier for an entry. Where its plan requires no signature there is nothing to
-    /// verify, and the trusted root is not asked for.
-    async fn verifier(
+    /// Tells what became of an entry, and reports it.
+    fn tell(
         &self,
         planned: &Planned,
-        environment: &Environment,
-    ) -> Result<Option<Verifier>, Failure> {
-        let Planned { plan, file, .. } = planned;
-        let Some(policy) = plan.requirement().policy() else {
-            return Ok(None);
+        installed: Result<Installed<'_>, Failure>,
+        report: &mut Report<'_, InstallResult>,
+        output: &Output,
+    ) {
+        let Planned {
+            plan, directory, ..
+        } = planned;
+        let result = InstallResult {
+            wanted: Wanted::entry(plan, directory),
+            ..InstallResult::default()
         };
-        let loaded = LoadedPolicy {
-            policy: policy.clone(),
-            file: file.clone(),
+        let Installed {
+            outcome,
+            checked,
+            pinned,
+        } = match installed {
+            Ok(installed) => installed,
+            Err(failure) => return report.fail(&failure, |error| result.failed(error)),
         };
-        // Whoever brings their own gallery file decides by it who is trusted: then the kit's root is not used.
-        let kit_decides = file.is_none() && !self.trust.name_an_instance();
-        let trusted_root = match &self.kit {
-            Some(kit) if kit_decides => kit.trusted_root(policy)?,
-            _ => {
-                let instance = trust::instance(&self.trust, Some(&loaded), environment)?;
-                let connection = self.registry.connection();
-                let root = instance.trusted_root_for(policy, environment, connection);
-                root.await?
-            }
+        let elsewhere = self.pinned_elsewhere(planned, &outcome);
+        let installed = SuccessfulInstall {
+            name: plan.name(),
+            outcome: &outcome,
+            directory,
+            source: plan.lock().map_or("its source", |_| "the lock file"),
+            checked,
+            pinned,
         };
-        Ok(Some(Verifier::new(self.registry.clone(), trusted_root)))
+        let result = InstallResult {
+            pinned_elsewhere: elsewhere.map(ToString::to_string),
+            ..result
+        };
+        installed.tell(result, report, output);
+        if let (Some(kit), Outcome::Installed { .. }) = (&self.kit, &outcome) {
+            let kit = printable::lines(&kit.reference.to_string());
+            output.result(&format!("  read from  the kit {kit}\n"));
+        }
+        if let Some(digest) = elsewhere {
+            let (name, file) = (plan.name(), lock::DEFAULT);
+            output.warning(&format!(
+                "{name}: {file} in this directory pins {digest}; pass --lock to pin what is installed now"
+            ));
+        }
+    }
+
+    /// What a lock file here pins, if that is something else than what is installed now.
+    fn pinned_elsewhere(&self, planned: &Planned, outcome: &Outcome) -> Option<&Digest> {
+        let lock = self.lock_here.as_ref()?;
+        let pinned = lock.entry(planned.plan.name(), &planned.platform).ok()?;
+        let installed = outcome.locked()?;
+        (pinned.digest != installed.digest).then_some(&pinned.digest)
     }
 }

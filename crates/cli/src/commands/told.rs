@@ -5,10 +5,12 @@ use std::path::Path;
 use countersign_download::{CheckResult, Outcome};
 
 use super::check;
+use super::report::Report;
 use super::text::{outcome_text, warn};
 use crate::arguments::replacing::ReplacingArguments;
 use crate::failure::Failure;
 use crate::json::installation::InstallResult;
+use crate::lock::LockFile;
 use crate::output::Output;
 use crate::printable;
 use crate::progress::Progress;
@@ -34,6 +36,9 @@ impl CheckFiles {
 /// The files of an installation, if they were looked at.
 pub(super) type Checked = Result<Option<CheckResult>, Failure>;
 
+/// The lock file that something was pinned in, if it was.
+pub(super) type Pinned<'a> = Result<Option<&'a LockFile>, Failure>;
+
 /// Looks at the files of what is up to date, if that is asked for.
 pub(super) async fn check_files(
     outcome: &Outcome,
@@ -53,44 +58,47 @@ pub(super) async fn check_files(
 }
 
 /// An installation that succeeded.
-pub(super) struct Told<'a> {
+pub(super) struct SuccessfulInstall<'a> {
     pub(super) name: &'a str,
     pub(super) outcome: &'a Outcome,
     pub(super) directory: &'a Path,
     /// What has the same digest, if nothing was to do.
     pub(super) source: &'a str,
     pub(super) checked: Checked,
+    /// The lock file that it is in now, where one is written.
+    pub(super) pinned: Pinned<'a>,
 }
 
-impl Told<'_> {
-    /// Tells it. Returns the result with all that is known, and the failure if files are not as they were
-    /// unpacked.
+impl SuccessfulInstall<'_> {
+    /// Tells it, and reports `result` with all that is known: as failed if files are not as they were unpacked, or if it
+    /// is not in the lock file.
     pub(super) fn tell(
         self,
         result: InstallResult,
+        report: &mut Report<'_, InstallResult>,
         output: &Output,
-    ) -> (InstallResult, Result<(), Failure>) {
+    ) {
+        let mut result = result.with(self.outcome);
+        match self.told(&mut result, output) {
+            Ok(()) => report.done(result),
+            Err(failure) => report.fail(&failure, |error| result.failed(error)),
+        }
+    }
+
+    fn told(self, result: &mut InstallResult, output: &Output) -> Result<(), Failure> {
         let Self {
             name,
             outcome,
             directory,
             source,
             checked,
+            pinned,
         } = self;
-        let result = result.with(outcome);
-        let checked = match checked {
-            Ok(checked) => checked,
-            Err(failure) => return (result, Err(failure)),
-        };
-        let result = InstallResult {
-            check: checked.as_ref().map(Into::into),
-            ..result
-        };
+        let checked = checked?;
         if let Some(checked) = &checked {
+            result.check = Some(checked.into());
             let shown = printable::path(directory);
-            if let Err(failure) = check::differences(name, &shown, checked, output) {
-                return (result, Err(failure));
-            }
+            check::differences(name, &shown, checked, output)?;
         }
         output.result(&outcome_text(
             name,
@@ -100,6 +108,10 @@ impl Told<'_> {
             checked.as_ref(),
         ));
         warn(output, name, outcome);
-        (result, Ok(()))
+        if let Some(file) = pinned? {
+            let path = printable::path(file.path());
+            output.result(&format!("  locked in  {path}\n"));
+        }
+        Ok(())
     }
 }

@@ -299,7 +299,7 @@ fn refuse(wrong: &[(Name, Failure)], dry_run: bool, output: &Output) -> ExitCode
                 wanted: wanted(name),
                 ..PreviewResult::default()
             };
-            report.fail(failure, result.failed(failure.to_json()));
+            report.fail(failure, |error| result.failed(error));
         }
         let (results, code) = report.end();
         output.document(&PreviewOutput { results });
@@ -311,7 +311,7 @@ fn refuse(wrong: &[(Name, Failure)], dry_run: bool, output: &Output) -> ExitCode
             wanted: wanted(name),
             ..InstallResult::default()
         };
-        report.fail(failure, result.failed(failure.to_json()));
+        report.fail(failure, |error| result.failed(error));
     }
     let (results, code) = report.end();
     output.document(&InstallOutput { results });

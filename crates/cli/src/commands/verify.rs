@@ -175,7 +175,7 @@ pub(crate) async fn run(
                         output,
                     );
                 }
-                Err(failure) => report.fail(failure, ()),
+                Err(failure) => report.fail(failure, |_| ()),
             });
             // Written at once, so that nothing is kept of thousands of references.
             let result = VerifyResult::new(reference, platform.as_ref(), digest.as_ref(), &outcome);

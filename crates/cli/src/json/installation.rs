@@ -83,9 +83,9 @@ impl From<Replacement> for InstallOutcome {
 }
 
 impl InstallResult {
-    pub(crate) fn failed(self, failure: JsonError) -> Self {
+    pub(crate) fn failed(self, error: JsonError) -> Self {
         Self {
-            error: Some(failure),
+            error: Some(error),
             ..self
         }
     }

@@ -61,9 +61,9 @@ pub(crate) struct JsonAvailable {
 }
 
 impl PreviewResult {
-    pub(crate) fn failed(self, failure: JsonError) -> Self {
+    pub(crate) fn failed(self, error: JsonError) -> Self {
         Self {
-            error: Some(failure),
+            error: Some(error),
             ..self
         }
     }

@@ -228,8 +228,9 @@ impl Means<'_> {
             }
             Err(failure) => {
                 output.result(&format!("not copied {name}: {}\n", item.reference));
-                let result = CopyResult::failed(name, Some(&item.reference), &failure);
-                report.fail(&failure, result);
+                report.fail(&failure, |error| {
+                    CopyResult::failed(name, Some(&item.reference), error)
+                });
             }
         });
     }

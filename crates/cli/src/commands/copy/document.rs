@@ -8,7 +8,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::text::proofs_text;
-use crate::failure::Failure;
 use crate::json::error::JsonError;
 use crate::json::evidence::JsonEvidence;
 use crate::output;
@@ -118,11 +117,11 @@ impl CopyResult {
     }
 
     /// The entry `name` of a gallery that could not be copied.
-    pub(super) fn failed(name: &str, source: Option<&Reference>, failure: &Failure) -> Self {
+    pub(super) fn failed(name: &str, source: Option<&Reference>, error: JsonError) -> Self {
         Self {
             name: Some(name.to_owned()),
             reference: source.map(ToString::to_string),
-            error: Some(failure.to_json()),
+            error: Some(error),
             ..Self::default()
         }
     }

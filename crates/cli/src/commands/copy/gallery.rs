@@ -51,7 +51,9 @@ pub(super) async fn from_galleries(
         let (reference, policy) = match image_of(&plan) {
             Ok(found) => found,
             Err(failure) => {
-                report.fail(&failure, CopyResult::failed(plan.name(), None, &failure));
+                report.fail(&failure, |error| {
+                    CopyResult::failed(plan.name(), None, error)
+                });
                 continue;
             }
         };
@@ -198,7 +200,9 @@ fn plans(
                 Err(PlanError::Local { .. }) if of_kit => {}
                 Err(error) => {
                     let failure = Failure::from(error);
-                    report.fail(&failure, CopyResult::failed(&entry.name, None, &failure));
+                    report.fail(&failure, |error| {
+                        CopyResult::failed(&entry.name, None, error)
+                    });
                 }
             }
         }
@@ -215,7 +219,7 @@ fn plans(
         let message = format!("no gallery has an image with the name `{name}`");
         let failure = Failure::new(Kind::NotFound, message)
             .hint("see the names with `countersign gallery show FILE`");
-        report.fail(&failure, CopyResult::failed(name, None, &failure));
+        report.fail(&failure, |error| CopyResult::failed(name, None, error));
     }
     // A name that is wrong is a mistake: nothing is copied then.
     Ok(missing.is_empty().then_some(found))

@@ -200,14 +200,14 @@ fn add(
         }) if scope == Scope::All => {
             output.answer(&format!("{elsewhere}\n"));
             let failure = Failure::new(Kind::NotFound, elsewhere);
-            report.done(result.failed(&failure));
+            report.done(result.failed(failure.to_json()));
         }
         Err(error) => {
             let found = error.gallery().map(ToOwned::to_owned);
             let failure = Failure::from(error);
             let gallery = result.gallery.clone().or(found);
             let result = PlanResult { gallery, ..result };
-            report.fail(&failure, result.failed(&failure));
+            report.fail(&failure, |error| result.failed(error));
         }
     }
 }
@@ -367,9 +367,9 @@ impl PlanResult {
         }
     }
 
-    fn failed(self, failure: &Failure) -> Self {
+    fn failed(self, error: JsonError) -> Self {
         Self {
-            error: Some(failure.to_json()),
+            error: Some(error),
             ..self
         }
     }

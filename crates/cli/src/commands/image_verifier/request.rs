@@ -9,6 +9,7 @@ use std::io::Read as _;
 use countersign_oci::{Digest, Reference, printable};
 use serde::Deserialize;
 
+use crate::blocking::blocking;
 use crate::failure::{Failure, Kind};
 
 /// The media type of what stands on standard input.
@@ -59,22 +60,15 @@ impl Request {
 
     /// Reads the descriptor, and holds it against the arguments.
     pub(super) async fn read_descriptor(&self) -> Result<(), Failure> {
-        let read = tokio::task::spawn_blocking(|| {
+        let read = blocking(|| {
             let mut bytes = Vec::new();
             let mut stdin = std::io::stdin().lock().take(DESCRIPTOR_MAX + 1);
             stdin.read_to_end(&mut bytes).map(|_| bytes)
         });
-        let bytes = match read.await {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(error)) => {
-                let message = "the descriptor on standard input can't be read".to_owned();
-                return Err(Failure::caused(Kind::Machine, message, error));
-            }
-            Err(error) => {
-                let message = "the descriptor was not read".to_owned();
-                return Err(Failure::caused(Kind::Internal, message, error));
-            }
-        };
+        let bytes = read.await?.map_err(|error| {
+            let message = "the descriptor on standard input can't be read".to_owned();
+            Failure::caused(Kind::Machine, message, error)
+        })?;
         self.check_descriptor(&bytes)
     }
 

@@ -12,6 +12,7 @@ use countersign_policy::Policy;
 use countersign_verify::{TrustedRoot, TufNetwork};
 
 use super::configuration::Configuration;
+use crate::blocking::blocking;
 use crate::failure::Failure;
 
 const LOCK: &str = "trusted-root.lock";
@@ -58,13 +59,17 @@ pub(super) fn lock_file(directory: &Path) -> PathBuf {
 
 /// Waits for the lock. `None` where there can't be one: then each process fetches for itself.
 pub(super) async fn lock(directory: PathBuf) -> Option<FileLock> {
-    std::fs::create_dir_all(&directory).ok()?;
-    let path = lock_file(&directory);
     loop {
-        match FileLock::try_take(&path) {
+        let path = lock_file(&directory);
+        let taken = blocking(move || {
+            path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+            FileLock::try_take(&path)
+        });
+        match taken.await.ok()? {
             Ok(Some(lock)) => return Some(lock),
             Ok(None) => tokio::time::sleep(POLL).await,
             Err(error) => {
+                let path = lock_file(&directory);
                 tracing::warn!(%error, path = %path.display(), "the lock can't be taken");
                 return None;
             }

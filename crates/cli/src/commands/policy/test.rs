@@ -200,11 +200,8 @@ fn rulings(rules: &Rules, images: &[String], output: &Output) -> ExitCode {
                 let message = format!("`{image}` is no image: {error}");
                 let failure = Failure::new(Kind::Usage, message)
                     .hint("name it as a pod does: NAME:TAG or NAME@DIGEST");
-                let result = PolicyTestResult::Unread {
-                    image: image.clone(),
-                    error: failure.to_json(),
-                };
-                report.fail(&failure, result);
+                let image = image.clone();
+                report.fail(&failure, |error| PolicyTestResult::Unread { image, error });
             }
         }
     }
