@@ -108,4 +108,49 @@ mod tests {
             assert!(is_left_alone(&held, directory.path()));
         }
     }
+
+    #[test]
+    fn what_is_staged_is_not_removed_on_a_thread_that_others_wait_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("app");
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime
+            .max_blocking_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let held = hold(&target, WhenBusy::Fail, &|_| {}).await.unwrap();
+            let staging = stage(&held).await.unwrap();
+            let path = staging.blob_path(0);
+            fs::write(&path, "gigabytes").unwrap();
+            // The only thread that may block has other work.
+            let (go_on, told) = std::sync::mpsc::channel();
+            let other = tokio::task::spawn_blocking(move || told.recv().unwrap());
+            drop(staging);
+            assert!(path.exists());
+            assert!(held.unclaimed().now_or_never().is_none());
+            go_on.send(()).unwrap();
+            held.unclaimed().await;
+            assert!(!path.exists());
+            assert!(is_left_alone(&held, directory.path()));
+            other.await.unwrap();
+        });
+    }
+
+    #[test]
+    fn what_is_staged_when_the_runtime_ends_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("app");
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let staging = runtime.block_on(async {
+            let held = hold(&target, WhenBusy::Fail, &|_| {}).await.unwrap();
+            stage(&held).await.unwrap()
+        });
+        let (path, entered) = (staging.blob_path(0), runtime.handle().clone());
+        runtime.shutdown_background();
+        let _entered = entered.enter();
+        drop(staging);
+        assert!(!path.parent().unwrap().exists());
+    }
 }

@@ -19,7 +19,7 @@ use crate::blocking::blocking;
 use crate::carry_out::{Outcome, PlanFailure, Preview};
 use crate::error::Error;
 use crate::events::Events;
-use crate::hold::{hold, stage};
+use crate::hold::{hold, settled, stage};
 use crate::install::Installer;
 use crate::options::{RemoveOptions, Unrecorded};
 use crate::record::{self, FoundRecord, Recorded};
@@ -198,8 +198,11 @@ impl Store {
             let path = installation.directory.clone();
             blocking(move || held.clear(&path)).await?;
         } else {
-            let staging = stage(&held).await?;
-            blocking(move || staging.take_away(unrecorded)).await?;
+            let taken_away = async {
+                let staging = stage(&held).await?;
+                blocking(move || staging.take_away(unrecorded)).await
+            };
+            settled(&held, taken_away).await?;
         }
         Ok(installation)
     }

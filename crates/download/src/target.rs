@@ -25,6 +25,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags, open, openat, rename};
 use rustix::io::Errno;
 use rustix::process::geteuid;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::error::Error;
@@ -32,7 +33,7 @@ use crate::file_lock::FileLock;
 use crate::options::Unrecorded;
 use crate::record;
 use above::{DIRECTORY_ABOVE, directory_above};
-use removal::remove_tree;
+use removal::Removal;
 
 pub(crate) use above::{Above, look};
 pub(crate) use leftovers::staged;
@@ -52,7 +53,7 @@ const REPLACEABLE: &str = "nothing, an empty directory or an earlier installatio
 
 /// The lock of a target. Nobody else installs to the target while this value lives.
 pub(crate) struct Held {
-    target: Target,
+    target: Arc<Target>,
     _lock: FileLock,
     /// How many claims there are.
     claims: Arc<watch::Sender<usize>>,
@@ -62,7 +63,7 @@ pub(crate) struct Held {
 pub(crate) struct Claim {
     held: Arc<Held>,
     // Dropped last: whoever was told of its end holds the target alone.
-    notice: Notice,
+    _notice: Notice,
 }
 
 /// Counts a claim, until it is dropped.
@@ -77,12 +78,13 @@ impl Drop for Notice {
 /// A staging directory beside a target that is held.
 ///
 /// Dropping it removes the directory and everything in it, then gives up the target. An old
-/// installation that could not be put back is kept.
+/// installation that could not be put back is kept. That may be gigabytes: in asynchronous code a thread that may block
+/// removes them, and [`Held::unclaimed`] waits for it.
 pub(crate) struct Staging {
     path: PathBuf,
-    // Dropped after the directory was removed, in this order.
-    held: Arc<Held>,
-    _notice: Notice,
+    target: Arc<Target>,
+    /// Taken when it is dropped.
+    claim: Option<Claim>,
 }
 
 struct Target {
@@ -116,7 +118,7 @@ impl Held {
         })?;
         target.clear_leftovers()?;
         Ok(Self {
-            target,
+            target: Arc::new(target),
             _lock: lock,
             claims: Arc::default(),
         })
@@ -127,7 +129,7 @@ impl Held {
         self.claims.send_modify(|claims| *claims += 1);
         Claim {
             held: Arc::clone(self),
-            notice: Notice(Arc::clone(&self.claims)),
+            _notice: Notice(Arc::clone(&self.claims)),
         }
     }
 
@@ -175,8 +177,8 @@ impl Claim {
             .map_err(Error::io("make a directory in", &target.parent))?;
         let staging = Staging {
             path: staging.keep(),
-            held: self.held,
-            _notice: self.notice,
+            target: Arc::clone(&self.held.target),
+            claim: Some(self),
         };
         for directory in [staging.root_path(), staging.path.join(QUARANTINE)] {
             fs::create_dir(&directory).map_err(Error::io("make the directory", &directory))?;
@@ -188,7 +190,7 @@ impl Claim {
 impl Staging {
     /// The directory that is installed to.
     pub(crate) fn target(&self) -> &Path {
-        &self.held.target.path
+        &self.target.path
     }
 
     /// Moves what is at the target into the staging directory, in one step. It is deleted with the
@@ -197,17 +199,15 @@ impl Staging {
     /// # Errors
     /// [`Error::Target`], if there is no installation; [`Error::Immovable`]; [`Error::Mounted`].
     pub(crate) fn take_away(&self, unrecorded: Unrecorded) -> Result<(), Error> {
-        let path = &self.held.target.path;
-        if unrecorded == Unrecorded::Refuse
-            && self.held.target.occupant()? != Occupant::Installation
-        {
+        let path = &self.target.path;
+        if unrecorded == Unrecorded::Refuse && self.target.occupant()? != Occupant::Installation {
             return Err(Error::Target {
                 path: path.clone(),
                 expected: "an installation",
                 found: "none",
             });
         }
-        self.held.target.refuse_mounts()?;
+        self.target.refuse_mounts()?;
         fs::rename(path, self.path.join(REMOVED)).map_err(|source| Error::Immovable {
             path: path.clone(),
             source,
@@ -256,7 +256,7 @@ impl Staging {
 
     /// For use with `map_err`.
     fn not_moved<E: Into<io::Error>>(&self) -> impl FnOnce(E) -> Error {
-        Error::io("move the installation to", &self.held.target.path)
+        Error::io("move the installation to", &self.target.path)
     }
 
     fn old_path(&self) -> PathBuf {
@@ -270,17 +270,11 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // What can't be looked at may be there.
-        let is_there = |path: &Path| !matches!(fs::symlink_metadata(path), Err(error) if error.kind() == io::ErrorKind::NotFound);
-        // If the old and the new installation are both here, none is at the target. Then keep the old one.
-        let removed = if is_there(&self.old_path()) && is_there(&self.root_path()) {
-            let rest = [self.path.join(QUARANTINE), self.root_path()];
-            rest.iter().try_for_each(|path| remove_tree(path))
-        } else {
-            remove_tree(&self.path)
-        };
-        if let Err(error) = removed {
-            tracing::error!(%error, path = %self.path.display(), "can't remove the staging directory: the next run tries again");
+        let removal = Removal::of(std::mem::take(&mut self.path), self.claim.take());
+        match Handle::try_current() {
+            // Where the runtime has ended, it is dropped at once.
+            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(removal))),
+            Err(_) => drop(removal),
         }
     }
 }

@@ -32,16 +32,16 @@ impl Staging {
         }
         // The disk may have taken long.
         cancellation.check().map_err(|_| Error::Cancelled)?;
-        match self.held.target.occupant()? {
+        match self.target.occupant()? {
             Occupant::Nobody => {
-                rename_new(&root, &self.held.target.path).map_err(self.not_moved())?;
+                rename_new(&root, &self.target.path).map_err(self.not_moved())?;
             }
             Occupant::EmptyDirectory => {
-                fs::rename(&root, &self.held.target.path).map_err(self.not_moved())?;
+                fs::rename(&root, &self.target.path).map_err(self.not_moved())?;
             }
             Occupant::Installation => {
                 // Checked again, because fetching may have taken long.
-                self.held.target.refuse_mounts()?;
+                self.target.refuse_mounts()?;
                 self.exchange(&root)?;
             }
         }
@@ -53,20 +53,14 @@ impl Staging {
 
     /// Writes to the disk which of the two is at the target.
     pub(super) fn sync_parent(&self) -> Result<(), Error> {
-        let parent = open_directory(&self.held.target.parent);
+        let parent = open_directory(&self.target.parent);
         parent
             .and_then(fsync)
-            .map_err(Error::io("flush", &self.held.target.parent))
+            .map_err(Error::io("flush", &self.target.parent))
     }
 
     fn exchange(&self, root: &Path) -> Result<(), Error> {
-        match renameat_with(
-            CWD,
-            root,
-            CWD,
-            &self.held.target.path,
-            RenameFlags::EXCHANGE,
-        ) {
+        match renameat_with(CWD, root, CWD, &self.target.path, RenameFlags::EXCHANGE) {
             Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => self.exchange_in_two_steps(root),
             result => result.map_err(self.not_moved()),
         }
@@ -75,8 +69,8 @@ impl Staging {
     /// For file systems that can't exchange two names. If we are killed between the two steps, the
     /// next run finds the old installation in our staging directory and puts it back.
     pub(super) fn exchange_in_two_steps(&self, root: &Path) -> Result<(), Error> {
-        fs::rename(&self.held.target.path, self.old_path()).map_err(self.not_moved())?;
-        if let Err(error) = rename_new(root, &self.held.target.path) {
+        fs::rename(&self.target.path, self.old_path()).map_err(self.not_moved())?;
+        if let Err(error) = rename_new(root, &self.target.path) {
             self.put_back()?;
             return Err(self.not_moved()(error));
         }
@@ -84,7 +78,7 @@ impl Staging {
     }
 
     pub(super) fn put_back(&self) -> Result<(), Error> {
-        let (target, old) = (&self.held.target.path, self.old_path());
+        let (target, old) = (&self.target.path, self.old_path());
         rename_new(&old, target).map_err(|source| Error::Displaced {
             path: target.clone(),
             kept: old,

@@ -8,7 +8,7 @@ use std::ffi::CStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, CWD, Dir, DirEntry, FileType, Mode, OFlags, chmodat, fchmod, fstat, openat, statat,
@@ -16,10 +16,49 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::{Claim, OLD, QUARANTINE, ROOT};
+
 const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
+
+/// A staging directory that is removed when this is dropped.
+pub(super) struct Removal {
+    path: PathBuf,
+    // Dropped after the directory was removed.
+    _claim: Option<Claim>,
+}
+
+impl Removal {
+    pub(super) fn of(path: PathBuf, claim: Option<Claim>) -> Self {
+        Self {
+            path,
+            _claim: claim,
+        }
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        // What can't be looked at may be there.
+        let is_there = |path: &Path| !matches!(fs::symlink_metadata(path), Err(error) if error.kind() == io::ErrorKind::NotFound);
+        // If the old and the new installation are both here, none is at the target. Then keep the old one.
+        let root = self.path.join(ROOT);
+        if is_there(&self.path.join(OLD)) && is_there(&root) {
+            let rest = [self.path.join(QUARANTINE), root];
+            rest.iter().try_for_each(|path| remove_tree(path))
+        } else {
+            remove_tree(&self.path)
+        }
+    }
+}
+
+impl Drop for Removal {
+    fn drop(&mut self) {
+        if let Err(error) = self.remove() {
+            tracing::error!(%error, path = %self.path.display(), "can't remove the staging directory: the next run tries again");
+        }
+    }
+}
 
 /// Removes a directory and everything in it, if it exists. Mounts in it stay, with their content.
 ///

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
+use super::removal::remove_tree;
 use super::*;
 use crate::extract::Cancellation;
 use crate::options::Durability;
