@@ -2,8 +2,8 @@
 //!
 //! Either becomes one file in the quarantine, with the digest of its bytes: a tarball as it comes,
 //! a directory as an archive whose order and headers depend on nothing but its content. Only an
-//! [`AdmittedArchive`] is unpacked, on the digest that the gallery's index names or on a permit
-//! for the digest that was found.
+//! [`AdmittedArchive`] is unpacked, on the digest that the gallery's index names or, where nothing is
+//! required, on nothing.
 
 mod directory;
 mod tarball;
@@ -16,7 +16,7 @@ use countersign_oci::Digest;
 use crate::error::Error;
 use crate::extract::{Content, Form, Layer};
 use crate::grounds::Grounds;
-use crate::requirement::{Requirement, RequirementKind};
+use crate::requirement::ArchiveRequirement;
 
 pub(crate) use directory::pack;
 pub(crate) use tarball::fetch;
@@ -29,8 +29,6 @@ pub(crate) struct Archive {
     path: PathBuf,
     size: u64,
     digest: Digest,
-    /// What its bytes must hash to, by the gallery's index.
-    expected: Option<Digest>,
 }
 
 /// An archive that may be unpacked, and the [`Grounds`] for it.
@@ -41,37 +39,20 @@ pub(crate) struct AdmittedArchive {
 }
 
 impl Archive {
-    /// Admits it on what `requirement` asks for, and on nothing less. A digest that the index names
-    /// for it is held against it also where, for the sake of other sources, none is required.
-    pub(crate) fn admit(self, requirement: &Requirement) -> Result<AdmittedArchive, Error> {
-        let required = match requirement.kind() {
-            RequirementKind::Digest(digest) => Some(digest),
-            RequirementKind::Signature(_) | RequirementKind::None => self.expected.as_ref(),
-        };
-        if let Some(expected) = required
-            && *expected != self.digest
-        {
-            return Err(Error::Checksum {
+    /// Admits it on what is `required`, and on nothing less. A digest that the index names for it is held against it also
+    /// where, for the sake of other sources, none is required.
+    pub(crate) fn admit(self, required: &ArchiveRequirement) -> Result<AdmittedArchive, Error> {
+        match required.digest() {
+            Some(expected) if *expected != self.digest => Err(Error::Checksum {
                 expected: expected.clone(),
                 location: self.location,
                 found: self.digest,
-            });
+            }),
+            Some(_) | None => Ok(AdmittedArchive {
+                archive: self,
+                grounds: required.grounds(),
+            }),
         }
-        let grounds = match requirement.kind() {
-            RequirementKind::Digest(_) => Grounds::Digest,
-            RequirementKind::Signature(_) | RequirementKind::None => {
-                let permit = requirement.permit(&self.digest);
-                let permit = permit.ok_or_else(|| Error::Unverifiable {
-                    location: self.location.clone(),
-                    required: requirement.to_string(),
-                })?;
-                permit.redeem(&self.digest)?
-            }
-        };
-        Ok(AdmittedArchive {
-            archive: self,
-            grounds,
-        })
     }
 }
 

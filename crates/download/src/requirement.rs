@@ -6,6 +6,8 @@
 //! a policy, content that it can't judge is refused, strict or not: permissive mode is for content
 //! that no policy covers.
 
+mod archive;
+
 use std::fmt;
 
 use countersign_oci::{Digest, ErrorKind};
@@ -14,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::admitted::UnverifiedPermit;
 use crate::source::Source;
+
+pub(crate) use archive::ArchiveRequirement;
 
 /// What becomes of content that nothing vouches for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -72,7 +72,6 @@ pub(crate) fn pack(
         path: path.to_owned(),
         size,
         digest,
-        expected: None,
     })
 }
 

@@ -47,7 +47,6 @@ pub(crate) async fn fetch(
         path: path.to_owned(),
         size,
         digest,
-        expected: tarball.digest().cloned(),
     })
 }
 

@@ -13,6 +13,7 @@ use crate::options::InstallOptions;
 use crate::plan::Plan;
 use crate::planned::PlannedSource;
 use crate::record::{Provenance, Recorded};
+use crate::requirement::ArchiveRequirement;
 
 /// An attempt to install from one source.
 pub(super) struct Attempt<'a> {
@@ -102,6 +103,18 @@ impl Attempt<'_> {
                 installed.is_some() && found.is_some() && installed != found
             }
         }
+    }
+
+    /// What has to be known of the archive that the source has, of which something names the digest `named`.
+    ///
+    /// # Errors
+    /// [`Error::Unverifiable`], if a signature is required.
+    pub(super) fn archive_requirement(
+        &self,
+        named: Option<&Digest>,
+    ) -> Result<ArchiveRequirement, Error> {
+        let requirement = self.plan.requirement();
+        requirement.of_archive(named, &self.planned.source)
     }
 
     /// Compares admitted content with the lock, where the plan is locked.

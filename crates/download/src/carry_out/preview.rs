@@ -16,7 +16,6 @@ use crate::error::Error;
 use crate::grounds::Grounds;
 use crate::install::Installer;
 use crate::record::{Provenance, Recorded};
-use crate::requirement::RequirementKind;
 use crate::source::Tarball;
 use crate::unpack::{Ahead, Selection};
 
@@ -130,21 +129,16 @@ impl<V: ImageVerifier> Goal<V> for Look {
 
 /// What an archive would do whose bytes have to be of the digest `pinned`, if they have to be of any.
 fn archive(attempt: &Attempt<'_>, pinned: Option<&Digest>) -> Result<Preview, Error> {
-    match attempt.plan.requirement().kind() {
-        RequirementKind::Digest(digest) => {
-            preview(attempt, Content::archive(digest, &Grounds::Digest), None)
+    let required = attempt.archive_requirement(pinned)?;
+    match required.digest() {
+        Some(digest) => {
+            let grounds = required.grounds();
+            preview(attempt, Content::archive(digest, &grounds), None)
         }
-        RequirementKind::Signature(_) => Err(Error::Unverifiable {
-            location: attempt.planned.source.to_string(),
-            required: attempt.plan.requirement().to_string(),
+        None => Ok(Preview::Unknown {
+            provenance: attempt.provenance(),
+            installed: attempt.target.recorded().cloned().map(Box::new),
         }),
-        RequirementKind::None => match pinned {
-            Some(digest) => preview(attempt, Content::archive(digest, &Grounds::Nothing), None),
-            None => Ok(Preview::Unknown {
-                provenance: attempt.provenance(),
-                installed: attempt.target.recorded().cloned().map(Box::new),
-            }),
-        },
     }
 }
 

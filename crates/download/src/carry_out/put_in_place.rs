@@ -18,7 +18,7 @@ use crate::grounds::Grounds;
 use crate::hold::stage;
 use crate::install::Installer;
 use crate::record::{Installed, Record};
-use crate::requirement::RequirementKind;
+use crate::requirement::ArchiveRequirement;
 use crate::source::Tarball;
 use crate::target::{Held, Staging};
 use crate::unpack::{Ahead, Fetching, Selection, unpack_archive};
@@ -84,7 +84,8 @@ impl<V: ImageVerifier> Goal<V> for PutInPlace {
         attempt: &Attempt<'_>,
     ) -> Result<Outcome, Error> {
         // If the bytes of this digest are installed already, they need not be fetched again.
-        if let RequirementKind::Digest(digest) = attempt.plan.requirement().kind()
+        let required = attempt.archive_requirement(tarball.digest())?;
+        if let ArchiveRequirement::Digest(digest) = &required
             && let Some(unchanged) = unchanged(attempt, Content::archive(digest, &Grounds::Digest))?
         {
             return Ok(unchanged);
@@ -105,7 +106,7 @@ impl<V: ImageVerifier> Goal<V> for PutInPlace {
             &path,
             &progress,
         );
-        let archive = fetched.await?.admit(attempt.plan.requirement())?;
+        let archive = fetched.await?.admit(&required)?;
         self.put_in_place(installer, Admitted::Archive { archive, staging }, attempt)
             .await
     }
@@ -116,6 +117,7 @@ impl<V: ImageVerifier> Goal<V> for PutInPlace {
         directory: &Path,
         attempt: &Attempt<'_>,
     ) -> Result<Outcome, Error> {
+        let required = attempt.archive_requirement(None)?;
         let staging = stage(&self.held).await?;
         let (from, to) = (directory.to_owned(), staging.blob_path(0));
         let (limits, held) = (installer.limits().clone(), Arc::clone(&staging));
@@ -126,7 +128,7 @@ impl<V: ImageVerifier> Goal<V> for PutInPlace {
             drop(held);
             packed
         });
-        let archive = packed.await?.admit(attempt.plan.requirement())?;
+        let archive = packed.await?.admit(&required)?;
         drop(guard);
         self.put_in_place(installer, Admitted::Archive { archive, staging }, attempt)
             .await
