@@ -33,7 +33,7 @@ pub(super) use self::refresh::RefreshOutput;
 
 use self::configuration::Configuration;
 use self::decision::{Answer, Decision};
-use self::request::Request;
+use self::request::Passed;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
@@ -102,17 +102,18 @@ pub(super) fn refuse(
     environment: &Environment,
     output: &Output,
 ) -> ExitCode {
-    let (arguments, started) = (&arguments.request, Instant::now());
+    let started = Instant::now();
+    let Passed { names, request } = Passed::read(&arguments.request);
     let answer = Answer::Refused(failure);
     let Ok(configuration) = Configuration::load(environment) else {
-        let decision = Decision::unread(arguments, Mode::Enforce, answer, started);
+        let decision = Decision::unread(names, Mode::Enforce, answer, started);
         tell(&decision, output);
         return decision.exit_code();
     };
-    let decision = match Request::parse(arguments) {
+    let decision = match request {
         Err(_) => {
             let mode = configuration.content.strictest_mode();
-            Decision::unread(arguments, mode, answer, started)
+            Decision::unread(names, mode, answer, started)
         }
         Ok(request) => {
             let (reference, digest) = (&request.reference, &request.digest);
@@ -129,16 +130,17 @@ pub(super) fn refuse(
 async fn answer(arguments: &[OsString], environment: &Environment, output: &Output) -> ExitCode {
     let started = Instant::now();
     mishap::answers();
+    let passed = Passed::read(arguments);
     let decision = match Configuration::load(environment) {
         // Without a configuration nobody knows of a `mode: warn`.
         Err(failure) => {
-            let decision =
-                Decision::unread(arguments, Mode::Enforce, Answer::Refused(failure), started);
+            let answer = Answer::Refused(failure);
+            let decision = Decision::unread(passed.names, Mode::Enforce, answer, started);
             tell(&decision, output);
             decision
         }
         Ok(configuration) => {
-            let decision = decide(arguments, &configuration, started).await;
+            let decision = decide(passed, &configuration, started).await;
             // The answer first: a log that can't be written must not delay it.
             tell(&decision, output);
             decision_log::write(&configuration, &decision);
@@ -156,18 +158,14 @@ fn tell(decision: &Decision, output: &Output) {
     });
 }
 
-async fn decide(
-    arguments: &[OsString],
-    configuration: &Configuration,
-    started: Instant,
-) -> Decision {
+async fn decide(passed: Passed, configuration: &Configuration, started: Instant) -> Decision {
     let deadline = configuration.content.deadline;
-    let request = match Request::parse(arguments) {
+    let request = match passed.request {
         Ok(request) => request,
         // Nobody knows which rule it would meet.
         Err(failure) => {
             let mode = configuration.content.strictest_mode();
-            return Decision::unread(arguments, mode, Answer::Refused(failure), started);
+            return Decision::unread(passed.names, mode, Answer::Refused(failure), started);
         }
     };
     let ruling = configuration

@@ -1,6 +1,5 @@
 //! An answer in words: the line that containerd shows, and the record of it.
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -10,7 +9,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::request::{self, Request};
+use super::request::{Names, Request};
 use crate::failure::{Failure, Kind, exit_code};
 use crate::json::error::JsonErrorKind;
 use crate::json::mode::JsonMode;
@@ -45,18 +44,12 @@ pub(super) struct Decision {
 }
 
 impl Decision {
-    /// An answer to a request that was not judged. It is about what `arguments` name, understood or not.
-    pub(super) fn unread(
-        arguments: &[OsString],
-        mode: Mode,
-        answer: Answer,
-        started: Instant,
-    ) -> Self {
-        let passed = |name| request::passed(arguments, name);
+    /// An answer to a request that was not judged. It is about what `names` says.
+    pub(super) fn unread(names: Names, mode: Mode, answer: Answer, started: Instant) -> Self {
         let cut = |text: String| printable::cut(&text, ARGUMENT_MAX);
         Self {
-            image: passed("name").map(cut),
-            digest: passed("digest").map(cut),
+            image: names.image.map(cut),
+            digest: names.digest.map(cut),
             rule: None,
             mode,
             answer,

@@ -26,38 +26,33 @@ pub(super) struct Request {
     pub(super) digest: Digest,
 }
 
-impl Request {
-    pub(super) fn parse(arguments: &[OsString]) -> Result<Self, Failure> {
-        let mut flags = Flags::default();
-        let mut arguments = arguments.iter();
-        while let Some(argument) = arguments.next() {
-            let flag = text(argument)?;
-            let name = flag.strip_prefix("--").or_else(|| flag.strip_prefix('-'));
-            let (name, value) = match name.and_then(|name| name.split_once('=')) {
-                Some((name, value)) => (Some(name), Some(value)),
-                None => (name, None),
-            };
-            let Some((slot, known)) = name.and_then(|name| flags.slot(name)) else {
-                return Err(usage(format!(
-                    "expected -name, -digest and -stdin-media-type, found `{}`",
-                    printable(flag)
-                )));
-            };
-            let value = match (value, arguments.as_slice()) {
-                (Some(value), _) => value,
-                (None, [next, rest @ ..]) => {
-                    arguments = rest.iter();
-                    text(next)?
-                }
-                (None, []) => return Err(usage(format!("{known} has no value"))),
-            };
-            if slot.replace(value.to_owned()).is_some() {
-                return Err(usage(format!("{known} was given twice")));
-            }
-        }
-        flags.request()
-    }
+/// What containerd passed, as far as it was understood.
+pub(super) struct Passed {
+    pub(super) names: Names,
+    /// Why it is no request, if it is none.
+    pub(super) request: Result<Request, Failure>,
+}
 
+/// The image, as it was passed. It may be wrong: it is for the record of a request that can't be read.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub(super) image: Option<String>,
+    pub(super) digest: Option<String>,
+}
+
+impl Passed {
+    pub(super) fn read(arguments: &[OsString]) -> Self {
+        let (flags, understood) = Flags::read(arguments);
+        let names = Names {
+            image: flags.name.clone(),
+            digest: flags.digest.clone(),
+        };
+        let request = understood.and_then(|()| flags.request());
+        Self { names, request }
+    }
+}
+
+impl Request {
     /// Reads the descriptor, and holds it against the arguments.
     pub(super) async fn read_descriptor(&self) -> Result<(), Failure> {
         let read = blocking(|| {
@@ -104,6 +99,49 @@ struct Flags {
 }
 
 impl Flags {
+    /// The values of the flags, of each the first; and what is wrong first.
+    fn read(arguments: &[OsString]) -> (Self, Result<(), Failure>) {
+        let (mut flags, mut understood) = (Self::default(), Ok(()));
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            let read = flags.read_one(argument, &mut arguments);
+            understood = understood.and(read);
+        }
+        (flags, understood)
+    }
+
+    /// Reads the flag `argument`, and its value if that is the next of `rest`.
+    fn read_one<'a>(
+        &mut self,
+        argument: &OsString,
+        rest: &mut impl Iterator<Item = &'a OsString>,
+    ) -> Result<(), Failure> {
+        let flag = text(argument)?;
+        let name = flag.strip_prefix("--").or_else(|| flag.strip_prefix('-'));
+        let (name, value) = match name.and_then(|name| name.split_once('=')) {
+            Some((name, value)) => (Some(name), Some(value)),
+            None => (name, None),
+        };
+        let Some((slot, known)) = name.and_then(|name| self.slot(name)) else {
+            return Err(usage(format!(
+                "expected -name, -digest and -stdin-media-type, found `{}`",
+                printable(flag)
+            )));
+        };
+        let value = match value {
+            Some(value) => value,
+            None => {
+                let next = rest.next();
+                text(next.ok_or_else(|| usage(format!("{known} has no value")))?)?
+            }
+        };
+        if slot.is_some() {
+            return Err(usage(format!("{known} was given twice")));
+        }
+        *slot = Some(value.to_owned());
+        Ok(())
+    }
+
     /// The value of the flag `name`, and how the flag is written.
     fn slot(&mut self, name: &str) -> Option<(&mut Option<String>, &'static str)> {
         match name {
@@ -146,24 +184,6 @@ impl Flags {
     }
 }
 
-/// The value of the flag `name`, whatever else stands there: for the record of a request that can't be read.
-pub(super) fn passed(arguments: &[OsString], name: &str) -> Option<String> {
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        let argument = argument.to_string_lossy();
-        let flag = argument.strip_prefix('-').unwrap_or_default();
-        match flag.strip_prefix('-').unwrap_or(flag).split_once('=') {
-            Some((flag, value)) if flag == name => return Some(value.to_owned()),
-            None if flag.strip_prefix('-').unwrap_or(flag) == name => {
-                let value = arguments.next()?;
-                return Some(value.to_string_lossy().into_owned());
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
 fn text(argument: &OsString) -> Result<&str, Failure> {
     argument
         .to_str()
@@ -183,7 +203,9 @@ mod tests {
 
     fn parse(arguments: &[&str]) -> Result<Request, String> {
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
-        Request::parse(&arguments).map_err(|failure| failure.line())
+        Passed::read(&arguments)
+            .request
+            .map_err(|failure| failure.line())
     }
 
     fn with(name: &str, value: &str) -> Result<Request, String> {
@@ -263,9 +285,10 @@ mod tests {
 
     #[test]
     fn what_was_passed_is_known_though_the_rest_is_wrong() {
-        let known = |arguments: &[&str], name| {
+        let known = |arguments: &[&str]| {
             let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
-            passed(&arguments, name)
+            let Names { image, digest } = Passed::read(&arguments).names;
+            (image, digest)
         };
         let some = |text: &str| Some(text.to_owned());
         for (arguments, name, digest) in [
@@ -284,8 +307,8 @@ mod tests {
                 some("c=d"),
             ),
         ] {
-            assert_eq!(known(arguments, "name"), name, "{arguments:?}");
-            assert_eq!(known(arguments, "digest"), digest, "{arguments:?}");
+            let expected = (name, digest);
+            assert_eq!(known(arguments), expected, "{arguments:?}");
         }
     }
 
