@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::shop::{EARLIER, LATER, SIGNER, Shop};
 use countersign_download::{FileLock, Lock};
+use countersign_sandbox::{Effect, Fault};
 use serde_json::Value;
 
 const LOCK: &str = "countersign.lock";
@@ -230,29 +231,69 @@ async fn a_lock_file_is_written_through_a_link_and_keeps_its_mode() {
 
 /// A run that has installed `chat`, while somebody else holds the lock of its lock file.
 fn installed_and_waiting(shop: &Shop, lock: &str) -> Child {
-    let arguments = [
-        &[
-            "--output",
-            "json",
-            "install",
-            "--platform",
-            "linux/amd64",
-            lock,
-        ],
-        &crate::shop::FLAGS[..],
-        &["chat"],
-    ]
-    .concat();
-    let mut child = shop
-        .command(&arguments)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    while shop.version("chat").is_none() {
+    let mut child = installing(shop, lock, &["chat"]);
+    until(&mut child, || shop.version("chat").is_some());
+    child
+}
+
+fn installing(shop: &Shop, lock: &str, names: &[&str]) -> Child {
+    let install = ["--output", "json", "install", "--platform", "linux/amd64"];
+    let arguments = [&install[..], &[lock], &crate::shop::FLAGS[..], names].concat();
+    let mut command = shop.command(&arguments);
+    command.stdout(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits, while the program runs.
+fn until(child: &mut Child, what: impl Fn() -> bool) {
+    while !what() {
         assert!(child.try_wait().unwrap().is_none(), "it ended");
         std::thread::sleep(Duration::from_millis(5));
     }
-    child
+}
+
+/// Tells when a file is opened.
+#[cfg(target_os = "linux")]
+struct Opened(std::os::fd::OwnedFd);
+
+#[cfg(target_os = "linux")]
+impl Opened {
+    fn watch(file: &std::path::Path) -> Self {
+        use rustix::fs::inotify;
+        let flags = inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC;
+        let watch = inotify::init(flags).unwrap();
+        inotify::add_watch(&watch, file, inotify::WatchFlags::OPEN).unwrap();
+        Self(watch)
+    }
+
+    /// Whether it was opened since this was asked the last time.
+    fn again(&self) -> bool {
+        let mut events = [std::mem::MaybeUninit::uninit(); 4096];
+        rustix::fs::inotify::Reader::new(&self.0, &mut events)
+            .next()
+            .is_ok()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_are_installed_while_one_waits_for_the_lock_file() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    shop.publish("latest-draw", "d1", EARLIER);
+    let beside = ".countersign.lock.countersign.lock";
+    let other = FileLock::try_take(&shop.directory.path().join(beside));
+    let other = other.unwrap().unwrap();
+    // `chat` is installed before `draw` has begun.
+    let late = Effect::Delay(Duration::from_secs(1));
+    let fault = Fault::on("GET /v2/acme/app/manifests/latest-draw", late);
+    shop.registry.add_fault(fault.times(1));
+    let mut child = installing(&shop, "--lock", &["chat", "draw"]);
+    until(&mut child, || shop.version("chat").is_some());
+    until(&mut child, || shop.version("draw").is_some());
+    drop(other);
+    assert!(child.wait().unwrap().success());
+    let lock = Lock::parse(&read(&shop, LOCK)).unwrap();
+    let names: Vec<_> = lock.entries().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(names, ["chat", "draw"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -277,6 +318,7 @@ async fn a_lock_file_that_becomes_unwritable_during_the_run_fails_it_and_what_is
     assert_eq!(shop.version("chat").unwrap(), "v1");
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn two_runs_that_write_one_lock_file_at_once_keep_each_other_s_entries() {
     let shop = Shop::open().await;
@@ -293,8 +335,11 @@ async fn two_runs_that_write_one_lock_file_at_once_keep_each_other_s_entries() {
         .path()
         .join(".countersign.lock.countersign.lock");
     let other = FileLock::try_take(&beside).unwrap().unwrap();
+    let opened = Opened::watch(&beside);
     let mut child = installed_and_waiting(&shop, "--lock");
-    std::thread::sleep(Duration::from_millis(100));
+    // It looks whether it may write, and then looks again.
+    until(&mut child, || opened.again());
+    until(&mut child, || opened.again());
     assert!(!path.exists(), "it did not wait for its turn");
     fs::write(&path, others).unwrap();
     drop(other);

@@ -279,16 +279,19 @@ impl Drop for Thread {
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
 
     /// Bytes without an end, and how many of them were read.
-    struct Endless(Arc<AtomicU64>);
+    struct Endless(Arc<AtomicU64>, Sender<PathBuf>);
 
     impl Read for Endless {
         fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
             self.0.fetch_add(into.len() as u64, Ordering::SeqCst);
+            // Nobody may want to know.
+            let _ = self.1.send(std::fs::read_link("/proc/thread-self")?);
             into.fill(7);
             Ok(into.len())
         }
@@ -351,14 +354,23 @@ mod tests {
     #[test]
     fn no_more_is_read_ahead_than_the_buffers_hold_and_dropping_stops_it() {
         let read = Arc::new(AtomicU64::new(0));
-        let ahead = ReadAhead::start(Endless(Arc::clone(&read)), Algorithm::Sha256).unwrap();
+        let (by, thread) = channel();
+        let source = Endless(Arc::clone(&read), by);
+        let ahead = ReadAhead::start(source, Algorithm::Sha256).unwrap();
+        let status = Path::new("/proc").join(thread.recv().unwrap());
+        let status = status.join("status");
+        let sleeps = || {
+            let status = std::fs::read_to_string(&status).unwrap();
+            status.lines().any(|line| line.starts_with("State:\tS"))
+        };
         let most = (BUFFER * BUFFERS) as u64;
-        while read.load(Ordering::SeqCst) < most {
-            std::thread::yield_now();
+        while read.load(Ordering::SeqCst) < most || !sleeps() {
+            thread::yield_now();
         }
-        std::thread::sleep(std::time::Duration::from_millis(50));
         assert_eq!(read.load(Ordering::SeqCst), most);
         drop(ahead);
+        // The thread has ended.
+        assert_eq!(read.load(Ordering::SeqCst), most);
         assert_eq!(Arc::strong_count(&read), 1);
     }
 
@@ -375,7 +387,8 @@ mod tests {
     #[test]
     fn a_piece_stays_while_others_are_read_and_then_its_buffer_is_filled_again() {
         let read = Arc::new(AtomicU64::new(0));
-        let mut ahead = ReadAhead::start(Endless(Arc::clone(&read)), Algorithm::Sha256).unwrap();
+        let mut ahead =
+            ReadAhead::start(Endless(Arc::clone(&read), channel().0), Algorithm::Sha256).unwrap();
         let mut pieces = Vec::new();
         for _ in 0..BUFFERS {
             assert_eq!(ahead.wait().unwrap(), BUFFER);
