@@ -8,16 +8,6 @@ use countersign_oci::printable;
 /// Characters that are handed on at once; [`printable`] cuts what is longer than 4,096.
 const PIECE: usize = 1024;
 
-/// The first `max` characters of `text`, and an ellipsis if there are more.
-pub(crate) fn cut(text: &str, max: usize) -> String {
-    let mut characters = text.chars();
-    let mut shown: String = characters.by_ref().take(max).collect();
-    if characters.next().is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
 /// `text` with its line breaks, and with everything else escaped that can't be seen or changes how
 /// the text around it is shown. Nothing is cut.
 pub(crate) fn lines(text: &str) -> String {
@@ -66,12 +56,6 @@ pub(crate) fn path(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_cut_ends_with_an_ellipsis() {
-        assert_eq!(cut("häuser", 6), "häuser");
-        assert_eq!(cut("häuser", 5), "häuse…");
-    }
 
     #[test]
     fn lines_stay_lines_and_nothing_else_acts() {

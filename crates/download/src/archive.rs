@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use countersign_oci::Digest;
 
 use crate::error::Error;
-use crate::extract::{Content, Form, Layer};
+use crate::extract::{Form, Layer, LayerBytes};
 use crate::grounds::Grounds;
 use crate::requirement::ArchiveRequirement;
 
@@ -79,7 +79,7 @@ impl AdmittedArchive {
         // The disk space is given back as soon as it is unpacked.
         fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         let layer = Layer {
-            content: Content::File(content),
+            content: LayerBytes::File(content),
             size,
             form: Form::Plain,
         };

@@ -160,7 +160,7 @@ impl<'a> ResolvedEntry<'a> {
             if let Some(error) = EntryError::of_fault(entry) {
                 return Err(error);
             }
-            if uri(entry).is_some() {
+            if entry.content().is_some() {
                 break;
             }
             if via.iter().any(|meta| meta.name == entry.name) {
@@ -196,11 +196,6 @@ impl<'a> ResolvedEntry<'a> {
     pub fn via(&self) -> &[&'a GalleryEntry] {
         &self.via
     }
-}
-
-/// Where an entry's content is. An empty text is as good as none, which is how LocalAI reads it.
-pub(crate) fn uri(entry: &GalleryEntry) -> Option<&str> {
-    entry.uri.as_deref().filter(|uri| !uri.is_empty())
 }
 
 fn by_alias<'a>(index: &'a GalleryIndex, name: &str) -> Result<&'a GalleryEntry, EntryError> {

@@ -41,7 +41,7 @@ use replace::{TargetState, Unreadable};
 use failure::{Cause, Purpose};
 
 pub use failure::{PlanFailure, SourceFailure};
-pub use preview::{Found, Preview};
+pub use preview::{Available, Preview};
 pub use prove::ProvenSource;
 pub use replacement::Replacement;
 

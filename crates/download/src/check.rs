@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::file_lock::is_same;
 use crate::inventory::{self, InventoryDigest, Item, ItemKind, Unusable};
 use crate::record::{self, FoundRecord};
-use walk::{Found, Now, buffer, digest, walk};
+use walk::{Now, Present, buffer, digest, walk};
 
 /// Threads at most.
 const THREADS: usize = 64;
@@ -170,7 +170,7 @@ fn items(root: &OwnedFd, named: &InventoryDigest) -> Result<Vec<Item>, Unusable>
 }
 
 /// What became of each item. Files are read by as many threads as there are cores.
-fn compare(root: &OwnedFd, items: &[Item], found: &Found<'_>) -> Vec<Difference> {
+fn compare(root: &OwnedFd, items: &[Item], found: &Present<'_>) -> Vec<Difference> {
     let differences = Mutex::new(Vec::new());
     let next = AtomicUsize::new(0);
     let work = || {
@@ -197,7 +197,7 @@ fn compare(root: &OwnedFd, items: &[Item], found: &Found<'_>) -> Vec<Difference>
         .unwrap_or_else(PoisonError::into_inner)
 }
 
-fn change(root: &OwnedFd, item: &Item, found: &Found<'_>, buffer: &mut [u8]) -> Option<Change> {
+fn change(root: &OwnedFd, item: &Item, found: &Present<'_>, buffer: &mut [u8]) -> Option<Change> {
     let Some(now) = found.now.get(item.path.as_slice()) else {
         // What is below a directory that is gone, or that is something else now, is gone with it.
         return is_seen(item, found).then_some(Change::Removed);
@@ -231,7 +231,7 @@ fn change(root: &OwnedFd, item: &Item, found: &Found<'_>, buffer: &mut [u8]) -> 
 }
 
 /// Whether the directory of an item was listed.
-fn is_seen(item: &Item, found: &Found<'_>) -> bool {
+fn is_seen(item: &Item, found: &Present<'_>) -> bool {
     match item.path.iter().rposition(|&byte| byte == b'/') {
         None => true,
         Some(at) => {

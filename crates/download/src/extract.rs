@@ -31,15 +31,15 @@ use countersign_oci::{Algorithm, Digest};
 
 use crate::inventory::Item;
 use crate::limits::Limits;
-use archive::{Archive, End, Entry, Kind};
-use name::EntryName;
+use archive::{End, Entry, Kind, TarReader};
+use name::EntryPath;
 use read_ahead::ReadAhead;
 use root::{Linked, OTHERS_WRITE, Root};
 use stream::{Budget, LayerStream};
 use writers::{Digests, Writers};
 
 pub use error::ArchiveError;
-pub(crate) use stream::{Cancellation, Content, is_layer};
+pub(crate) use stream::{Cancellation, LayerBytes, is_layer};
 
 /// The directory at the top of an installation that the record is written to. No image may have it.
 pub(crate) const RESERVED: &str = ".countersign";
@@ -104,7 +104,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, name: &EntryName) {
+    fn add(&mut self, name: &EntryPath) {
         if self.count == 0 {
             self.first = name.display();
         }
@@ -125,7 +125,7 @@ impl Tally {
 
 /// An archive, fetched and checked against its digest.
 pub(crate) struct Layer {
-    pub(crate) content: Content,
+    pub(crate) content: LayerBytes,
     /// Bytes of `content`.
     pub(crate) size: u64,
     pub(crate) form: Form,
@@ -224,7 +224,7 @@ impl Extractor {
         let budget = Budget::new(&self.limits, self.decompressed, layer.size);
         let stream = LayerStream::new(layer.content, budget, self.cancellation.clone());
         let limits = self.limits.clone();
-        let mut archive = Archive::new(stream, layer.form.end(), &limits);
+        let mut archive = TarReader::new(stream, layer.form.end(), &limits);
         let mut writers = match layer.size {
             0..=SMALL => Writers::inline(&self.digests),
             _ => Writers::start(&self.digests),
@@ -269,7 +269,7 @@ impl Extractor {
 
     fn entries(
         &mut self,
-        archive: &mut Archive<'_, LayerStream>,
+        archive: &mut TarReader<'_, LayerStream>,
         form: &Form,
         writers: &mut Writers,
     ) -> Result<(), ArchiveError> {
@@ -284,7 +284,7 @@ impl Extractor {
     fn entry(
         &mut self,
         entry: &Entry,
-        archive: &mut Archive<'_, LayerStream>,
+        archive: &mut TarReader<'_, LayerStream>,
         form: &Form,
         writers: &mut Writers,
     ) -> Result<(), ArchiveError> {
@@ -346,7 +346,7 @@ impl Extractor {
         Ok(())
     }
 
-    fn apply_whiteout(&mut self, name: &EntryName, whiteout: Whiteout) -> Result<(), ArchiveError> {
+    fn apply_whiteout(&mut self, name: &EntryPath, whiteout: Whiteout) -> Result<(), ArchiveError> {
         match whiteout {
             Whiteout::Of(removed) => self.root.whiteout(&removed, name),
             Whiteout::Opaque => {
@@ -359,13 +359,13 @@ impl Extractor {
 }
 
 enum Whiteout {
-    Of(EntryName),
+    Of(EntryPath),
     Opaque,
     Metadata,
 }
 
 /// What a name means as a whiteout; `None` if it is an ordinary name.
-fn whiteout(name: &EntryName) -> Result<Option<Whiteout>, ArchiveError> {
+fn whiteout(name: &EntryPath) -> Result<Option<Whiteout>, ArchiveError> {
     let Some((_, leaf)) = name.split() else {
         return Ok(None);
     };

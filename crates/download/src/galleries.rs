@@ -172,7 +172,6 @@ impl Galleries {
             index: &fetched.index,
             location: &fetched.location,
             origin: fetched.origin,
-            server: fetched.server,
             capability: &self.capability,
             integrity: self.integrity,
             fallbacks: &self.fallbacks,
@@ -238,7 +237,6 @@ mod tests {
                 index: GalleryIndex::parse(entries, "index.yaml").unwrap(),
                 text: (*entries).into(),
                 location: "file:index.yaml".parse().unwrap(),
-                server: None,
                 origin: Origin::File,
                 skipped: Vec::new(),
             };

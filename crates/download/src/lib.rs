@@ -118,7 +118,7 @@ pub use audit::{
 };
 pub use capability::{Capability, CapabilityError, EntryError, ResolvedEntry};
 pub use carry_out::{
-    Found, Outcome, PlanFailure, Preview, ProvenSource, Replacement, SourceFailure,
+    Available, Outcome, PlanFailure, Preview, ProvenSource, Replacement, SourceFailure,
 };
 pub use check::{Change, CheckResult, Difference, check};
 pub use countersign_oci::{Credentials, ErrorKind, Options, PlainHttp, Platform, Registry};

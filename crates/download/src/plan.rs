@@ -13,7 +13,7 @@ use countersign_oci::http::HostKind;
 use countersign_oci::{AddressLimit, Reference, excerpt};
 use countersign_policy::{Gallery, GalleryEntry, GalleryIndex, Policy};
 
-use crate::capability::{Capability, EntryError, ResolvedEntry, uri};
+use crate::capability::{Capability, EntryError, ResolvedEntry};
 use crate::fallback::FallbackTags;
 use crate::gallery::{Location, Origin};
 use crate::limits::Limits;
@@ -34,12 +34,11 @@ pub struct Planner<'a> {
     pub gallery: &'a Gallery,
     /// The gallery's index.
     pub index: &'a GalleryIndex,
-    /// Where the index is from: only one that is itself a file of this machine may name others.
+    /// Where the index is from, for errors. A kit says that of itself.
     pub location: &'a Location,
-    /// Who had it. A kit says of itself where its indexes are from, and is from another machine.
+    /// Who had it: only one that is itself a file of this machine may name others, and only the server's place says how
+    /// far inside the index may lead.
     pub origin: Origin,
-    /// Where the server of the index is, if that is known; else the location's spelling tells.
-    pub server: Option<HostKind>,
     /// What the machine has.
     pub capability: &'a Capability,
     /// What becomes of content that nothing vouches for.
@@ -153,7 +152,8 @@ impl<'a> Planner<'a> {
         }
         // An empty text is as good as none, as for the uri.
         let sha256 = entry.sha256.as_deref().filter(|text| !text.is_empty());
-        let named = uri(entry)
+        let named = entry
+            .content()
             .into_iter()
             .chain(entry.mirrors.iter().map(String::as_str));
         let mut sources: Vec<Source> = Vec::new();
@@ -163,7 +163,7 @@ impl<'a> Planner<'a> {
                 source,
             })?;
             let of_kit = self.origin == Origin::Kit;
-            if source.is_local() && (of_kit || !self.location.is_local()) {
+            if source.is_local() && self.origin != Origin::File {
                 let location = &self.location;
                 return Err(PlanError::Local {
                     entry: excerpt(&entry.name),
@@ -193,13 +193,12 @@ impl<'a> Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Which addresses the index may name; `None` if it is a file of this machine, which may name any.
+    /// Which addresses the index may name. `None` if any: it is a file of this machine, or of a kit, by which nobody is
+    /// asked.
     pub(crate) fn address_limit(&self) -> Option<AddressLimit> {
-        let from = match self.location {
-            Location::File(_) => return None,
-            Location::Url(url) => self.server.unwrap_or_else(|| HostKind::of(url)),
-            // The index of a kit, which asks nobody, is as if from this machine.
-            Location::GitHub(_) => self.server.unwrap_or(HostKind::Public),
+        let from = match self.origin {
+            Origin::File | Origin::Kit => return None,
+            Origin::Server(server) | Origin::Cache(server) => server,
         };
         let kind = match self.private_addresses {
             PrivateAddresses::Allow => from.max(HostKind::Private),
@@ -305,7 +304,6 @@ impl Plan {
         self.locked_to().map(|locked| &locked.entry)
     }
 
-    /// Which addresses the sources may have, where it isn't the user who names them.
     /// Which addresses its sources may have, also after their names are resolved. `None` if any.
     pub fn address_limit(&self) -> Option<&AddressLimit> {
         self.address_limit.as_ref()

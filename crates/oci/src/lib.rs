@@ -34,6 +34,7 @@
 
 pub mod archive;
 mod cache_directory;
+mod causes;
 mod cosign_tag;
 mod credentials;
 mod descriptor;
@@ -67,6 +68,7 @@ pub mod fuzzing {
 }
 
 pub use cache_directory::{CacheDirectory, CacheLimits};
+pub use causes::{cut, in_one_line, with_causes};
 pub use cosign_tag::CosignTag;
 pub use credentials::Credentials;
 pub use descriptor::{Descriptor, media_type};

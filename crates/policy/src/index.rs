@@ -187,8 +187,13 @@ where
 }
 
 impl GalleryEntry {
+    /// Where its content is, by its `uri`; `None` for an entry that has none. An empty one is as good as none.
+    pub fn content(&self) -> Option<&str> {
+        self.uri.as_deref().filter(|uri| !uri.is_empty())
+    }
+
     /// Whether this entry has no content and stands for others by capability.
     pub fn is_meta(&self) -> bool {
-        self.uri.is_none()
+        self.content().is_none()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use countersign_oci::{Digest, PinnedReference, printable};
+use countersign_oci::{Digest, PinnedReference, cut, printable, with_causes};
 
 use crate::failure::Failure;
 use crate::kind::RefusalKind;
@@ -202,18 +202,7 @@ fn short(digest: &Digest) -> String {
 /// The failure and its causes, made printable: the author of the candidate wrote parts of it. It is one
 /// line. For a policy's violation, lines with the expected and the found value follow.
 fn line(failure: &Failure) -> String {
-    let mut text = failure.to_string();
-    let mut source = std::error::Error::source(failure);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    let mut characters = text.chars();
-    let mut text: String = characters.by_ref().take(LINE_MAX).collect();
-    if characters.next().is_some() {
-        text.push('…');
-    }
+    let text = cut(&with_causes(failure), LINE_MAX);
     match failure {
         // These line breaks are ours: a violation has already escaped those of strangers.
         Failure::Policy(_) => {

@@ -40,7 +40,7 @@ pub(super) use self::document::{AuditEnd, AuditOutput};
 use self::images::Images;
 use self::merge::MergeArguments;
 pub(super) use self::record::AuditResult;
-use self::report::{Report, ReportArguments};
+use self::report::{AuditReport, ReportArguments};
 use self::shard::Shard;
 use self::state_file::StateFile;
 use super::galleries;
@@ -179,7 +179,7 @@ pub(crate) async fn run(
         return merge::run(arguments, output);
     }
     let shard = arguments.shard.map(|shard| shard.to_string());
-    let mut report = Report::new(&arguments.report, shard, output)?;
+    let mut report = AuditReport::new(&arguments.report, shard, output)?;
     let setup = Setup {
         arguments: &arguments,
         registry: arguments.registry(environment)?,
@@ -202,7 +202,7 @@ pub(crate) async fn run(
 async fn galleries(
     setup: &Setup<'_>,
     file: &Path,
-    report: &mut Report<'_>,
+    report: &mut AuditReport<'_>,
     output: &Output,
 ) -> Result<u64, Failure> {
     let arguments = setup.arguments;
@@ -232,7 +232,7 @@ async fn galleries(
 async fn images(
     setup: &Setup<'_>,
     file: &Path,
-    report: &mut Report<'_>,
+    report: &mut AuditReport<'_>,
     output: &Output,
 ) -> Result<u64, Failure> {
     let arguments = setup.arguments;
@@ -254,7 +254,7 @@ async fn audit(
     tasks: impl Stream<Item = Task>,
     shard: Option<Shard>,
     state: Option<StateFile>,
-    report: &mut Report<'_>,
+    report: &mut AuditReport<'_>,
     output: &Output,
 ) -> Result<u64, Failure> {
     let progress = Progress::new(output, "auditing");

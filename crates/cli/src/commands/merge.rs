@@ -13,7 +13,7 @@ use countersign_sign::{Merge, Merged, MergedManifest, Publication, Tags};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::signing::report::Report;
+use super::signing::report::SigningReport;
 use super::signing::{Client, Setup, SigningArguments, setup, steps};
 use crate::arguments::annotations::{annotations, parse_pair};
 use crate::environment::Environment;
@@ -141,7 +141,7 @@ pub(crate) async fn run(
     } = setup(&arguments.signing, &client, Tags::Later, environment).await?;
     let publication = Publication::new(signer, &token, &annotations)?;
     // Whatever ends the run, it tells what was signed and what wasn't.
-    let report = Report::new(output);
+    let report = SigningReport::new(output);
     let noted = report.notes();
     let events = |event| steps::publishing(&progress, &noted, &event);
     let merged = merge

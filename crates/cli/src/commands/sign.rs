@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::signing::report::Report;
+use super::signing::report::SigningReport;
 use super::signing::{Client, Setup, SigningArguments, setup, steps};
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -109,7 +109,7 @@ pub(crate) async fn run(
     } = setup(&arguments.signing, &client, tags, environment).await?;
 
     // Whatever ends the run, it tells what was signed and what wasn't.
-    let report = Report::new(output);
+    let report = SigningReport::new(output);
     let noted = report.notes();
     let way = match arguments.then_tag.is_empty() {
         true => Way::Sign(signer),

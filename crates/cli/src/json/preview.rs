@@ -1,6 +1,6 @@
 //! What an installation would do.
 
-use countersign_download::{Found, Preview};
+use countersign_download::{Available, Preview};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -91,8 +91,8 @@ impl PreviewResult {
     }
 }
 
-impl From<&Found> for JsonAvailable {
-    fn from(found: &Found) -> Self {
+impl From<&Available> for JsonAvailable {
+    fn from(found: &Available) -> Self {
         Self {
             digest: found.digest.to_string(),
             reference: found.reference.as_ref().map(ToString::to_string),

@@ -85,7 +85,7 @@ struct Packing<'a> {
 }
 
 /// A name that was found, in the handle of the directory that it is in.
-struct Found<'a> {
+struct Walked<'a> {
     parent: &'a File,
     leaf: &'a CStr,
     /// Below the directory that is packed.
@@ -105,7 +105,7 @@ impl Packing<'_> {
         }
         for leaf in self.leaves(parent, below, depth)? {
             self.entries += 1;
-            self.entry(&Found {
+            self.entry(&Walked {
                 parent,
                 name: below.join(OsStr::from_bytes(leaf.to_bytes())),
                 leaf: &leaf,
@@ -133,7 +133,7 @@ impl Packing<'_> {
         Ok(leaves)
     }
 
-    fn entry(&mut self, found: &Found<'_>) -> Result<(), Error> {
+    fn entry(&mut self, found: &Walked<'_>) -> Result<(), Error> {
         let stat = statat(found.parent, found.leaf, AtFlags::SYMLINK_NOFOLLOW);
         let stat = stat.map_err(self.misread(found))?;
         match FileType::from_raw_mode(stat.st_mode) {
@@ -148,13 +148,13 @@ impl Packing<'_> {
         }
     }
 
-    fn subdirectory(&mut self, found: &Found<'_>) -> Result<(), Error> {
+    fn subdirectory(&mut self, found: &Walked<'_>) -> Result<(), Error> {
         let (directory, metadata) = self.open(found, OFlags::DIRECTORY)?;
         self.empty(found, EntryType::Directory, metadata.permissions().mode())?;
         self.children(&directory, &found.name, found.depth + 1)
     }
 
-    fn link(&mut self, found: &Found<'_>) -> Result<(), Error> {
+    fn link(&mut self, found: &Walked<'_>) -> Result<(), Error> {
         let target = readlinkat(found.parent, found.leaf, Vec::new());
         let target = target.map_err(self.misread(found))?;
         let target = OsStr::from_bytes(target.to_bytes());
@@ -163,7 +163,7 @@ impl Packing<'_> {
         written.map_err(self.io("pack", &found.name))
     }
 
-    fn file(&mut self, found: &Found<'_>) -> Result<(), Error> {
+    fn file(&mut self, found: &Walked<'_>) -> Result<(), Error> {
         // A fifo that took the file's place must not be waited for.
         let (file, metadata) = self.open(found, OFlags::NONBLOCK)?;
         if !metadata.is_file() {
@@ -187,7 +187,7 @@ impl Packing<'_> {
     }
 
     /// An entry without content.
-    fn empty(&mut self, found: &Found<'_>, kind: EntryType, mode: u32) -> Result<(), Error> {
+    fn empty(&mut self, found: &Walked<'_>, kind: EntryType, mode: u32) -> Result<(), Error> {
         let mut header = header(kind, mode, 0);
         let appended = self
             .builder
@@ -195,7 +195,7 @@ impl Packing<'_> {
         appended.map_err(self.io("pack", &found.name))
     }
 
-    fn open(&self, found: &Found<'_>, way: OFlags) -> Result<(File, Metadata), Error> {
+    fn open(&self, found: &Walked<'_>, way: OFlags) -> Result<(File, Metadata), Error> {
         let way = way | READ | OFlags::NOFOLLOW;
         let file = openat(found.parent, found.leaf, way, Mode::empty());
         let file = File::from(file.map_err(self.misread(found))?);
@@ -204,14 +204,14 @@ impl Packing<'_> {
     }
 
     /// For use with `map_err`: what isn't any more what it was, or can't be read.
-    fn misread(&self, found: &Found<'_>) -> impl FnOnce(Errno) -> Error {
+    fn misread(&self, found: &Walked<'_>) -> impl FnOnce(Errno) -> Error {
         |errno| match errno {
             Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::INVAL => self.changed(found),
             errno => self.io("read", &found.name)(errno),
         }
     }
 
-    fn changed(&self, found: &Found<'_>) -> Error {
+    fn changed(&self, found: &Walked<'_>) -> Error {
         let changed = format!("a change of {}", found.name.display());
         unfit(
             self.directory,

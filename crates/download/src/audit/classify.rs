@@ -5,7 +5,7 @@
 
 use std::error::Error as StdError;
 
-use countersign_oci::{Error as RegistryError, ErrorKind, printable};
+use countersign_oci::{Error as RegistryError, ErrorKind, cut, in_one_line, printable};
 use countersign_policy::{Miss, SignatureFormat, Violation};
 use countersign_verify::{Error, Failure, Refusal, RefusalKind};
 
@@ -92,7 +92,7 @@ fn violated(violation: &Violation) -> Verdict {
                 },
                 format!(
                     "a genuine signature, confirmed by the issuer {}",
-                    cut(&miss.found)
+                    shown(&miss.found)
                 ),
             ),
             Some(Miss::Identity(miss)) => Verdict::by_other_signer(
@@ -100,7 +100,7 @@ fn violated(violation: &Violation) -> Verdict {
                     issuer: None,
                     identity: Some(miss.found.clone()),
                 },
-                format!("a genuine signature by {}", cut(&miss.found)),
+                format!("a genuine signature by {}", shown(&miss.found)),
             ),
             Some(_) => short(State::OtherCondition),
             None => Verdict::by_other_signer(FoundSigner::default(), line(violation)),
@@ -139,26 +139,9 @@ fn nearness(state: State) -> u8 {
 
 /// The error and its causes in one line, made printable: others wrote parts of it.
 pub(super) fn line(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    let lines = text
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
-    cut(&lines.collect::<Vec<_>>().join("; "))
+    in_one_line(error, REASON_MAX)
 }
 
-fn cut(text: &str) -> String {
-    let mut characters = text.chars();
-    let shown: String = characters.by_ref().take(REASON_MAX).collect();
-    let more = if characters.next().is_some() {
-        "…"
-    } else {
-        ""
-    };
-    format!("{}{more}", printable(&shown))
+fn shown(text: &str) -> String {
+    printable(&cut(text, REASON_MAX))
 }

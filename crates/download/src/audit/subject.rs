@@ -8,7 +8,7 @@ use countersign_policy::{Gallery, GalleryEntry};
 
 use super::verdict::{State, Verdict};
 use super::{Audited, classify};
-use crate::capability::{leading_on, uri};
+use crate::capability::leading_on;
 use crate::galleries::Galleries;
 use crate::plan::{Plan, Planner};
 use crate::planned::{PlannedSource, Role};
@@ -97,7 +97,7 @@ impl Subject {
             Ok(plan) => sources(&plan, which),
             Err(error) => vec![SubjectSource {
                 role: Some(Role::Primary),
-                text: uri(entry).unwrap_or(&entry.name).to_owned(),
+                text: entry.content().unwrap_or(&entry.name).to_owned(),
                 what: What::Settled(Verdict::short(State::Unusable, classify::line(&error))),
             }],
         };

@@ -9,7 +9,7 @@ use std::ptr;
 use countersign_oci::excerpt;
 use countersign_policy::{GalleryEntry, GalleryIndex};
 
-use super::{EntryError, ResolvedEntry, by_alias, uri};
+use super::{EntryError, ResolvedEntry, by_alias};
 use crate::limits::Limits;
 
 /// Entries by what they are, not by what they say: two may be equal.
@@ -17,7 +17,7 @@ type Seen = HashSet<*const GalleryEntry>;
 
 /// Whether the entry has no content and may lead to others.
 fn leads_on(entry: &GalleryEntry) -> bool {
-    uri(entry).is_none() && entry.fault.is_none()
+    entry.content().is_none() && entry.fault.is_none()
 }
 
 /// The entries with content that `name` stands for, one for each capability: an entry by itself, or all that a meta entry

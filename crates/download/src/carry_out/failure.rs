@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use countersign_oci::{Digest, ErrorKind};
+use countersign_oci::{Digest, ErrorKind, with_causes};
 
 use super::next::decisive;
 use crate::error::Error;
@@ -23,18 +23,8 @@ impl fmt::Display for SourceFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let PlannedSource { role, source } = &self.planned;
         write!(f, "{} {source}: ", role.as_str())?;
-        with_causes(&self.error, f)
+        f.write_str(&with_causes(&self.error))
     }
-}
-
-fn with_causes(error: &Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "{error}")?;
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        write!(f, ": {error}")?;
-        cause = error.source();
-    }
-    Ok(())
 }
 
 /// Why a plan could not be carried out: what is wrong with the place to install to, or the failure
@@ -154,7 +144,7 @@ fn decisive_source(failures: &[SourceFailure]) -> Option<usize> {
 impl fmt::Display for PlanFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let failures = match &self.cause {
-            Cause::Target(error) => return with_causes(error, f),
+            Cause::Target(error) => return f.write_str(&with_causes(error)),
             Cause::Sources(failures) => failures,
         };
         let name = countersign_oci::excerpt(&self.name);

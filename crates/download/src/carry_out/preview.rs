@@ -25,7 +25,7 @@ pub enum Preview {
     /// This would be installed.
     Install {
         /// What was found.
-        found: Box<Found>,
+        found: Box<Available>,
         /// What that would do to what is there.
         replacement: Replacement,
         /// What is there, by its record.
@@ -48,7 +48,7 @@ pub enum Preview {
 /// What a source has, and the proof of it. Nothing of its content was fetched.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Found {
+pub struct Available {
     /// The image as the source names it; `None` for content that is no image.
     pub reference: Option<Reference>,
     /// Digest of the platform's manifest, or of the archive's bytes.
@@ -164,7 +164,7 @@ fn installs(attempt: &Attempt<'_>, content: Content<'_>, reference: Option<Refer
     Preview::Install {
         replacement: attempt.replacement(content),
         installed: installed.cloned().map(Box::new),
-        found: Box::new(Found {
+        found: Box::new(Available {
             reference,
             digest: content.digest.clone(),
             index: content.index.cloned(),

@@ -16,7 +16,7 @@ const BUFFER: usize = 256 << 10;
 const PERMISSIONS: u32 = 0o7777;
 
 /// What the walk found of the items of an inventory.
-pub(super) struct Found<'a> {
+pub(super) struct Present<'a> {
     /// Beside each item: what is there now.
     pub(super) now: HashMap<&'a [u8], Now>,
     /// What no item is for. Nothing below such a directory is listed.
@@ -45,12 +45,12 @@ pub(super) enum Now {
 ///
 /// # Errors
 /// If `root` itself can't be listed.
-pub(super) fn walk<'a>(root: &OwnedFd, items: &'a [Item]) -> io::Result<Found<'a>> {
+pub(super) fn walk<'a>(root: &OwnedFd, items: &'a [Item]) -> io::Result<Present<'a>> {
     let known: HashMap<&[u8], &'a Item> = items
         .iter()
         .map(|item| (item.path.as_slice(), item))
         .collect();
-    let mut found = Found {
+    let mut found = Present {
         now: HashMap::with_capacity(items.len()),
         added: Vec::new(),
     };

@@ -17,7 +17,7 @@ use std::io::{self, BufRead, Read};
 use countersign_oci::archive::{self, Header, HeaderError, PaxRecords, long_name};
 
 use super::error::ArchiveError;
-use super::name::EntryName;
+use super::name::EntryPath;
 use super::sparse::SparseMap;
 use crate::limits::{Bound, Limits};
 
@@ -28,7 +28,7 @@ const PAX_BYTES: u64 = 1 << 20;
 /// One entry, with its extension headers applied.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) name: EntryName,
+    pub(super) name: EntryPath,
     pub(super) kind: Kind,
     pub(super) metadata: Metadata,
     /// Whether the archive has extended attributes for it.
@@ -58,7 +58,7 @@ pub(super) enum Kind {
         target: Vec<u8>,
     },
     Hardlink {
-        target: EntryName,
+        target: EntryPath,
     },
     /// Character and block devices, and fifos.
     Special,
@@ -75,7 +75,7 @@ pub(super) enum End {
 }
 
 /// An archive, read once from front to back.
-pub(super) struct Archive<'a, R> {
+pub(super) struct TarReader<'a, R> {
     stream: R,
     end: End,
     limits: &'a Limits,
@@ -85,7 +85,7 @@ pub(super) struct Archive<'a, R> {
     padding: u64,
 }
 
-impl<'a, R: BufRead> Archive<'a, R> {
+impl<'a, R: BufRead> TarReader<'a, R> {
     pub(super) fn new(stream: R, end: End, limits: &'a Limits) -> Self {
         Self {
             stream,
@@ -208,7 +208,7 @@ impl<'a, R: BufRead> Archive<'a, R> {
             .or(extensions.long_name)
             .or(pax.path)
             .unwrap_or_else(|| header.name());
-        let name = EntryName::parse(&raw_name, self.limits)?;
+        let name = EntryPath::parse(&raw_name, self.limits)?;
         let raw_link = extensions
             .long_link
             .or(pax.linkpath)
@@ -220,7 +220,7 @@ impl<'a, R: BufRead> Archive<'a, R> {
             b'0' | 0 => self.file(&name, size, pax.sparse)?,
             b'S' => self.gnu_sparse(&name, size, header)?,
             b'1' => Kind::Hardlink {
-                target: EntryName::parse_target(&raw_link, self.limits)?,
+                target: EntryPath::parse_target(&raw_link, self.limits)?,
             },
             b'2' => Kind::Symlink {
                 target: self.symlink_target(&name, raw_link)?,
@@ -259,7 +259,7 @@ impl<'a, R: BufRead> Archive<'a, R> {
         })
     }
 
-    fn symlink_target(&self, name: &EntryName, target: Vec<u8>) -> Result<Vec<u8>, ArchiveError> {
+    fn symlink_target(&self, name: &EntryPath, target: Vec<u8>) -> Result<Vec<u8>, ArchiveError> {
         if target.is_empty() || target.contains(&0) {
             let header = HeaderError::Header {
                 field: "target of a symbolic link",

@@ -1,6 +1,6 @@
 //! Names of archive entries.
 //!
-//! An [`EntryName`] has only ordinary components: no `..`, no root, no NUL, nothing over the
+//! An [`EntryPath`] has only ordinary components: no `..`, no root, no NUL, nothing over the
 //! limits. It is always below the root of the image, even if it begins with slashes. The resolver
 //! handles symbolic links.
 
@@ -12,9 +12,9 @@ use crate::limits::{Bound, Limits};
 /// A path below the root of the image: components joined by single slashes. The empty path is the
 /// root itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct EntryName(Vec<u8>);
+pub(super) struct EntryPath(Vec<u8>);
 
-impl EntryName {
+impl EntryPath {
     /// Longest component that Linux file systems take, in bytes (`NAME_MAX`).
     const COMPONENT_BYTES: u64 = 255;
 
@@ -130,8 +130,8 @@ pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<EntryName, ArchiveError> {
-        EntryName::parse(text.as_bytes(), &Limits::default())
+    fn parse(text: &str) -> Result<EntryPath, ArchiveError> {
+        EntryPath::parse(text.as_bytes(), &Limits::default())
     }
 
     #[test]
@@ -152,7 +152,7 @@ mod tests {
             let error = parse(text).unwrap_err();
             assert!(matches!(error, ArchiveError::ParentName { .. }), "{text}");
         }
-        let target = EntryName::parse_target(b"a/../b", &Limits::default());
+        let target = EntryPath::parse_target(b"a/../b", &Limits::default());
         let error = target.unwrap_err();
         assert!(matches!(error, ArchiveError::ParentName { .. }));
     }

@@ -23,7 +23,7 @@ use countersign_oci::archive::display;
 
 use super::archive::Metadata;
 use super::error::ArchiveError;
-use super::name::{EntryName, split};
+use super::name::{EntryPath, split};
 use super::resolve::{Resolver, open_child, walk};
 use super::stream::Cancellation;
 use crate::limits::{Bound, Limits};
@@ -177,7 +177,7 @@ impl Root {
     /// Creates a directory, or keeps the one that is there. Anything else there is removed.
     pub(super) fn directory(
         &mut self,
-        name: &EntryName,
+        name: &EntryPath,
         metadata: Metadata,
     ) -> Result<(), ArchiveError> {
         if name.split().is_none() {
@@ -210,7 +210,7 @@ impl Root {
     /// [`finish_file`]. Until [`Root::finish`] nobody else can reach it, so it may have its permissions at once.
     pub(super) fn file(
         &mut self,
-        name: &EntryName,
+        name: &EntryPath,
         metadata: Metadata,
     ) -> Result<File, ArchiveError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
@@ -223,7 +223,7 @@ impl Root {
     }
 
     /// Creates a symbolic link with `target` as it is.
-    pub(super) fn symlink(&mut self, name: &EntryName, target: &[u8]) -> Result<(), ArchiveError> {
+    pub(super) fn symlink(&mut self, name: &EntryPath, target: &[u8]) -> Result<(), ArchiveError> {
         self.create(name, "symbolic link", |parent, leaf| {
             let made = symlinkat(target, &parent.handle, leaf);
             // symlink(2): the file system has no symbolic links. Without permission it is EACCES.
@@ -235,7 +235,7 @@ impl Root {
     }
 
     /// Removes what is at the place of a device or fifo, which we don't make.
-    pub(super) fn leave_out(&mut self, name: &EntryName) -> Result<(), ArchiveError> {
+    pub(super) fn leave_out(&mut self, name: &EntryPath) -> Result<(), ArchiveError> {
         let (parent, leaf) = self.place(name, "device")?;
         self.remove(&parent, leaf, Scope::Everything, name)?;
         self.note_written(&parent, leaf);
@@ -247,7 +247,7 @@ impl Root {
     /// Runs `make` for the entry's last component, after removing what is in its place.
     fn create<T>(
         &mut self,
-        name: &EntryName,
+        name: &EntryPath,
         kind: &'static str,
         make: impl Fn(&Directory, &[u8]) -> Result<T, Errno>,
     ) -> Result<T, ArchiveError> {
@@ -269,7 +269,7 @@ impl Root {
     /// Opens the directory of an entry. Returns it and the entry's name in it.
     fn place<'n>(
         &mut self,
-        name: &'n EntryName,
+        name: &'n EntryPath,
         kind: &'static str,
     ) -> Result<(Arc<Directory>, &'n [u8]), ArchiveError> {
         let (path, leaf) = name.split().ok_or_else(|| ArchiveError::Name {
@@ -286,7 +286,7 @@ impl Root {
     fn open_directory(
         &mut self,
         path: &[u8],
-        entry: &EntryName,
+        entry: &EntryPath,
     ) -> Result<Arc<Directory>, ArchiveError> {
         match self.open_existing(path) {
             Ok(directory) => return Ok(directory),
@@ -374,7 +374,7 @@ impl Root {
 
     /// The depth of a new directory in `parent`, within the limit. A limit on names alone is not enough:
     /// names can go through links to deep directories.
-    fn deeper(&self, parent: &Directory, entry: &EntryName) -> Result<u64, ArchiveError> {
+    fn deeper(&self, parent: &Directory, entry: &EntryPath) -> Result<u64, ArchiveError> {
         if parent.depth >= self.depth_limit {
             return Err(ArchiveError::Limit {
                 what: format!("the depth of `{}`", entry.display()),
@@ -437,7 +437,7 @@ pub(super) fn write_error(path: &[u8], errno: Errno) -> ArchiveError {
 }
 
 /// An error of opening the directory of `entry`.
-fn path_error(entry: &EntryName, errno: Errno) -> ArchiveError {
+fn path_error(entry: &EntryPath, errno: Errno) -> ArchiveError {
     let name = entry.display();
     match errno {
         Errno::LOOP => ArchiveError::DanglingLink { name },

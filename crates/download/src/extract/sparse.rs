@@ -8,7 +8,7 @@
 use countersign_oci::archive::Segment;
 
 use super::error::ArchiveError;
-use super::name::EntryName;
+use super::name::EntryPath;
 
 /// Maximum size of a map in bytes, as for other extension headers.
 pub(super) const MAP_BYTES: u64 = 1 << 20;
@@ -27,7 +27,7 @@ impl SparseMap {
     /// # Errors
     /// [`ArchiveError::Sparse`].
     pub(super) fn new(
-        name: &EntryName,
+        name: &EntryPath,
         segments: Vec<Segment>,
         size: u64,
         data: u64,
@@ -135,7 +135,7 @@ mod tests {
     use crate::limits::Limits;
 
     fn map(segments: &[(u64, u64)], size: u64, data: u64) -> Result<SparseMap, ArchiveError> {
-        let name = EntryName::parse(b"x", &Limits::default()).unwrap();
+        let name = EntryPath::parse(b"x", &Limits::default()).unwrap();
         let segments = segments.iter();
         let segments = segments.map(|&(offset, length)| Segment { offset, length });
         SparseMap::new(&name, segments.collect(), size, data)

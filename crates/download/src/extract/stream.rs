@@ -136,7 +136,7 @@ impl Cancellation {
 }
 
 /// The bytes of an archive, complete and checked.
-pub(crate) enum Content {
+pub(crate) enum LayerBytes {
     File(File),
     /// A small one, which was never written to a file.
     Memory(Vec<u8>),
@@ -148,10 +148,10 @@ type Decoder = Box<dyn Read + Send>;
 ///
 /// # Errors
 /// [`ArchiveError::Compression`]; [`ArchiveError::Read`].
-pub(super) fn decoder(archive: Content) -> Result<Decoder, ArchiveError> {
+pub(super) fn decoder(archive: LayerBytes) -> Result<Decoder, ArchiveError> {
     match archive {
-        Content::File(file) => decompress(BufReader::with_capacity(BUFFER, file)),
-        Content::Memory(bytes) => decompress(Cursor::new(bytes)),
+        LayerBytes::File(file) => decompress(BufReader::with_capacity(BUFFER, file)),
+        LayerBytes::Memory(bytes) => decompress(Cursor::new(bytes)),
     }
 }
 

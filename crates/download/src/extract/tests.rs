@@ -146,7 +146,7 @@ fn layer(bytes: &[u8], tar: &[u8]) -> Layer {
     content.write_all(bytes).unwrap();
     std::io::Seek::rewind(&mut content).unwrap();
     Layer {
-        content: Content::File(content),
+        content: LayerBytes::File(content),
         size: bytes.len() as u64,
         form: Form::Layer {
             diff_id: Digest::sha256(tar),

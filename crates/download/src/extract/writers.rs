@@ -16,7 +16,7 @@ use countersign_oci::Digest;
 use super::archive::Metadata;
 use super::error::ArchiveError;
 use super::file_content::FileContent;
-use super::name::EntryName;
+use super::name::EntryPath;
 use super::read_ahead::Piece;
 use super::root::finish_file;
 
@@ -32,7 +32,7 @@ const WAITING: usize = 2;
 /// A file that was created and has no content yet.
 pub(super) struct NewFile {
     pub(super) file: File,
-    pub(super) name: EntryName,
+    pub(super) name: EntryPath,
     pub(super) metadata: Metadata,
 }
 
@@ -69,7 +69,7 @@ struct Writing {
 
 struct OpenFile {
     content: FileContent,
-    name: EntryName,
+    name: EntryPath,
     metadata: Metadata,
 }
 
@@ -116,7 +116,7 @@ impl Writing {
     }
 }
 
-fn write_error(name: &EntryName, source: io::Error) -> ArchiveError {
+fn write_error(name: &EntryPath, source: io::Error) -> ArchiveError {
     ArchiveError::Write {
         name: name.display(),
         source,
@@ -302,7 +302,7 @@ mod tests {
     fn full() -> Job {
         Job::Begin(NewFile {
             file: File::options().write(true).open("/dev/full").unwrap(),
-            name: EntryName::parse(b"d/name", &Limits::default()).unwrap(),
+            name: EntryPath::parse(b"d/name", &Limits::default()).unwrap(),
             metadata: Metadata {
                 mode: 0o644,
                 mtime: None,

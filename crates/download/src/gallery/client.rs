@@ -56,22 +56,20 @@ pub struct FetchedIndex {
     pub text: Arc<str>,
     /// The place that served it.
     pub location: Location,
-    /// Where the server is, by the addresses that its name had when it was asked. `None` where the
-    /// index is a file, or is read from GitHub.
-    pub server: Option<HostKind>,
-    /// Whether its bytes came over the network.
+    /// Who had it.
     pub origin: Origin,
     /// The places that were asked before, each with the reason why it didn't serve the index.
     pub skipped: Vec<SkippedPlace>,
 }
 
-/// Where an index's bytes are from.
+/// Where an index's bytes are from. That of a server says where the server is, by its addresses where it was asked; of
+/// GitHub, that it is public.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// The server's answer.
-    Server,
+    Server(HostKind),
     /// The cache: the server says that it is unchanged.
-    Cache,
+    Cache(HostKind),
     /// A file on this machine.
     File,
     /// A kit, which was made on another machine.
@@ -92,7 +90,6 @@ impl FetchedIndex {
         Ok(Self {
             index: GalleryIndex::parse(text, &location.to_string())?,
             text: text.into(),
-            server: Some(HostKind::ThisMachine),
             location,
             origin: Origin::Kit,
             skipped: Vec::new(),
@@ -141,14 +138,9 @@ impl GalleryClient {
         for location in locations {
             match self.index(&location).await {
                 Ok((index, text, origin)) => {
-                    let server = match &location {
-                        Location::Url(url) => Some(self.http.host_kind(url)),
-                        Location::GitHub(_) | Location::File(_) => None,
-                    };
                     return Ok(FetchedIndex {
                         index,
                         text,
-                        server,
                         location,
                         origin,
                         skipped,
@@ -241,13 +233,17 @@ impl GalleryClient {
             .http
             .retrying(resource, || self.ask(resource, validators))
             .await?;
+        let server = || match location {
+            Location::Url(_) | Location::File(_) => self.http.host_kind(url),
+            Location::GitHub(_) => HostKind::Public,
+        };
         match (answer, cached) {
             (Answer::Content(fresh), _) => {
                 let content = fresh.content.clone();
                 self.keep(url, fresh).await;
-                Ok((content, Origin::Server))
+                Ok((content, Origin::Server(server())))
             }
-            (Answer::Unchanged, Some(cached)) => Ok((cached.content, Origin::Cache)),
+            (Answer::Unchanged, Some(cached)) => Ok((cached.content, Origin::Cache(server()))),
             // We didn't ask whether it had changed.
             (Answer::Unchanged, None) => Err(GalleryError::Http(HttpError::Status {
                 location: location.to_string(),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use countersign_oci::excerpt;
 use countersign_policy::{GalleryEntry, GalleryIndex, MisspeltKey, nearest};
 
-use crate::capability::{Capability, EntryError, ResolvedEntry, uri};
+use crate::capability::{Capability, EntryError, ResolvedEntry};
 use crate::limits::Limits;
 use crate::source::{Source, SourceError};
 
@@ -94,7 +94,7 @@ pub fn check_index(index: &GalleryIndex, known: &[&str]) -> Vec<IndexFinding> {
 
 /// Follows the entry for each machine that it names.
 fn leads(index: &GalleryIndex, entry: &GalleryEntry, known: &[&str], faults: &mut Vec<IndexFault>) {
-    if entry.capabilities.is_empty() || uri(entry).is_some() {
+    if entry.capabilities.is_empty() || entry.content().is_some() {
         let resolved = ResolvedEntry::of(index, entry, &Capability::default());
         faults.extend(resolved.err().map(IndexFault::Entry));
         return;
@@ -136,7 +136,7 @@ fn sources(entry: &GalleryEntry, faults: &mut Vec<IndexFault>) {
     }
     let sha256 = entry.sha256.as_deref().filter(|text| !text.is_empty());
     let mirrors = entry.mirrors.iter().map(String::as_str);
-    for text in uri(entry).into_iter().chain(mirrors) {
+    for text in entry.content().into_iter().chain(mirrors) {
         let source = Source::parse(text, sha256);
         faults.extend(source.err().map(IndexFault::Source));
     }

@@ -34,15 +34,7 @@ pub struct GitHubFile {
 }
 
 impl Location {
-    /// Whether it is on this machine.
-    pub(crate) fn is_local(&self) -> bool {
-        match self {
-            Self::File(_) => true,
-            Self::Url(_) | Self::GitHub(_) => false,
-        }
-    }
-
-    /// The same, with the path of a file that is not absolute taken as below `directory`.
+    /// The same place, with the path of a file that is not absolute taken as below `directory`.
     #[must_use]
     pub fn below(self, directory: &Path) -> Self {
         match self {

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::blocking::blocking;
 use crate::error::Error;
-use crate::extract::Content;
+use crate::extract::LayerBytes;
 use crate::layer_cache::LayerCache;
 use crate::target::Staging;
 
@@ -161,10 +161,10 @@ impl Blob {
         }
     }
 
-    pub(super) fn open(self) -> Result<Content, Error> {
+    pub(super) fn open(self) -> Result<LayerBytes, Error> {
         match self {
-            Self::File(path) => Ok(Content::File(take_file(&path)?)),
-            Self::Memory { bytes, .. } => Ok(Content::Memory(bytes)),
+            Self::File(path) => Ok(LayerBytes::File(take_file(&path)?)),
+            Self::Memory { bytes, .. } => Ok(LayerBytes::Memory(bytes)),
         }
     }
 }
@@ -206,12 +206,12 @@ mod tests {
         let path = directory.path().join("more");
         let more = fetched(&content, &path, &memory).await;
         assert!(path.exists());
-        assert!(matches!(more.open().unwrap(), Content::File(_)));
+        assert!(matches!(more.open().unwrap(), LayerBytes::File(_)));
         assert!(!path.exists());
 
         held.pop();
         let next = fetched(&content, &path, &memory).await;
-        let Content::Memory(bytes) = next.open().unwrap() else {
+        let LayerBytes::Memory(bytes) = next.open().unwrap() else {
             panic!("it is in a file");
         };
         assert!(bytes == content);

@@ -55,7 +55,6 @@ impl Hundreds {
             capability: &capability.parse::<Capability>().unwrap(),
             integrity: Integrity::Strict,
             fallbacks,
-            server: None,
             private_addresses: PrivateAddresses::Refuse,
         };
         planner.plan(name).unwrap()

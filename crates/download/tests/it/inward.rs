@@ -34,8 +34,10 @@ fn plan(uri: &str, file: bool) -> Plan {
         gallery: &gallery(&format!("[{{name: acme, url: '{INDEX}'}}]")),
         index: &GalleryIndex::parse(&format!("[{{name: app, uri: '{uri}'}}]"), "index").unwrap(),
         location: &location.parse().unwrap(),
-        origin: if file { Origin::File } else { Origin::Server },
-        server: (!file).then_some(HostKind::Public),
+        origin: match file {
+            true => Origin::File,
+            false => Origin::Server(HostKind::Public),
+        },
         capability: &Capability::default(),
         integrity: Integrity::Permissive,
         fallbacks: &FallbackTags::default(),

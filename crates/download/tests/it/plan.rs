@@ -56,7 +56,6 @@ struct Case {
     integrity: Integrity,
     fallbacks: FallbackTags,
     private_addresses: PrivateAddresses,
-    server: Option<HostKind>,
 }
 
 impl Case {
@@ -70,8 +69,17 @@ impl Case {
             integrity: Integrity::Strict,
             fallbacks: FallbackTags::default(),
             private_addresses: PrivateAddresses::Refuse,
-            server: None,
         }
+    }
+
+    /// The index is from there, and from a server that is where its name says.
+    fn from(&mut self, location: &str) {
+        self.location = location.parse().unwrap();
+        self.origin = match &self.location {
+            Location::File(_) => Origin::File,
+            Location::Url(url) => Origin::Server(HostKind::of(url)),
+            Location::GitHub(_) => Origin::Server(HostKind::Public),
+        };
     }
 
     fn planner(&self) -> Planner<'_> {
@@ -84,7 +92,6 @@ impl Case {
             integrity: self.integrity,
             fallbacks: &self.fallbacks,
             private_addresses: self.private_addresses,
-            server: self.server,
         }
     }
 

@@ -22,6 +22,7 @@ use super::redirect::{is_redirect, permit};
 use super::request::{Body, Credential, Request, Upload};
 use super::retry::AttemptError;
 use super::traffic::{Kind, Pauses};
+use crate::causes::with_causes;
 use crate::error::{Error, RedirectRefused, Result};
 use crate::host::HostKind;
 use crate::options::{Options, PrivateRedirects};
@@ -286,7 +287,7 @@ impl Shared {
         }
         let client = builder
             .build()
-            .map_err(|e| configuration(format!("TLS: {}", chain(&e))))?;
+            .map_err(|e| configuration(format!("TLS: {}", with_causes(&e))))?;
         Ok(self.tls.get_or_init(|| client))
     }
 }
@@ -331,18 +332,6 @@ impl From<Error> for Unsent {
 
 fn configuration(detail: String) -> Error {
     Error::Configuration { detail }
-}
-
-/// An error and its causes on one line: reqwest's builder error alone doesn't say why it failed.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

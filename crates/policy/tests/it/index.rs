@@ -9,6 +9,21 @@ use insta::assert_snapshot;
 const LOCALAI: &str = "../shared/galleries/localai-backends.yaml";
 
 #[test]
+fn an_empty_uri_is_as_good_as_none() {
+    for (uri, content) in [
+        ("", None),
+        (", uri: ''", None),
+        (", uri: null", None),
+        (", uri: quay.io/a/b:1", Some("quay.io/a/b:1")),
+    ] {
+        let index = GalleryIndex::parse(&format!("[{{name: app{uri}}}]"), "index.yaml").unwrap();
+        let entry = index.named("app").unwrap();
+        assert_eq!(entry.content(), content, "{uri}");
+        assert_eq!(entry.is_meta(), content.is_none(), "{uri}");
+    }
+}
+
+#[test]
 fn localai_s_own_index_is_read_with_its_merges_applied() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let path = workspace.join(LOCALAI);

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::earlier::{self, Part};
-use super::report::{Report, ReportArguments};
+use super::report::{AuditReport, ReportArguments};
 use super::shard::Shard;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
@@ -28,7 +28,7 @@ pub(crate) struct MergeArguments {
 }
 
 pub(super) fn run(arguments: &MergeArguments, output: &Output) -> Result<ExitCode, Failure> {
-    let mut report = Report::new(&arguments.report, None, output)?;
+    let mut report = AuditReport::new(&arguments.report, None, output)?;
     let mut parts = Vec::new();
     let mut position = 0;
     for file in &arguments.files {

@@ -60,7 +60,7 @@ pub(crate) struct ReportArguments {
 }
 
 /// The report of one run.
-pub(super) struct Report<'a> {
+pub(super) struct AuditReport<'a> {
     arguments: &'a ReportArguments,
     output: &'a Output,
     earlier: Option<Earlier>,
@@ -72,7 +72,7 @@ pub(super) struct Report<'a> {
     junit: Option<Junit>,
 }
 
-impl<'a> Report<'a> {
+impl<'a> AuditReport<'a> {
     pub(super) fn new(
         arguments: &'a ReportArguments,
         shard: Option<String>,

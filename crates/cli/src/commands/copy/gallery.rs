@@ -190,8 +190,7 @@ fn plans(
     } else {
         for (_, entry, plan) in galleries.plan_all() {
             // An entry without content stands for another one.
-            let has_content = entry.uri.as_deref().is_some_and(|uri| !uri.is_empty());
-            if !has_content || !(all || is_meant(entry)) {
+            if entry.content().is_none() || !(all || is_meant(entry)) {
                 continue;
             }
             match plan {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use countersign_oci::cut;
 use tokio::process::Command;
 
 use super::DoctorContainerdArguments;
@@ -10,7 +11,7 @@ use super::finding::Finding;
 use super::settings;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
-use crate::printable;
+
 use crate::program;
 
 /// How long a pull may take.
@@ -84,5 +85,5 @@ async fn pull(crictl: &Path, endpoint: &str, image: &str) -> Result<Result<(), S
 fn shortened(said: &str) -> String {
     let from = said.find(REFUSED).and_then(|at| said.get(at..));
     let words: Vec<&str> = from.unwrap_or(said).split_whitespace().collect();
-    printable::cut(&words.join(" "), 500)
+    cut(&words.join(" "), 500)
 }

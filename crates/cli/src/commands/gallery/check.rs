@@ -209,19 +209,13 @@ impl CheckedIndex {
 
 impl JsonFinding {
     fn of(IndexFinding { entry, fault, .. }: &IndexFinding) -> Self {
-        let mut message = fault.to_string();
-        let mut cause = std::error::Error::source(fault);
-        while let Some(error) = cause {
-            message.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
         Self {
             level: match fault.is_error() {
                 true => Level::Error,
                 false => Level::Warning,
             },
             entry: entry.clone(),
-            message,
+            message: countersign_oci::with_causes(fault),
         }
     }
 }

@@ -13,7 +13,6 @@ use super::request::{Names, Request};
 use crate::failure::{Failure, Kind, exit_code};
 use crate::json::error::JsonErrorKind;
 use crate::json::mode::JsonMode;
-use crate::printable;
 
 /// Characters of the line. containerd keeps 32 KiB, and what shows its errors to people keeps less.
 const LINE_MAX: usize = 2_000;
@@ -46,7 +45,7 @@ pub(super) struct Decision {
 impl Decision {
     /// An answer to a request that was not judged. It is about what `names` says.
     pub(super) fn unread(names: Names, mode: Mode, answer: Answer, started: Instant) -> Self {
-        let cut = |text: String| printable::cut(&text, ARGUMENT_MAX);
+        let cut = |text: String| countersign_oci::cut(&text, ARGUMENT_MAX);
         Self {
             image: names.image.map(cut),
             digest: names.digest.map(cut),
@@ -112,7 +111,7 @@ impl Decision {
             Some((number, pattern)) => format!(" by rule {number} ({pattern})"),
             None => String::new(),
         };
-        let line = printable::cut(&format!("{begin}{rule}: {}", self.reason()), LINE_MAX);
+        let line = countersign_oci::cut(&format!("{begin}{rule}: {}", self.reason()), LINE_MAX);
         format!("{line}\n")
     }
 

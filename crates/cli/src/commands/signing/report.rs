@@ -12,7 +12,7 @@ use crate::json::signing::SignResult;
 use crate::output::Output;
 
 /// Told when it is dropped, unless it was told before.
-pub(in crate::commands) struct Report<'a> {
+pub(in crate::commands) struct SigningReport<'a> {
     output: &'a Output,
     notes: Notes,
 }
@@ -46,7 +46,7 @@ impl Note {
     }
 }
 
-impl<'a> Report<'a> {
+impl<'a> SigningReport<'a> {
     pub(in crate::commands) fn new(output: &'a Output) -> Self {
         Self {
             output,
@@ -92,7 +92,7 @@ impl<'a> Report<'a> {
     }
 }
 
-impl Drop for Report<'_> {
+impl Drop for SigningReport<'_> {
     fn drop(&mut self) {
         let tags = self.notes.tags.lock();
         let tags = tags.unwrap_or_else(PoisonError::into_inner).take();

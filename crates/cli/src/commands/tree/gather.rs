@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use countersign_oci::{
     Descriptor, Document, INDEX_DEPTH_MAX, Manifest, Platform, Registry, ResolvedImage, excerpt,
+    in_one_line,
 };
 use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy};
 use countersign_verify::{
@@ -226,7 +227,7 @@ impl<'a> Gatherer<'a> {
                         all.push(one);
                     }
                     AttachedContent::Unreadable(failure) => all.push(TreeAttached {
-                        reason: Some(reason(&failure)),
+                        reason: Some(in_one_line(&failure, REASON_MAX)),
                         ..bare(TreeAttachedKind::Unreadable, manifest, place)
                     }),
                     _ => all.push(bare(TreeAttachedKind::Artifact, manifest, place)),
@@ -277,7 +278,9 @@ fn one_signature(
     };
     TreeAttached {
         type_name: stated_type.map(|name| excerpt(&name)),
-        reason: refusal.or(unproven).map(reason),
+        reason: refusal
+            .or(unproven)
+            .map(|failure| in_one_line(failure, REASON_MAX)),
         evidence: record.as_ref().ok().map(Into::into),
         verdict: verdict.as_ref().map(|verdict| match verdict {
             Ok(()) => image.map_or(TreeVerdict::NotEnough, Verdict::of_a_proof),
@@ -340,22 +343,5 @@ fn place(attached: &Attached) -> TreePlace {
         AttachedPlace::SignatureTag => TreePlace::SignatureTag,
         AttachedPlace::AttestationTag => TreePlace::AttestationTag,
         AttachedPlace::SbomTag => TreePlace::SbomTag,
-    }
-}
-
-/// The failure in one line, with its causes.
-fn reason(failure: &Unproven) -> String {
-    let mut text = failure.to_string();
-    let mut source = std::error::Error::source(failure);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    let line = lines.join("; ");
-    match line.char_indices().nth(REASON_MAX) {
-        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
-        None => line,
     }
 }

@@ -4,13 +4,13 @@ use std::fs::File;
 
 use countersign_oci::archive::Segment;
 
-use super::{Archive, Entry};
+use super::{Entry, TarReader};
 use crate::extract::error::ArchiveError;
 use crate::extract::sparse::SparseMap;
 use crate::extract::stream::LayerStream;
 use crate::extract::writers::{Job, NewFile, Writers};
 
-impl Archive<'_, LayerStream> {
+impl TarReader<'_, LayerStream> {
     /// Hands `file`, which is the empty file of `entry`, the current one, and its content to `writers`.
     /// Holes of a sparse file stay holes.
     ///

@@ -2,19 +2,19 @@
 
 use std::io::BufRead;
 
-use super::{Archive, BLOCK, Kind};
+use super::{BLOCK, Kind, TarReader};
 use countersign_oci::archive::{self, Header, PaxMap, PaxSparse, Segment};
 
 use crate::extract::error::ArchiveError;
-use crate::extract::name::EntryName;
+use crate::extract::name::EntryPath;
 use crate::extract::sparse::{MAP_BYTES, MapReader, SparseMap};
 use crate::limits::Bound;
 
-impl<R: BufRead> Archive<'_, R> {
+impl<R: BufRead> TarReader<'_, R> {
     /// A file of `size` bytes of content, with holes where the PAX records say so.
     pub(super) fn file(
         &mut self,
-        name: &EntryName,
+        name: &EntryPath,
         size: u64,
         sparse: Option<PaxSparse>,
     ) -> Result<Kind, ArchiveError> {
@@ -33,7 +33,7 @@ impl<R: BufRead> Archive<'_, R> {
     /// A file by GNU's old header, whose map may go on in blocks before the data.
     pub(super) fn gnu_sparse(
         &mut self,
-        name: &EntryName,
+        name: &EntryPath,
         data: u64,
         header: &Header,
     ) -> Result<Kind, ArchiveError> {
@@ -57,7 +57,7 @@ impl<R: BufRead> Archive<'_, R> {
     }
 
     /// The map at the beginning of an entry's content, in whole blocks.
-    fn map_before_data(&mut self, name: &EntryName) -> Result<Vec<Segment>, ArchiveError> {
+    fn map_before_data(&mut self, name: &EntryPath) -> Result<Vec<Segment>, ArchiveError> {
         let mut reader = MapReader::default();
         let mut read = 0;
         loop {
@@ -80,7 +80,7 @@ impl<R: BufRead> Archive<'_, R> {
 
     fn sparse_file(
         &self,
-        name: &EntryName,
+        name: &EntryPath,
         segments: Vec<Segment>,
         size: u64,
     ) -> Result<Kind, ArchiveError> {
@@ -92,7 +92,7 @@ impl<R: BufRead> Archive<'_, R> {
     }
 }
 
-fn within_map_bytes(name: &EntryName, bytes: u64) -> Result<(), ArchiveError> {
+fn within_map_bytes(name: &EntryPath, bytes: u64) -> Result<(), ArchiveError> {
     if bytes <= MAP_BYTES {
         return Ok(());
     }

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::{IMPLICIT, Root, children, write_error};
 use crate::extract::archive::Metadata;
 use crate::extract::error::ArchiveError;
-use crate::extract::name::EntryName;
+use crate::extract::name::EntryPath;
 use crate::extract::resolve::open_child;
 
 /// The permission to write for group and others.
@@ -53,7 +53,7 @@ pub(super) fn permissions(metadata: Metadata) -> Mode {
 /// Sets the permissions and time of a file after it was written. Returns its inode.
 pub(in crate::extract) fn finish_file(
     file: &File,
-    name: &EntryName,
+    name: &EntryPath,
     metadata: Metadata,
 ) -> Result<u64, ArchiveError> {
     let finished = || {

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::{Directory, Root, finish_file, write_error};
 use crate::extract::archive::Metadata;
 use crate::extract::error::ArchiveError;
-use crate::extract::name::EntryName;
+use crate::extract::name::EntryPath;
 use crate::extract::writers::Digests;
 
 /// The result of making a hard link.
@@ -27,8 +27,8 @@ impl Root {
     /// something that was left out is left out as well.
     pub(in crate::extract) fn hardlink(
         &mut self,
-        name: &EntryName,
-        target: &EntryName,
+        name: &EntryPath,
+        target: &EntryPath,
     ) -> Result<Linked, ArchiveError> {
         let refused = |found| ArchiveError::HardLink {
             name: name.display(),
@@ -82,8 +82,8 @@ impl Root {
     /// may refuse them. `digests` gets the copy's.
     pub(in crate::extract) fn copy(
         &mut self,
-        name: &EntryName,
-        target: &EntryName,
+        name: &EntryPath,
+        target: &EntryPath,
         digests: &Digests,
         count: impl FnOnce(u64) -> Result<(), ArchiveError>,
     ) -> Result<(), ArchiveError> {

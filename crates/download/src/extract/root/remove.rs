@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::{Directory, Root, children, inode, path_error, write_error};
 use crate::extract::RESERVED;
 use crate::extract::error::ArchiveError;
-use crate::extract::name::EntryName;
+use crate::extract::name::EntryPath;
 use crate::extract::resolve::open_child;
 
 /// What [`Root::remove`] removes.
@@ -30,8 +30,8 @@ impl Root {
     /// containers/storage remove it, umoci keeps it.
     pub(in crate::extract) fn whiteout(
         &mut self,
-        removed: &EntryName,
-        name: &EntryName,
+        removed: &EntryPath,
+        name: &EntryPath,
     ) -> Result<(), ArchiveError> {
         let Some((path, leaf)) = removed.split() else {
             return Ok(());
@@ -52,7 +52,7 @@ impl Root {
     pub(in crate::extract) fn opaque_whiteout(
         &mut self,
         path: &[u8],
-        name: &EntryName,
+        name: &EntryPath,
     ) -> Result<(), ArchiveError> {
         let Some(directory) = self.open_for_whiteout(path, name)? else {
             return Ok(());
@@ -64,7 +64,7 @@ impl Root {
     fn open_for_whiteout(
         &mut self,
         path: &[u8],
-        entry: &EntryName,
+        entry: &EntryPath,
     ) -> Result<Option<Arc<Directory>>, ArchiveError> {
         match self.open_existing(path) {
             Ok(directory) => Ok(Some(directory)),
@@ -80,7 +80,7 @@ impl Root {
         parent: &Directory,
         leaf: &[u8],
         scope: Scope,
-        entry: &EntryName,
+        entry: &EntryPath,
     ) -> Result<(), ArchiveError> {
         let error = |errno| write_error(entry.as_bytes(), errno);
         let key = self.hasher.hash_one((parent.inode, leaf));
@@ -151,7 +151,7 @@ impl Root {
         &mut self,
         directory: &Directory,
         scope: Scope,
-        entry: &EntryName,
+        entry: &EntryPath,
     ) -> Result<(), ArchiveError> {
         let again = scope == Scope::LowerLayers
             && match self.cleared.insert(directory.inode, self.implied) {

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::Directory;
 use crate::extract::RESERVED;
 use crate::extract::error::ArchiveError;
-use crate::extract::name::EntryName;
+use crate::extract::name::EntryPath;
 
 /// Stands for what was made by another spelling. No call that is given a path has this error.
 pub(super) const OTHER_SPELLING: Errno = Errno::NOTTY;
@@ -109,7 +109,7 @@ impl Spellings {
         parent: &Directory,
         top: &Directory,
         leaf: &[u8],
-        entry: &EntryName,
+        entry: &EntryPath,
     ) -> Result<(), ArchiveError> {
         let reserved = RESERVED.as_bytes();
         let is_reserved = match self.same.case {

@@ -403,7 +403,7 @@ fn a_removal_that_is_cancelled_ends() {
     extractor.layer(lower).unwrap();
     extractor.root.next_layer();
     cancellation.cancel();
-    let opaque = EntryName::parse(b"d/.wh..wh..opq", &scene.limits).unwrap();
+    let opaque = EntryPath::parse(b"d/.wh..wh..opq", &scene.limits).unwrap();
     let error = extractor.root.opaque_whiteout(b"d", &opaque);
     assert_refused!(error.unwrap_err(), Cancelled);
     assert!(scene.has("d/x"));
@@ -416,7 +416,7 @@ fn whiteouts_look_into_a_directory_once_for_each_layer() {
     let tar = Tar::default().file("d/e/x", b"").end();
     let lower = layer(&tar, &tar);
     extractor.layer(lower).unwrap();
-    let name = |name: &[u8]| EntryName::parse(name, &scene.limits).unwrap();
+    let name = |name: &[u8]| EntryPath::parse(name, &scene.limits).unwrap();
     let opaque = name(b"d/.wh..wh..opq");
     extractor.root.next_layer();
     let metadata = archive::Metadata {

@@ -166,7 +166,7 @@ fn a_layer_in_memory_is_unpacked_like_a_file() {
     let bytes = gzip(&tar);
     let layer = Layer {
         size: bytes.len() as u64,
-        content: Content::Memory(bytes),
+        content: LayerBytes::Memory(bytes),
         form: Form::Layer {
             diff_id: Digest::sha256(&tar),
         },

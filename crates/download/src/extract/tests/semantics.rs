@@ -24,7 +24,7 @@ fn the_copy_of_a_file_counts_as_many_bytes_as_it_has() {
     let mut extractor = scene.extractor();
     let tar = Tar::default().file("file", b"content").end();
     extractor.layer(layer(&tar, &tar)).unwrap();
-    let name = |name: &[u8]| name::EntryName::parse(name, &Limits::default()).unwrap();
+    let name = |name: &[u8]| name::EntryPath::parse(name, &Limits::default()).unwrap();
     let (digests, mut counted) = (extractor.digests.clone(), Vec::new());
     let refused = extractor
         .root

@@ -1,6 +1,11 @@
 //! The cache of indexes.
 
+use countersign_oci::http::HostKind::ThisMachine;
+
 use super::*;
+
+const SERVER: Origin = Origin::Server(ThisMachine);
+const CACHE: Origin = Origin::Cache(ThisMachine);
 
 /// A server whose answer carries `validator`, and that answers 304 to one who shows it.
 async fn validating(
@@ -34,7 +39,7 @@ async fn an_unchanged_index_is_taken_from_the_cache() {
         let server = validating(validator, condition).await;
         let directory = tempfile::tempdir().unwrap();
         let gallery = gallery(&at(&server, "/index.yaml"), &[]);
-        for expected in [Origin::Server, Origin::Cache, Origin::Cache] {
+        for expected in [SERVER, CACHE, CACHE] {
             // Another client each time, as another run of the program has.
             let client = caching(&directory);
             let fetched = client.fetch(&gallery, Path::new("")).await.unwrap();
@@ -60,7 +65,7 @@ async fn a_changed_index_replaces_the_cached_one() {
         .mount(&server)
         .await;
     let fetched = client.fetch(&gallery, Path::new("")).await.unwrap();
-    assert_eq!(fetched.origin, Origin::Server);
+    assert_eq!(fetched.origin, SERVER);
     assert_eq!(uri(&fetched), "quay.io/acme/app:2");
 
     server.reset().await;
@@ -69,7 +74,7 @@ async fn a_changed_index_replaces_the_cached_one() {
         .mount(&server)
         .await;
     let fetched = client.fetch(&gallery, Path::new("")).await.unwrap();
-    assert_eq!(fetched.origin, Origin::Cache);
+    assert_eq!(fetched.origin, CACHE);
     assert_eq!(uri(&fetched), "quay.io/acme/app:2");
 }
 
@@ -85,7 +90,7 @@ async fn a_damaged_cache_is_not_used_and_heals() {
     let whole = fs::read(&file).unwrap();
     fs::write(&file, whole.get(..whole.len() / 2).unwrap()).unwrap();
 
-    for expected in [Origin::Server, Origin::Cache] {
+    for expected in [SERVER, CACHE] {
         let fetched = client.fetch(&gallery, Path::new("")).await.unwrap();
         assert_eq!(fetched.origin, expected);
         assert_eq!(uri(&fetched), "quay.io/acme/app:1");
@@ -109,7 +114,7 @@ async fn without_a_cache_no_condition_is_sent_and_304_is_an_error() {
     serve(&server, "/never", status(304)).await;
     for _ in 0..2 {
         let fetched = fetch(&at(&server, "/index.yaml"), &[]).await.unwrap();
-        assert_eq!(fetched.origin, Origin::Server);
+        assert_eq!(fetched.origin, SERVER);
     }
     let error = fetch(&at(&server, "/never"), &[]).await.unwrap_err();
     assert!(

@@ -11,13 +11,13 @@ fn an_index_from_elsewhere_can_t_name_what_is_on_this_machine() {
         let index = GalleryIndex::parse(&format!("[{{name: app, uri: '{uri}'}}]"), "i").unwrap();
         let mut case = Case::new(UNCOVERED, index);
         case.integrity = Integrity::Permissive;
-        case.location = "https://example.org/index.yaml".parse().unwrap();
+        case.from("https://example.org/index.yaml");
         let error = case.plan("app").unwrap_err();
         let PlanError::Local { found, .. } = &error else {
             panic!("another error: {error:?}");
         };
         assert_eq!(found.kind(), kind);
-        case.location = "file:index.yaml".parse().unwrap();
+        case.from("file:index.yaml");
         assert!(case.plan("app").is_ok());
         // A kit says of itself where its index is from, and was made on another machine.
         case.origin = Origin::Kit;
@@ -33,7 +33,7 @@ fn inward(location: &str, uri: &str, private_addresses: PrivateAddresses) -> Opt
     let text = format!("[{{name: app, uri: 'quay.io/acme/app:1', mirrors: ['{uri}']}}]");
     let mut case = Case::new(UNCOVERED, index(&text));
     case.integrity = Integrity::Permissive;
-    case.location = location.parse().unwrap();
+    case.from(location);
     case.private_addresses = private_addresses;
     match case.plan("app") {
         Ok(_) => None,
@@ -105,11 +105,11 @@ fn an_index_names_what_is_as_far_in_as_its_server_is_known_to_be() {
     let text = "[{name: app, uri: '10.0.0.1:5000/acme/app:1'}]";
     let mut case = Case::new(UNCOVERED, index(text));
     case.integrity = Integrity::Permissive;
-    case.location = "https://gallery.example/index.yaml".parse().unwrap();
-    case.server = Some(HostKind::Private);
+    case.from("https://gallery.example/index.yaml");
+    case.origin = Origin::Cache(HostKind::Private);
     assert!(case.plan("app").is_ok());
-    for server in [Some(HostKind::Public), None] {
-        case.server = server;
+    for origin in [Origin::Server, Origin::Cache] {
+        case.origin = origin(HostKind::Public);
         let error = case.plan("app").unwrap_err();
         assert!(matches!(
             error,

@@ -213,7 +213,6 @@ pub(crate) fn plan(
         capability: &Capability::default(),
         integrity,
         fallbacks: &FallbackTags::localai(),
-        server: None,
         private_addresses: PrivateAddresses::Refuse,
     };
     planner.plan(name)
