@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::debian;
+use super::debian::{self, Machine};
 use super::package_client::client;
 use super::tools::{self, install};
 use crate::command::Command;
@@ -11,6 +11,7 @@ use crate::command::Command;
 pub(crate) fn installed_skopeo(root: &Path) -> Option<Command> {
     let skopeo = Skopeo {
         folder: tools::folder(root, "skopeo", "debian"),
+        machine: Machine::this().ok()?,
     };
     skopeo.folder.is_dir().then(|| skopeo.command())
 }
@@ -19,6 +20,7 @@ pub(crate) fn installed_skopeo(root: &Path) -> Option<Command> {
 #[derive(Debug)]
 pub(super) struct Skopeo {
     folder: PathBuf,
+    machine: Machine,
 }
 
 impl Skopeo {
@@ -28,6 +30,7 @@ impl Skopeo {
     /// When a package client fails.
     pub(super) fn install(root: &Path) -> anyhow::Result<Self> {
         const PACKAGES: [&str; 4] = ["skopeo", "libgpgme11", "libassuan0", "libdevmapper1.02.1"];
+        let machine = Machine::this()?;
         let folder = install(root, "skopeo", "debian", |partial| {
             let debs = partial.join("debs");
             debian::download(&PACKAGES, debian::architecture()?, &debs)?;
@@ -41,13 +44,13 @@ impl Skopeo {
             }
             Ok(())
         })?;
-        Ok(Self { folder })
+        Ok(Self { folder, machine })
     }
 
     /// The program, which finds its libraries.
     pub(super) fn command(&self) -> Command {
-        let machine = format!("{}-linux-gnu", std::env::consts::ARCH);
-        let folders = ["usr/lib", "lib"].map(|lib| self.folder.join(lib).join(&machine));
+        let machine = self.machine.multiarch();
+        let folders = ["usr/lib", "lib"].map(|lib| self.folder.join(lib).join(machine));
         let folders = folders.map(|folder| folder.display().to_string());
         Command::new(self.folder.join("usr/bin/skopeo")).env("LD_LIBRARY_PATH", folders.join(":"))
     }

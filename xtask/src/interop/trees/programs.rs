@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::command::Command;
-use crate::interop::debian;
+use crate::interop::debian::Machine;
 use crate::interop::package_client::client;
 use crate::interop::skopeo::Skopeo;
 use crate::interop::tools;
@@ -24,6 +24,7 @@ pub(super) struct Programs {
     /// containerd and containers/storage, as libraries.
     pub(super) peers: PathBuf,
     debian: PathBuf,
+    machine: Machine,
     pub(super) is_root: bool,
 }
 
@@ -41,6 +42,7 @@ impl Programs {
             umoci: tools::UMOCI.install(root)?,
             peers: tools::PEERS.install(root)?,
             debian: tools::debian_packages(root, "debian-images", &PACKAGES)?,
+            machine: Machine::this()?,
             ko: tools::KO.install(root)?,
             is_root: is_root()?,
         })
@@ -54,7 +56,7 @@ impl Programs {
             .iter()
             .find(|path| path.exists())
             .unwrap_or(first);
-        let triplet = debian::multiarch();
+        let triplet = self.machine.multiarch();
         let libraries = ["usr/lib", "lib"].map(|folder| {
             let folder = self.debian.join(folder).join(triplet);
             folder.display().to_string()
