@@ -10,18 +10,18 @@ mod ci;
 mod commands;
 mod configuration;
 mod connection;
-mod descriptors;
-#[cfg(test)]
-mod documents;
 mod environment;
 mod failure;
 mod input;
 mod json;
 mod lock;
 mod login;
+mod open_files;
 mod operand;
 mod output;
 mod ownership;
+#[cfg(test)]
+mod pages_tests;
 mod policy;
 mod printable;
 mod program;

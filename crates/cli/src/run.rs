@@ -13,9 +13,9 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::commands::Command;
 use crate::configuration;
-use crate::descriptors;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::open_files;
 use crate::output::Output;
 use crate::signals;
 use crate::terminal::Colours;
@@ -134,7 +134,7 @@ fn with_settings(
 
 /// What a command runs on.
 fn begin() -> Result<tokio::runtime::Runtime, Failure> {
-    descriptors::require()?;
+    open_files::require()?;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use countersign_sandbox::{RegistryOptions, RegistryServer};
 
-use crate::stage::{POLICY, RELEASE, Run, STRANGER, Stage, TRUST, image, run};
+use crate::stage::{POLICY, RELEASE, Run, STRANGER, Stage, TRUST, image, possible, run, succeeds};
 
 const LINUX: [&str; 2] = ["--platform", "linux/amd64"];
 
@@ -162,9 +162,8 @@ fn in_a_namespace_without_a_network(stage: &Stage) {
         command.current_dir(stage.directory.path()).env_clear();
         command
     };
-    let allowed = alone("true").env("PATH", "/usr/bin:/bin").output();
-    if !allowed.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: this machine allows no network namespace");
+    let is_allowed = succeeds(alone("true").env("PATH", "/usr/bin:/bin"));
+    if !possible("make a network namespace", is_allowed) {
         return;
     }
     let mut command = alone(env!("CARGO_BIN_EXE_countersign"));

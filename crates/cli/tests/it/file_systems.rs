@@ -9,15 +9,15 @@ use countersign_sandbox::image::{Compression, Entry, EntryKind, Image, Layer};
 use serde_json::Value;
 
 use crate::shop::{EARLIER, FLAGS, LATER, Shop};
+use crate::stage::{possible, succeeds};
 
 /// A system call, and the error that it always has.
 type Fault = (&'static str, &'static str);
 
 /// Runs the program while these system calls fail. None, if nobody can trace here.
 fn failing(shop: &Shop, faults: &[Fault], arguments: &[&str]) -> Option<(i32, Value)> {
-    let traced = Command::new("strace").args(["-qq", "true"]).output();
-    if !traced.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: strace is not here, or may not trace");
+    let is_traced = succeeds(Command::new("strace").args(["-qq", "true"]));
+    if !possible("trace by `strace`", is_traced) {
         return None;
     }
     let program = shop.command(&[]);

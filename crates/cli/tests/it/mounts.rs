@@ -6,6 +6,7 @@ use std::process::Command;
 use countersign_sandbox::image::{Compression, Image, Layer};
 
 use crate::shop::{EARLIER, LATER, Shop};
+use crate::stage::may_mount;
 use serde_json::Value;
 
 /// Runs `script` in a mount name space of its own, where it may mount and `countersign` is a function
@@ -17,9 +18,7 @@ fn mounting(shop: &Shop, script: &str) -> Option<(i32, Value, String)> {
         command.current_dir(shop.directory.path());
         command
     };
-    let allowed = unshared("mount -t tmpfs none .").status();
-    if !allowed.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: mounting is not allowed here");
+    if !may_mount() {
         return None;
     }
     let program = shop.command(&[]);

@@ -19,6 +19,36 @@ pub(crate) const TRUST: [&str; 2] = ["--trusted-root", "trusted_root.json"];
 pub(crate) const POLICY: [&str; 2] = ["--policy", "policy.yaml"];
 pub(crate) const SERVICES: [&str; 2] = ["--signing-config", "signing_config.json"];
 
+/// Whether this machine lets a test do `what`. Where all tests have to be played, it has to: see CONTRIBUTING.md. A browser
+/// and LocalAI's own index are asked for by no machine, and their tests are left out where they are not there.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only whoever starts the tests knows what has to be possible"
+)]
+pub(crate) fn possible(what: &str, is_possible: bool) -> bool {
+    if !is_possible {
+        let all = std::env::var_os("COUNTERSIGN_TEST_ALL");
+        assert!(
+            all.is_none(),
+            "COUNTERSIGN_TEST_ALL is set, and this machine does not let us: {what}"
+        );
+        eprintln!("skipped: this machine does not let us: {what}");
+    }
+    is_possible
+}
+
+/// Whether `command`, which tries something out, succeeds.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+/// Whether we may mount, in a mount name space of our own.
+pub(crate) fn may_mount() -> bool {
+    let mut trial = Command::new("unshare");
+    trial.args(["-m", "sh", "-c", "mount -t tmpfs none /mnt"]);
+    possible("mount", succeeds(&mut trial))
+}
+
 pub(crate) struct Stage {
     scene: Scene,
     pub(crate) directory: TempDir,

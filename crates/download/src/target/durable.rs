@@ -28,19 +28,30 @@ pub(super) fn sync_tree(root: &OwnedFd) -> io::Result<()> {
     if is_in_memory(root)? {
         return Ok(());
     }
-    match sync_each(root) {
+    sync_all(root, &open, sync_everything)
+}
+
+/// How a file or a directory below the root is opened.
+type Opener = dyn Fn(&OwnedFd, &Path) -> io::Result<OwnedFd> + Sync;
+
+fn sync_all(
+    root: &OwnedFd,
+    open: &Opener,
+    sync_everything: impl FnOnce(&OwnedFd) -> io::Result<()>,
+) -> io::Result<()> {
+    match sync_each(root, open) {
         // What not even its owner may open can't be synced by itself.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => sync_everything(root),
         result => result,
     }
 }
 
-fn sync_each(root: &OwnedFd) -> io::Result<()> {
+fn sync_each(root: &OwnedFd, open: &Opener) -> io::Result<()> {
     let (names, waiting) = sync_channel(WAITING);
     let waiting = Mutex::new(waiting);
     thread::scope(|scope| {
         let start = |_| {
-            let work = || sync_names(root, &waiting);
+            let work = || sync_names(root, open, &waiting);
             thread::Builder::new().spawn_scoped(scope, work)
         };
         let first = start(0)?;
@@ -92,7 +103,7 @@ fn walk(root: &OwnedFd, names: &SyncSender<PathBuf>) -> io::Result<()> {
 }
 
 /// Syncs what is sent, until nothing is. After an error it only takes the names.
-fn sync_names(root: &OwnedFd, waiting: &Mutex<Receiver<PathBuf>>) -> io::Result<()> {
+fn sync_names(root: &OwnedFd, open: &Opener, waiting: &Mutex<Receiver<PathBuf>>) -> io::Result<()> {
     let mut result = Ok(());
     let next = || {
         waiting
@@ -142,7 +153,6 @@ fn is_in_memory(_: &OwnedFd) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
@@ -181,22 +191,40 @@ mod tests {
     #[test]
     fn more_names_than_may_wait_are_synced_and_an_error_ends_it() {
         let tree = tree();
-        sync_each(&handle(tree.path())).unwrap();
+        sync_each(&handle(tree.path()), &open).unwrap();
         sync_tree(&handle(&tree.path().join("0"))).unwrap();
         let (names, waiting) = sync_channel(2);
         names.send("0/inner/1".into()).unwrap();
         names.send("missing".into()).unwrap();
         drop(names);
-        let error = sync_names(&handle(tree.path()), &Mutex::new(waiting)).unwrap_err();
+        let error = sync_names(&handle(tree.path()), &open, &Mutex::new(waiting));
+        let error = error.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 
-    /// Root may open everything. Then there is no error to go on from.
+    /// A stand-in refuses, since root may open everything.
     #[test]
-    fn a_file_that_its_owner_may_not_open_is_no_failure() {
+    fn where_a_file_may_not_be_opened_everything_is_synced() {
         let tree = tree();
-        let closed = tree.path().join("0/inner/0");
-        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
-        sync_tree(&handle(tree.path())).unwrap();
+        for (refused, expected) in [
+            (io::ErrorKind::PermissionDenied, Ok(1)),
+            (
+                io::ErrorKind::ResourceBusy,
+                Err(io::ErrorKind::ResourceBusy),
+            ),
+        ] {
+            let opener = move |root: &OwnedFd, path: &Path| match path.ends_with("0/inner/0") {
+                true => Err(refused.into()),
+                false => open(root, path),
+            };
+            let mut everything = 0;
+            let synced = sync_all(&handle(tree.path()), &opener, |_| {
+                everything += 1;
+                Ok(())
+            });
+            let found = synced.map(|()| everything).map_err(|error| error.kind());
+            assert_eq!(found, expected);
+        }
+        sync_everything(&handle(tree.path())).unwrap();
     }
 }

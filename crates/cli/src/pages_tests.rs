@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser as _;
 use countersign_download::Lock;
-use countersign_policy::{GalleryIndex, PolicyFile};
+use countersign_policy::{GalleryIndex, ImageVerifierConfig, PolicyFile};
 
 use crate::commands::Arguments;
 use crate::configuration;
@@ -109,9 +109,22 @@ MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE/R+cs299EoFyj7/u+BdI6yovt5O0
 -----END PUBLIC KEY-----
 ";
 
+/// How files of other programs begin, and those of ours that other tests read.
+const FOREIGN: &[&str] = &[
+    "# .buildkite/pipeline.yml\n",
+    "# .github/workflows/release.yml\n",
+    "# .gitlab-ci.yml\n",
+    "# .woodpecker.yaml\n",
+    "# Made by `countersign policy export",
+    "# countersign.yaml\n",
+    "# yaml-language-server: $schema=policy.schema.json\n",
+    "cases:\n",
+    "permissions:",
+];
+
 #[test]
 fn every_file_that_the_pages_show_can_be_read() {
-    let (mut policies, mut indexes, mut locks) = (0, 0, 0);
+    let (mut policies, mut indexes, mut locks, mut nodes) = (0, 0, 0, 0);
     for Block { page, text, .. } in blocks().iter().filter(|block| block.language == "yaml") {
         if text.starts_with("verification:") || text.contains("\ngalleries:") {
             PolicyFile::parse_with_keys(text, page, &|_| Ok(KEY.to_owned())).unwrap();
@@ -122,9 +135,16 @@ fn every_file_that_the_pages_show_can_be_read() {
         } else if text.starts_with("version: 1") {
             Lock::parse(text).unwrap();
             locks += 1;
+        } else if text.starts_with("default: deny") {
+            ImageVerifierConfig::parse_with_keys(text, page, &|_| Ok(KEY.to_owned())).unwrap();
+            nodes += 1;
+        } else {
+            let is_foreign = FOREIGN.iter().any(|begin| text.starts_with(begin));
+            assert!(is_foreign, "nothing reads this of {page}:\n{text}");
         }
     }
-    assert_eq!((policies, indexes, locks), (9, 1, 1));
+    let read = [policies, indexes, locks, nodes];
+    assert!(read.iter().all(|count| *count > 0), "{read:?}");
 }
 
 #[test]

@@ -135,22 +135,27 @@ fn flags(words: &[String]) -> &'static [&'static str] {
     }
 }
 
+/// What the pages show and nobody can run here, by the page and how the line begins: another program has to make first
+/// what it reads.
+const SKIPPED: &[(&str, &str)] = &[];
+
 /// Runs every command of a page that is ours. All of them have to succeed.
-async fn play(name: &str, expected: usize) {
+async fn play(name: &str) {
     let stage = stage().await;
     let mut played = 0;
+    let mut skipped: Vec<_> = SKIPPED.iter().filter(|(page, _)| *page == name).collect();
     for block in blocks(&page(name), "sh") {
         for line in block.replace("\\\n", " ").lines() {
+            if let Some(at) = skipped
+                .iter()
+                .position(|(_, begin)| line.starts_with(begin))
+            {
+                skipped.swap_remove(at);
+                continue;
+            }
             let line = here(&stage, line);
             let words = shlex::split(line.split(" > ").next().unwrap()).unwrap();
-            // Other programs, and what another program has to make first.
-            let ours = words.first().is_some_and(|word| word == "countersign");
-            let layouts = words
-                .iter()
-                .filter_map(|word| word.strip_prefix("ocifile://"));
-            let mut missing = layouts.filter(|path| !stage.path(path).exists());
-            let copies = words.get(1).is_some_and(|word| word == "copy");
-            if !ours || (!copies && missing.next().is_some()) {
+            if words.first().is_none_or(|word| word != "countersign") {
                 continue;
             }
             let words: Vec<String> = words.into_iter().skip(1).collect();
@@ -163,47 +168,48 @@ async fn play(name: &str, expected: usize) {
             played += 1;
         }
     }
-    assert_eq!(played, expected, "{name}");
+    assert!(played > 0, "{name}");
+    assert!(skipped.is_empty(), "{name} no longer shows {skipped:?}");
 }
 
 #[tokio::test]
 async fn the_commands_of_the_first_page_work() {
-    play("README.md", 8).await;
+    play("README.md").await;
 }
 
 #[tokio::test]
 async fn the_commands_about_policies_work() {
-    play("docs/policy.md", 10).await;
+    play("docs/policy.md").await;
 }
 
 #[tokio::test]
 async fn the_commands_about_installing_work() {
-    play("docs/installing.md", 7).await;
+    play("docs/installing.md").await;
 }
 
 #[tokio::test]
 async fn the_commands_about_galleries_work() {
-    play("docs/galleries.md", 14).await;
+    play("docs/galleries.md").await;
 }
 
 #[tokio::test]
 async fn the_commands_about_registries_work() {
-    play("docs/registries.md", 7).await;
+    play("docs/registries.md").await;
 }
 
 #[tokio::test]
 async fn the_commands_about_audits_work() {
-    play("docs/audit.md", 7).await;
+    play("docs/audit.md").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_commands_about_copying_work() {
-    play("docs/copy.md", 10).await;
+    play("docs/copy.md").await;
 }
 
 #[tokio::test]
 async fn the_commands_about_other_programs_work() {
-    play("docs/other-programs.md", 3).await;
+    play("docs/other-programs.md").await;
 }
 
 /// The document that the page shows is the one that its command prints.
@@ -220,7 +226,7 @@ async fn the_page_about_other_programs_shows_what_is_printed() {
 
 #[tokio::test]
 async fn the_commands_about_signing_work() {
-    play("docs/signing.md", 3).await;
+    play("docs/signing.md").await;
 }
 
 /// Every policy that a page shows, not only the first.
