@@ -128,7 +128,8 @@ async fn logins_are_found_where_podman_keeps_them() {
     ] {
         stage.write(file, &config);
         let mut command = stage.command(&arguments);
-        command.envs(variable);
+        // A relative directory of the XDG specification would be ignored.
+        command.envs(variable.map(|(name, value)| (name, stage.path(value))));
         let run = run(&mut command);
         // The login was good: what is found is that nothing is signed.
         assert_eq!(run.code, 3, "{file}: {}", run.stderr);
