@@ -16,6 +16,9 @@ use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::program::{self, NotRun};
 
+/// Where a job of GitHub asks for its identity token, and with what.
+const REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
+const REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 /// For one run of a CI's own program.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a CI's own program is run. Those ask a server, which may be away for a moment.
@@ -27,6 +30,16 @@ const AWAY: &str = "run the job again; if it fails again, check the CI's status,
 /// Bytes of a program's output that are kept.
 const OUTPUT_MAX: usize = 64 << 10;
 
+/// The variable of an identity token, in whichever CI.
+pub(crate) const TOKEN: &str = "SIGSTORE_ID_TOKEN";
+
+/// Variables by which a program can get the identity of the job that it runs in, whichever CI that is. A program that
+/// is run by this one and needs no identity gets none of them.
+pub(crate) fn identity_secrets() -> impl Iterator<Item = &'static str> {
+    let of_providers = Provider::ALL.into_iter().flat_map(Provider::secrets);
+    std::iter::once(TOKEN).chain(of_providers.copied())
+}
+
 /// A CI that hands out identity tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Provider {
@@ -37,17 +50,33 @@ pub(crate) enum Provider {
 }
 
 impl Provider {
+    const ALL: [Self; 4] = [Self::GitHub, Self::GitLab, Self::Buildkite, Self::CircleCi];
+
     /// The CI that this process is a job of.
     pub(crate) fn detect(environment: &Environment) -> Option<Self> {
-        let is = |name: &str| environment.variable(name) == Some("true");
-        [
-            ("GITHUB_ACTIONS", Self::GitHub),
-            ("GITLAB_CI", Self::GitLab),
-            ("BUILDKITE", Self::Buildkite),
-            ("CIRCLECI", Self::CircleCi),
-        ]
-        .into_iter()
-        .find_map(|(variable, ci)| is(variable).then_some(ci))
+        let is = |ci: &Self| environment.variable(ci.variable()) == Some("true");
+        Self::ALL.into_iter().find(is)
+    }
+
+    /// The variable that is `true` in its jobs.
+    fn variable(self) -> &'static str {
+        match self {
+            Self::GitHub => "GITHUB_ACTIONS",
+            Self::GitLab => "GITLAB_CI",
+            Self::Buildkite => "BUILDKITE",
+            Self::CircleCi => "CIRCLECI",
+        }
+    }
+
+    /// Variables of a job by which a program can get its identity.
+    fn secrets(self) -> &'static [&'static str] {
+        match self {
+            Self::GitHub => &[REQUEST_TOKEN, REQUEST_URL],
+            // The job's tokens have the names that its configuration gives them. Ours is `TOKEN`.
+            Self::GitLab => &[],
+            Self::Buildkite => &["BUILDKITE_AGENT_ACCESS_TOKEN"],
+            Self::CircleCi => &["CIRCLE_OIDC_TOKEN", "CIRCLE_OIDC_TOKEN_V2"],
+        }
     }
 
     fn name(self) -> &'static str {
@@ -119,8 +148,8 @@ impl Provider {
             let value = environment.variable(name);
             value.ok_or_else(|| self.refused(format_args!("the job has no variable {name}")))
         };
-        let url = variable("ACTIONS_ID_TOKEN_REQUEST_URL")?;
-        let bearer = variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN")?;
+        let url = variable(REQUEST_URL)?;
+        let bearer = variable(REQUEST_TOKEN)?;
         let url: Url = url.parse().map_err(|error| {
             self.refused(format_args!(
                 "ACTIONS_ID_TOKEN_REQUEST_URL is no URL: {error}"

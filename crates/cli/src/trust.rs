@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use countersign_oci::Digest;
-use countersign_oci::http::Connection;
+use countersign_oci::http::{Connection, shown};
 use countersign_policy::{Policy, SigstoreInstance, Trust};
 use countersign_verify::{TrustSource, TrustedRoot, TufNetwork};
 use url::Url;
@@ -128,11 +128,12 @@ fn by_policy(trust: &Trust, file: Option<&Path>) -> Result<Choice, Failure> {
 }
 
 impl Instance {
-    /// Where its trusted root comes from, in words.
+    /// Where its trusted root comes from, in words. Two instances may have one name: see [`Self::identity`].
     pub(crate) fn name(&self) -> String {
         match &self.choice {
             Choice::File(path) => path.display().to_string(),
-            Choice::Tuf { url, .. } => url.to_string(),
+            // It may have a login in it.
+            Choice::Tuf { url, .. } => shown(url),
             Choice::Named(SigstoreInstance::PublicGood) => "the public-good instance".to_owned(),
             Choice::Named(SigstoreInstance::GitHub) => "GitHub's own instance".to_owned(),
         }
@@ -174,15 +175,19 @@ impl Instance {
         Ok(TrustedRoot::update(&self.source(environment)?, connection).await?)
     }
 
-    /// The TUF repository's URL and the directory of its cache, if it is one.
+    /// The TUF repository's URL without a login, and the directory of its cache, if it is one.
     pub(crate) fn tuf(
         &self,
         environment: &Environment,
     ) -> Result<Option<(String, PathBuf)>, Failure> {
         let source = self.source(environment)?;
+        let shown = |url: &str| match &self.choice {
+            Choice::Tuf { url, .. } => shown(url),
+            Choice::File(_) | Choice::Named(_) => url.to_owned(),
+        };
         Ok(source
             .tuf()
-            .map(|(url, cache)| (url.to_owned(), cache.to_owned())))
+            .map(|(url, cache)| (shown(url), cache.to_owned())))
     }
 
     /// The trusted root to judge by `policy` with. A policy that needs none gets one without authorities, and

@@ -20,6 +20,7 @@ use countersign_verify::{
 };
 use futures_util::{StreamExt as _, stream};
 
+use crate::carry_out::next::digest_after;
 use crate::error::Error;
 use crate::planned::Role;
 
@@ -108,22 +109,22 @@ impl<V: ImageVerifier> Auditor<V> {
     }
 
     /// The verdicts on a subject, at least one: on each of its sources, and there on each platform that the scope
-    /// asks for. Mirrors are asked for the digest that the primary resolved to.
+    /// asks for. Sources are asked for the digest that an installation would ask them for.
     pub async fn judge(&self, subject: &Subject) -> Vec<Audited> {
         let mut audited = Vec::new();
-        let mut primary: Option<(&Reference, Option<Digest>)> = None;
+        let mut name: Option<&Reference> = None;
+        let mut asked = Vec::new();
         for source in subject.sources() {
             let found = match &source.what {
                 subject::What::Settled(verdict) => {
                     vec![source.audited(None, None, verdict.clone())]
                 }
                 subject::What::Image(reference) => {
-                    let (name, pinned) = match &primary {
-                        Some((name, digest)) => (*name, digest.clone()),
-                        None => (reference, None),
-                    };
+                    let name = *name.get_or_insert(reference);
+                    let planned = source.planned(reference);
+                    let pinned = digest_after(&asked, &planned);
                     let (digest, found) = self.image(source, reference, name, pinned).await;
-                    primary.get_or_insert((reference, digest));
+                    asked.push((planned, digest));
                     found
                 }
             };
@@ -132,7 +133,7 @@ impl<V: ImageVerifier> Auditor<V> {
         audited
     }
 
-    /// What `reference` resolves to and the verdicts on it. `name` is what the user asks for.
+    /// What `reference` was asked for or resolved to, and the verdicts on it. `name` is what the user asks for.
     async fn image(
         &self,
         source: &SubjectSource,
@@ -145,15 +146,15 @@ impl<V: ImageVerifier> Auditor<V> {
             let verdict = Verdict::short(State::Uncovered, reason);
             return (None, vec![source.audited(None, None, verdict)]);
         };
-        let asked = match pinned {
-            Some(digest) => reference.pinned_to(digest),
+        let asked = match &pinned {
+            Some(digest) => reference.pinned_to(digest.clone()),
             None => reference.clone(),
         };
         let image = match self.registry.resolve(&asked).await {
             Ok(image) => image.requested_as(name.clone()),
             Err(error) => {
                 let verdict = classify::registry_error(&error);
-                return (None, vec![source.audited(None, None, verdict)]);
+                return (pinned, vec![source.audited(None, None, verdict)]);
             }
         };
         let digest = Some(image.digest().clone());

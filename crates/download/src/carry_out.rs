@@ -10,7 +10,7 @@ mod ask;
 mod attempt;
 mod failure;
 mod goal;
-mod next;
+pub(crate) mod next;
 mod preview;
 mod prove;
 mod put_in_place;

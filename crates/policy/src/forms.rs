@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::age;
 use crate::claims::{Claim, REGEX_SUFFIX};
 use crate::format::SignatureFormat;
-use crate::keys::{IDENTITY, IGNORE_TLOG, ISSUER, KEY, Pair};
+use crate::keys::{IDENTITY, IGNORE_TLOG, ISSUER, KEY, Pair, TIME_CONDITIONS};
 use crate::predicate::POINTER_PATTERN;
 
 /// A document has a policy or galleries, and not both.
@@ -42,7 +42,7 @@ fn key_or_pairs() -> Value {
         "then": {
             "properties": beside,
             "if": ignored,
-            "then": { "properties": { "not_before": false, "min_age": false } },
+            "then": { "properties": none_of(&TIME_CONDITIONS) },
         },
         "else": { "allOf": pairs, "not": ignored },
     })
@@ -50,10 +50,16 @@ fn key_or_pairs() -> Value {
 
 /// The keys of both pairs. None of them may be there.
 fn pair_keys() -> Map<String, Value> {
-    let keys = [ISSUER, IDENTITY]
-        .into_iter()
-        .flat_map(|pair| [pair.exact, pair.regex]);
-    keys.map(|key| (key.to_owned(), json!(false))).collect()
+    none_of(
+        &[ISSUER, IDENTITY]
+            .map(|pair| [pair.exact, pair.regex])
+            .concat(),
+    )
+}
+
+fn none_of(keys: &[&str]) -> Map<String, Value> {
+    let none = |key: &&str| ((*key).to_owned(), json!(false));
+    keys.iter().map(none).collect()
 }
 
 /// A policy has one signer, or `identities`. Beside `identities`, there is no key of one signer.

@@ -14,9 +14,13 @@ pub(crate) const TEXTS: [&str; 7] = [
     IDENTITY.exact,
     IDENTITY.regex,
     KEY,
-    "not_before",
-    "min_age",
+    NOT_BEFORE,
+    MIN_AGE,
 ];
+/// Conditions on the time of a signature. Beside `ignore_tlog` there is none of them.
+pub(crate) const TIME_CONDITIONS: [&str; 2] = [NOT_BEFORE, MIN_AGE];
+const NOT_BEFORE: &str = "not_before";
+const MIN_AGE: &str = "min_age";
 /// Keys of mappings whose keys are the author's own. A number is as good as a text there.
 pub(crate) const OWN_KEYS: [&str; 3] = ["claims", "annotations", "predicate"];
 

@@ -152,13 +152,21 @@ impl Services {
     /// Whether these services together can produce a signature that verifies, over connections
     /// that nobody can read along: a token is sent over one of them.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        if self.rekor_version == RekorVersion::V2 && self.tsa.is_none() {
+        let Self {
+            fulcio,
+            rekor,
+            rekor_version,
+            tsa,
+            // Only a login asks it, which checks it.
+            oidc_issuer: _,
+        } = self;
+        if *rekor_version == RekorVersion::V2 && tsa.is_none() {
             return Err(Error::Services {
                 expected: "a timestamp authority, since a Rekor v2 log vouches for no time".into(),
                 found: "none".into(),
             });
         }
-        for url in [Some(&self.fulcio), Some(&self.rekor), self.tsa.as_ref()]
+        for url in [Some(fulcio), Some(rekor), tsa.as_ref()]
             .into_iter()
             .flatten()
         {
@@ -243,10 +251,29 @@ mod tests {
         let check = |fulcio| services(fulcio, RekorVersion::V1, None).check();
         assert!(check("http://127.0.0.1:5555").is_ok());
         assert!(check("http://[::1]:5555").is_ok());
-        assert!(matches!(
-            check("http://fulcio.example"),
-            Err(Error::Services { .. })
-        ));
+        let plain: Url = "http://service.example".parse().unwrap();
+        let secure = services(
+            "https://fulcio.example",
+            RekorVersion::V2,
+            Some("https://tsa.example"),
+        );
+        assert!(secure.check().is_ok());
+        let to_fulcio = Services {
+            fulcio: plain.clone(),
+            ..secure.clone()
+        };
+        let to_rekor = Services {
+            rekor: plain.clone(),
+            ..secure.clone()
+        };
+        let to_tsa = Services {
+            tsa: Some(plain),
+            ..secure
+        };
+        for services in [to_fulcio, to_rekor, to_tsa] {
+            let refused = services.check();
+            assert!(matches!(refused, Err(Error::Services { .. })));
+        }
     }
 
     #[test]

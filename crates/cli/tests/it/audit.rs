@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::stage::{POLICY, RELEASE, Run, STRANGER, Stage, TRUST};
 
+mod mirrors;
+
 async fn stage() -> Stage {
     filled(Stage::new().await)
 }

@@ -253,3 +253,22 @@ async fn a_key_without_a_trusted_root_is_told_of_the_other_way() {
     let run = stage.run(&[&["verify", "--offline", "--policy", "policy.yaml", &app]]);
     assert!(!run.stderr.contains("ignore_tlog"), "{}", run.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_in_the_url_of_a_repository_is_not_shown() {
+    let stage = Stage::new().await;
+    stage.write("root.json", stage.sigstore.tuf_root());
+    let url = stage.sigstore.tuf_url().to_string();
+    let url = url.replace("http://", "http://me:hunter2@");
+    let tuf = ["--tuf-url", &url, "--tuf-root", "root.json"];
+    for words in [
+        &["trust", "show"][..],
+        &["trust", "show", "--output", "json"],
+        &["trust", "update"],
+        &["trust", "update", "--output", "json"],
+    ] {
+        let run = stage.run(&[words, &tuf]);
+        assert_eq!(run.code, 0, "{}", run.shown());
+        assert!(!run.shown().contains("hunter2"), "{}", run.shown());
+    }
+}

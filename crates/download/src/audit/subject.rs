@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ptr;
 
-use countersign_oci::{AddressLimit, Digest, Platform, Reference};
+use countersign_oci::{AddressLimit, Digest, Location, Platform, Reference};
 use countersign_policy::{Gallery, GalleryEntry};
 
 use super::verdict::{State, Verdict};
@@ -13,6 +13,7 @@ use crate::galleries::Galleries;
 use crate::plan::{Plan, Planner};
 use crate::planned::{PlannedSource, Role};
 use crate::requirement::{Integrity, Requirement, RequirementError, RequirementKind};
+use crate::source::Source;
 
 /// Which sources of an entry are audited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,19 @@ pub(super) enum What {
 }
 
 impl SubjectSource {
+    /// The image as a source of a plan. One that no gallery lists is the only source.
+    pub(super) fn planned(&self, image: &Reference) -> PlannedSource {
+        PlannedSource {
+            role: self.role.unwrap_or(Role::Primary),
+            source: match image.location() {
+                Location::Registry(_) => Source::Image {
+                    reference: image.clone(),
+                },
+                Location::Layout(path) => Source::Layout { path: path.clone() },
+            },
+        }
+    }
+
     pub(super) fn audited(
         &self,
         platform: Option<Platform>,

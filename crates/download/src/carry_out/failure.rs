@@ -125,7 +125,8 @@ impl PlanFailure {
 
 fn decisive_source(failures: &[SourceFailure]) -> Option<usize> {
     let errors = || failures.iter().map(|failure| &failure.error);
-    let decisive = decisive(errors().map(Error::consequence))?;
+    let sorted = |error: &Error| (error.kind(), error.consequence());
+    let decisive = decisive(errors().map(sorted))?;
     match errors().nth(decisive)?.kind() {
         ErrorKind::Rejected | ErrorKind::NotFound | ErrorKind::Unsigned => {
             let later = errors().position(|error| error.kind() == ErrorKind::Unreachable);

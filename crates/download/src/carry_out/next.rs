@@ -17,7 +17,7 @@
 //!   for the digest that it resolved to. A mirror can't choose what is installed.
 //! - A locked plan has the digest from the start.
 
-use countersign_oci::{Consequence, Digest};
+use countersign_oci::{Consequence, Digest, ErrorKind};
 
 use crate::planned::{PlannedSource, Role};
 use crate::source::Source;
@@ -47,7 +47,8 @@ pub(super) fn next<'p>(
     failed: &[FailedAttempt],
 ) -> Option<NextSource<'p>> {
     let planned = sources.get(failed.len())?;
-    let pin = pin(sources, failed);
+    let digests = failed.iter().map(|attempt| attempt.digest.as_ref());
+    let pin = pin(sources.iter().zip(digests));
     let digest = match locked {
         Some(locked) => Some(locked.clone()),
         None => digest_to_ask(planned, pin.as_ref()),
@@ -66,17 +67,34 @@ pub(super) fn next<'p>(
 
 /// Which of the failures speaks for all: the first that says more than *not found* or *unreachable*,
 /// else the first; `None` where there is none.
-pub(super) fn decisive(consequences: impl IntoIterator<Item = Consequence>) -> Option<usize> {
+pub(super) fn decisive(
+    failures: impl IntoIterator<Item = (ErrorKind, Consequence)>,
+) -> Option<usize> {
     let mut first = None;
-    for (at, consequence) in consequences.into_iter().enumerate() {
-        match consequence {
-            Consequence::TryNext => {
-                first.get_or_insert(at);
-            }
-            Consequence::TrySameDigest | Consequence::End => return Some(at),
+    for (at, (kind, consequence)) in failures.into_iter().enumerate() {
+        if says_more_than_not_there(kind, consequence) {
+            return Some(at);
         }
+        first.get_or_insert(at);
     }
     first
+}
+
+/// By both: that the next source is asked doesn't make a failure one of a server.
+fn says_more_than_not_there(kind: ErrorKind, consequence: Consequence) -> bool {
+    match kind {
+        ErrorKind::NotFound | ErrorKind::Unreachable | ErrorKind::Rejected => match consequence {
+            Consequence::TryNext => false,
+            Consequence::TrySameDigest | Consequence::End => true,
+        },
+        ErrorKind::Internal
+        | ErrorKind::Machine
+        | ErrorKind::Usage
+        | ErrorKind::Policy
+        | ErrorKind::Unsigned
+        | ErrorKind::Invalid
+        | ErrorKind::Differs => true,
+    }
 }
 
 /// The digest that the sources of one group are asked for.
@@ -103,12 +121,24 @@ impl<'a> Group<'a> {
     }
 }
 
+/// The digest to ask a source for after those `before` it, each with what it was asked for or resolved to. It is for
+/// who asks every source, whatever became of the others: for an audit.
+pub(crate) fn digest_after(
+    before: &[(PlannedSource, Option<Digest>)],
+    planned: &PlannedSource,
+) -> Option<Digest> {
+    let before = before.iter();
+    let pin = pin(before.map(|(planned, digest)| (planned, digest.as_ref())));
+    digest_to_ask(planned, pin.as_ref())
+}
+
 /// What the last source that has a digest pins its group to.
-fn pin<'a>(sources: &'a [PlannedSource], failed: &'a [FailedAttempt]) -> Option<Pin<'a>> {
-    let mut pins = sources.iter().zip(failed).filter_map(|(planned, attempt)| {
-        let digest = attempt.digest.as_ref()?;
+fn pin<'a>(
+    asked: impl DoubleEndedIterator<Item = (&'a PlannedSource, Option<&'a Digest>)>,
+) -> Option<Pin<'a>> {
+    let mut pins = asked.filter_map(|(planned, digest)| {
         let group = Group::of(planned);
-        Some(Pin { group, digest })
+        digest.map(|digest| Pin { group, digest })
     });
     pins.next_back()
 }

@@ -4,7 +4,7 @@ use super::values::{at, instant, non_empty};
 use super::{KeyReader, KeySigner, LogUse, Signer};
 use crate::claims::ClaimRule;
 use crate::error::{KeyPath, PolicyError, Problem};
-use crate::keys::{IDENTITY, ISSUER, KEY};
+use crate::keys::{IDENTITY, ISSUER, KEY, TIME_CONDITIONS};
 use crate::public_key::PublicKey;
 use crate::spec::{PolicySpec, SignerSpec};
 
@@ -77,15 +77,42 @@ pub(super) fn check_time_conditions(
         return Ok(());
     }
     let no_time = |path: &KeyPath, key| Err(at(path.key(key), Problem::NoTime { key }));
-    if spec.not_before.is_some() {
-        return no_time(path, "not_before");
-    }
-    if spec.min_age.is_some() {
-        return no_time(path, "min_age");
+    let found = TIME_CONDITIONS
+        .into_iter()
+        .zip(time_conditions(spec))
+        .find(|(_, there)| *there);
+    if let Some((key, _)) = found {
+        return no_time(path, key);
     }
     let contradicts = |signer: &Signer| is_undated(signer) && signer.not_before().is_some();
     match signers.iter().position(contradicts) {
         Some(position) => no_time(&path.key("identities").index(position), "not_before"),
         None => Ok(()),
     }
+}
+
+/// Which of [`TIME_CONDITIONS`] are there. It names every key, so that a new one has to be sorted in.
+fn time_conditions(spec: &PolicySpec) -> [bool; TIME_CONDITIONS.len()] {
+    let PolicySpec {
+        not_before,
+        min_age,
+        issuer: _,
+        issuer_regex: _,
+        identity: _,
+        identity_regex: _,
+        key: _,
+        ignore_tlog: _,
+        identities: _,
+        claims: _,
+        predicate_types: _,
+        predicate: _,
+        require: _,
+        signature_formats: _,
+        annotations: _,
+        bind_name: _,
+        trust: _,
+        signature_sources: _,
+        deny_digests: _,
+    } = spec;
+    [not_before.is_some(), min_age.is_some()]
 }

@@ -1,5 +1,6 @@
 //! `countersign image-verifier refresh`: fetches the trusted roots that the configuration names, for a timer.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
+use crate::trust::Instance;
 
 /// How long another process may fetch the trusted root. It has a time limit for each request.
 const TURN: Duration = Duration::from_secs(120);
@@ -45,10 +47,11 @@ pub(super) async fn run(
     let _lock = turn(configuration.state_directory(), TURN).await?;
     let mut results: Vec<RefreshResult> = Vec::new();
     let mut failed = None;
+    let mut seen = BTreeSet::new();
     for policy in configuration.policies_on_roots() {
         let mut instance = configuration.instance(Some(policy))?;
         let source = instance.name();
-        if results.iter().any(|other| other.trusted_root == source) {
+        if !seen.insert(identity(&instance)) {
             continue;
         }
         instance.network = TufNetwork::Online;
@@ -92,6 +95,11 @@ async fn turn(directory: PathBuf, patience: Duration) -> Result<Option<FileLock>
     })
 }
 
+/// What tells a trusted root from others. One whose files can't be read goes by its name: to load it tells why.
+fn identity(instance: &Instance) -> String {
+    instance.identity().unwrap_or_else(|_| instance.name())
+}
+
 /// Each trusted root that a rule needs, and whether it is on the disk and valid.
 pub(crate) async fn trusted_roots(
     configuration: &Configuration,
@@ -99,10 +107,11 @@ pub(crate) async fn trusted_roots(
     let environment = &configuration.environment;
     let connection = connection::without_registries(environment)?;
     let mut roots: Vec<(String, Result<(), Failure>)> = Vec::new();
+    let mut seen = BTreeSet::new();
     for policy in configuration.policies_on_roots() {
         let mut instance = configuration.instance(Some(policy))?;
         let name = instance.name();
-        if roots.iter().any(|(other, _)| *other == name) {
+        if !seen.insert(identity(&instance)) {
             continue;
         }
         instance.network = TufNetwork::Offline;

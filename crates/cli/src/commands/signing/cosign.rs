@@ -1,6 +1,6 @@
 //! `--also-verify-with cosign`: runs `cosign verify` on what was signed.
 //!
-//! cosign gets no identity token, and its output is bounded and escaped.
+//! cosign gets none of the variables by which this program gets an identity token, and its output is bounded and escaped.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use countersign_sign::{Signed, WrittenFormats};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::process::Command;
 
+use crate::ci;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::program::{self, NotRun};
@@ -25,12 +26,6 @@ const LIMIT: Duration = Duration::from_secs(120);
 const OUTPUT_MAX: usize = 16 << 10;
 /// Lines of its output that are shown, from the end, where it says why.
 const LINES_MAX: usize = 8;
-/// Variables that let a program of this job become its identity. cosign needs none to verify.
-const SECRETS: [&str; 3] = [
-    "SIGSTORE_ID_TOKEN",
-    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-    "ACTIONS_ID_TOKEN_REQUEST_URL",
-];
 
 /// cosign, as it was found, and the trusted root that it is given.
 #[derive(Debug, Clone)]
@@ -140,7 +135,8 @@ impl Cosign {
             .arg(format!("--certificate-oidc-issuer={}", question.issuer))
             .arg("--")
             .arg(&question.image);
-        for secret in SECRETS {
+        // cosign needs no identity to verify.
+        for secret in ci::identity_secrets() {
             command.env_remove(secret);
         }
         let image = question.image;

@@ -10,7 +10,7 @@ use countersign_oci::http::Connection;
 use countersign_sign::{IdentityToken, TokenError};
 
 use super::SigningArguments;
-use crate::ci::Provider;
+use crate::ci::{self, Provider};
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::input::read_text;
@@ -53,7 +53,7 @@ pub(super) async fn source(
         Some(LoginHow::Device) => return Ok(Source::Person(Browser::Elsewhere)),
         Some(LoginHow::Never) | None => {}
     }
-    if let Some(token) = environment.variable("SIGSTORE_ID_TOKEN") {
+    if let Some(token) = environment.variable(ci::TOKEN) {
         return given(read(token, "SIGSTORE_ID_TOKEN")?);
     }
     match Provider::detect(environment) {

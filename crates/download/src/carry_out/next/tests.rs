@@ -265,7 +265,14 @@ fn what_is_told_is_the_first_failure_that_says_more_than_not_there() {
         (&[TryNext, TrySameDigest, TrySameDigest], Some(1)),
     ];
     for (consequences, expected) in rows {
-        let found = decisive(consequences.iter().copied());
-        assert_eq!(found, *expected, "{consequences:?}");
+        for kind in [ErrorKind::NotFound, ErrorKind::Unreachable] {
+            let found = decisive(consequences.iter().map(|one| (kind, *one)));
+            assert_eq!(found, *expected, "{kind:?} {consequences:?}");
+        }
+    }
+    // Whatever is asked next, what is wrong with the content says more.
+    for kind in [ErrorKind::Invalid, ErrorKind::Policy, ErrorKind::Unsigned] {
+        let failures = [(ErrorKind::Unreachable, TryNext), (kind, TryNext)];
+        assert_eq!(decisive(failures), Some(1), "{kind:?}");
     }
 }

@@ -1,12 +1,18 @@
 //! Every key is described, in the tables of documents, and in the pages.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use countersign_policy::PolicyFile;
+use countersign_oci::{Digest, Location, Repository};
+use countersign_policy::{
+    COSIGN_SIGN_PREDICATE, Claimed, ClaimedSigner, Policy, PolicyFile, PublicKey, SignatureFormat,
+    Violation,
+};
+use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{KEY, accepted, refused};
+use super::{KEY, SIGNER, Validator, accepted, read, refused};
 
 #[test]
 fn every_key_is_described_without_rust_s_links() {
@@ -70,6 +76,150 @@ fn every_key_is_in_both_tables_of_documents() {
     }
 }
 
+/// A key with nothing behind it, or with an empty value, would be a condition that silently isn't one.
+#[test]
+fn no_key_is_read_without_a_value() {
+    let validator = Validator::new();
+    let mut silent = Vec::new();
+    for definition in DEFINITIONS {
+        for key in keys(definition) {
+            for empty in ["", " ''", " []", " {}"] {
+                let document = document(definition, &key, empty);
+                if !has_key(&document, &key) || read(&document).is_ok() {
+                    silent.push(format!("read: {document}"));
+                }
+                if validator.accepts(&document) {
+                    silent.push(format!("accepted: {document}"));
+                }
+            }
+        }
+    }
+    assert!(silent.is_empty(), "{silent:#?}");
+}
+
+#[test]
+fn every_text_is_asked_for_in_quotes() {
+    let schema = PolicyFile::json_schema();
+    for definition in DEFINITIONS {
+        let properties = schema["$defs"][definition]["properties"].as_object();
+        let texts = properties.unwrap().iter();
+        // A trusted root is asked for by URLs and paths, which have rules of their own.
+        let texts = texts.filter(|(_, says)| definition != "Trust" && says["type"] == "string");
+        for (key, _) in texts {
+            let document = document(definition, key, " 5");
+            let error = read(&document).unwrap_err().to_string();
+            assert!(
+                error.contains("expected a text in quotes"),
+                "{key}: {error}"
+            );
+        }
+    }
+}
+
+/// The mappings that a policy file is made of.
+const DEFINITIONS: [&str; 6] = [
+    "Document",
+    "Gallery",
+    "Verification",
+    "Signer",
+    "Attestation",
+    "Trust",
+];
+
+/// A file with `key` in a mapping of that kind. Without the key it could be read.
+fn document(definition: &str, key: &str, value: &str) -> String {
+    let gallery = |lines: String| format!("galleries:\n- {}", lines.trim_start());
+    match definition {
+        "Document" => match key {
+            "galleries" => format!("{key}:{value}\nverification: {{issuer: a, identity: b}}"),
+            "verification" => {
+                format!("{}\n{key}:{value}", gallery(GALLERY.to_owned()))
+            }
+            _ => format!("verification: {{issuer: a, identity: b}}\n{key}:{value}"),
+        },
+        "Gallery" => {
+            let without = GALLERY.lines().filter(|line| !has_key(line, key));
+            let without: Vec<_> = without.collect();
+            gallery(format!("{}\n  {key}:{value}", without.join("\n")))
+        }
+        "Verification" => format!("{key}:{value}\n{}", beside(key)),
+        "Signer" => {
+            let beside = beside(key).replace('\n', "\n  ");
+            format!("identities:\n- {key}:{value}\n  {beside}")
+        }
+        "Attestation" => {
+            let beside = match key {
+                "predicate_type" => "annotations: {a: b}",
+                _ => "predicate_type: https://slsa.dev/provenance/v1",
+            };
+            format!("{SIGNER}require:\n- {key}:{value}\n  {beside}")
+        }
+        "Trust" => {
+            let beside = match key {
+                "trusted_root" => "tuf_url: https://tuf.example\n  tuf_root: root.json",
+                _ => "trusted_root: root.json",
+            };
+            format!("{SIGNER}trust:\n  {key}:{value}\n  {beside}")
+        }
+        other => panic!("no document with a {other}"),
+    }
+}
+
+const GALLERY: &str = "  name: a\n  url: https://example.org/index.yaml";
+
+/// What makes a signer of a mapping that has `key`, if `key` says nothing.
+fn beside(key: &str) -> &'static str {
+    match key {
+        "issuer" => "issuer_regex: a\nidentity: b",
+        "identity" => "issuer: a\nidentity_regex: b",
+        _ => "issuer: a\nidentity: b",
+    }
+}
+
+/// Whatever can't hold where nothing proves a time is refused beside `ignore_tlog`, by the reader and the schema.
+#[test]
+fn a_condition_on_the_time_is_refused_beside_ignore_tlog() {
+    let validator = Validator::new();
+    let digest = Digest::sha256(b"");
+    let location: Location = "ghcr.io/acme/app".parse::<Repository>().unwrap().into();
+    let public_key: String = serde_json::from_str(KEY).unwrap();
+    let public_key = PublicKey::from_pem(&public_key).unwrap();
+    let annotations = BTreeMap::new();
+    let mut refused = Vec::new();
+    for (key, example) in examples() {
+        if ["key", "ignore_tlog"].contains(&key.as_str()) {
+            continue;
+        }
+        let dated = format!("key: {KEY}\n{example}");
+        // It belongs to a certificate, or not beside a key.
+        let Ok(policy) = Policy::from_yaml(&dated, "policy.yaml") else {
+            continue;
+        };
+        let judged = policy.judge(Claimed {
+            format: SignatureFormat::Bundle,
+            digest: &digest,
+            signer: ClaimedSigner::Key(&public_key),
+            earliest: None,
+            latest: None,
+            now: Timestamp::UNIX_EPOCH,
+            predicate_type: COSIGN_SIGN_PREDICATE,
+            predicate: None,
+            annotations: &annotations,
+            subject_name: None,
+            location: &location,
+            tag: None,
+        });
+        let undated = format!("{dated}\nignore_tlog: true");
+        let needs_time = matches!(judged, Err(Violation::NoTime { .. }));
+        assert_eq!(read(&undated).is_err(), needs_time, "{undated}");
+        assert_eq!(validator.accepts(&undated), !needs_time, "{undated}");
+        if needs_time {
+            refused.push(key);
+        }
+    }
+    assert_eq!(refused, ["not_before", "min_age"]);
+}
+
 #[test]
 fn every_key_of_a_policy_is_in_the_table_of_its_page_and_in_the_changelog() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -87,29 +237,15 @@ fn every_key_of_a_policy_is_in_the_table_of_its_page_and_in_the_changelog() {
 
 #[test]
 fn the_page_has_an_example_of_every_key_that_can_be_read() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let page = fs::read_to_string(root.join("docs/policy.md")).unwrap();
-    let rows = page.lines().filter(|line| line.starts_with("| `"));
-    let examples: Vec<(&str, &str)> = rows
-        .map(|row| {
-            let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
-            let [key, _, example] = cells.as_slice() else {
-                panic!("a row with another number of cells: {row}");
-            };
-            (
-                key.trim().trim_matches('`'),
-                example.trim().trim_matches('`'),
-            )
-        })
-        .collect();
-    let mut named: Vec<&str> = examples.iter().map(|(key, _)| *key).collect();
+    let examples = examples();
+    let mut named: Vec<&str> = examples.iter().map(|(key, _)| key.as_str()).collect();
     let mut known = keys("Verification");
     named.sort_unstable();
     known.sort_unstable();
     assert_eq!(named, known);
     for (key, example) in examples {
         assert!(example.starts_with(&format!("{key}: ")), "{example}");
-        let beside = match key {
+        let beside = match key.as_str() {
             "issuer" | "issuer_regex" => "identity: me",
             "identity" | "identity_regex" => "issuer: https://gitlab.com",
             "key" | "identities" => "bind_name: false",
@@ -124,4 +260,20 @@ fn the_page_has_an_example_of_every_key_that_can_be_read() {
         let file = PolicyFile::parse_with_keys(&document, "policy.yaml", &read);
         file.unwrap_or_else(|error| panic!("{document}: {error}"));
     }
+}
+
+/// Each key of a policy with the example of it in the page.
+fn examples() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = fs::read_to_string(root.join("docs/policy.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        let [key, _, example] = cells.as_slice() else {
+            panic!("a row with another number of cells: {row}");
+        };
+        let unquoted = |cell: &str| cell.trim().trim_matches('`').to_owned();
+        (unquoted(key), unquoted(example))
+    })
+    .collect()
 }
