@@ -168,3 +168,29 @@ fn oracle(directory: &Path) -> anyhow::Result<Option<PathBuf>> {
     );
     Ok(Some(program))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// A target that is not in all three places is built and never run.
+    #[test]
+    fn every_target_is_listed() {
+        let directory = workspace().join("fuzz");
+        let listed: BTreeSet<String> = TARGETS.map(|(name, _)| name.to_owned()).into();
+        let files = fs::read_dir(directory.join("fuzz_targets")).unwrap();
+        let files = files.map(|file| {
+            let path = file.unwrap().path();
+            path.file_stem().unwrap().to_str().unwrap().to_owned()
+        });
+        assert_eq!(files.collect::<BTreeSet<_>>(), listed);
+        let manifest = fs::read_to_string(directory.join("Cargo.toml")).unwrap();
+        let programs = manifest.lines().filter_map(|line| {
+            let path = line.strip_prefix("path = \"fuzz_targets/")?;
+            path.strip_suffix(".rs\"").map(str::to_owned)
+        });
+        assert_eq!(programs.collect::<BTreeSet<_>>(), listed);
+    }
+}

@@ -166,7 +166,14 @@ impl Provider {
                     let line = Failure::from(error).line();
                     self.no_token(Kind::Unreachable, line).hint(AWAY)
                 }
-                _ => error.into(),
+                Kind::Internal
+                | Kind::Machine
+                | Kind::Usage
+                | Kind::Unsigned
+                | Kind::Policy
+                | Kind::Invalid
+                | Kind::NotFound
+                | Kind::Differs => error.into(),
             },
             other => other.into(),
         })

@@ -332,6 +332,58 @@ mod tests {
         assert!(silent.is_empty(), "{silent:#?}");
     }
 
+    /// The page on configuration names the commands that read no defaults, and no other.
+    #[test]
+    fn the_page_names_the_commands_without_defaults() {
+        use clap::CommandFactory;
+        let page = include_str!("../../../docs/configuration.md");
+        let (_, without) = page.split_once("](fleet.md) doesn't read these").unwrap();
+        let mut commands = vec![(String::new(), Arguments::command())];
+        while let Some((above, command)) = commands.pop() {
+            for below in command.get_subcommands() {
+                let name = format!("{above} {}", below.get_name());
+                commands.push((name.trim_start().to_owned(), below.clone()));
+            }
+            let group = above.split(' ').next().unwrap();
+            let is_named = group == "image-verifier"
+                || [above.as_str(), group]
+                    .iter()
+                    .any(|name| without.contains(&format!("`{name}`")));
+            let reads = command.get_arguments().any(|flag| {
+                flag.get_id() == "config" && flag.get_help_heading() == Some("Global options")
+            });
+            if command.get_subcommands().next().is_none() || above == "audit" {
+                assert_ne!(is_named, reads, "{above}");
+            }
+        }
+    }
+
+    /// A signing config names every service: a URL beside it would be without effect.
+    #[test]
+    fn no_url_of_a_service_stands_beside_a_signing_config() {
+        use clap::CommandFactory;
+        let page = include_str!("../../../docs/signing.md");
+        let mut root = Arguments::command();
+        root.build();
+        for name in ["sign", "merge"] {
+            let command = root.find_subcommand(name).unwrap();
+            let flags = || command.get_arguments();
+            let config = flags().find(|flag| flag.get_id() == "signing_config");
+            let others = command.get_arg_conflicts_with(config.unwrap());
+            let of_services = flags().filter(|flag| {
+                let heading = flag.get_help_heading().unwrap_or_default();
+                heading.starts_with("Signing services")
+                    && flag.get_long().is_some_and(|long| long.ends_with("-url"))
+            });
+            for flag in of_services {
+                let long = flag.get_long().unwrap();
+                let is_refused = others.iter().any(|other| other.get_id() == flag.get_id());
+                assert!(is_refused, "{name}: --{long} beside --signing-config");
+                assert!(page.contains(&format!("`--{long}`")), "{long}");
+            }
+        }
+    }
+
     /// Whether the help of `one` names `other`. The fields of a policy stand for themselves under `--policy`.
     fn names(one: &clap::Arg, other: &clap::Arg) -> bool {
         let help = one.get_long_help().or(one.get_help());

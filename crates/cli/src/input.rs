@@ -3,13 +3,16 @@
 //! Whatever can't be read is an error that names the file; nothing is ever taken for empty, and nothing is read in part.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, BufRead, Read as _};
 use std::path::Path;
 
 use crate::failure::Failure;
 
 /// Bytes of a text file. The longest gallery that is known has half a MiB.
 const TEXT_MAX: u64 = 64 << 20;
+
+/// Bytes of a line of a file that is read line by line.
+const LINE_MAX: u64 = 64 << 20;
 
 /// A text file named on the command line. `what` says in errors which one it is.
 pub(crate) fn read_text(path: &Path, what: &str) -> Result<String, Failure> {
@@ -47,9 +50,38 @@ pub(crate) fn text_of(file: io::Result<File>, most: u64) -> io::Result<String> {
     })
 }
 
+/// Reads the next line, with its end, into `line`, and returns how many bytes it has. None are left at the end.
+///
+/// # Errors
+/// If it can't be read, is not UTF-8, or has more than [`LINE_MAX`] bytes.
+pub(crate) fn next_line(from: &mut impl BufRead, line: &mut String) -> io::Result<usize> {
+    line.clear();
+    let read = from.take(LINE_MAX).read_line(line)?;
+    match line.ends_with('\n') || (read as u64) < LINE_MAX {
+        true => Ok(read),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("expected lines of less than {LINE_MAX} bytes, found a longer one"),
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_without_end_is_refused() {
+        let mut line = String::new();
+        let mut from = io::BufReader::new(&b"one\ntwo"[..]);
+        for expected in ["one\n", "two", ""] {
+            let read = next_line(&mut from, &mut line).unwrap();
+            assert_eq!((read, line.as_str()), (expected.len(), expected));
+        }
+        let mut endless = io::BufReader::with_capacity(1 << 20, io::repeat(b'a'));
+        let error = next_line(&mut endless, &mut line).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
 
     #[test]
     fn a_file_is_read_whole_or_not_at_all() {

@@ -226,7 +226,9 @@ fn change(root: &OwnedFd, item: &Item, found: &Present<'_>, buffer: &mut [u8]) -
             }
         }
         (_, Now::Unknown) => Some(Change::Unreadable),
-        (_, _) => Some(Change::Kind),
+        (ItemKind::Directory { .. } | ItemKind::Link { .. } | ItemKind::File { .. }, _) => {
+            Some(Change::Kind)
+        }
     }
 }
 

@@ -360,7 +360,7 @@ pub enum SourceError {
         source: url::ParseError,
     },
     /// A URL of something else.
-    #[error("expected a URL whose path ends in .tar, .tar.gz, .tgz or .tar.zst, found `{found}`")]
+    #[error("expected a URL whose path ends in one of {}, found `{found}`", ENDINGS.join(", "))]
     NotATarball {
         /// The URL's path.
         found: String,

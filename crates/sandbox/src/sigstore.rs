@@ -87,6 +87,8 @@ impl Sigstore {
             (Service::TimestampAuthority, Binding::bind()?),
             (Service::Tuf, Binding::bind()?),
         ];
+        let is_served = |service| bindings.iter().any(|(one, _)| *one == service);
+        assert!(Service::all().all(is_served), "a service has no server");
         let [oidc, fulcio, rekor_v1, rekor_v2, timestamp_authority, tuf] =
             bindings.each_ref().map(|(_, binding)| http::base(binding));
         let addresses = Addresses {

@@ -63,7 +63,6 @@ impl From<CosignTag> for AttachedPlace {
 
 /// What a manifest that refers to an image holds.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum AttachedContent {
     /// Signatures or signed attestations: one in a bundle, or several in the legacy form.
     Signatures(Vec<AttachedSignature>),

@@ -9,6 +9,7 @@ mod fail_on;
 mod html;
 mod images;
 mod junit;
+mod markup;
 mod merge;
 mod metrics;
 mod record;

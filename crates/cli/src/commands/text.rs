@@ -30,14 +30,16 @@ pub(super) fn outcome_text(
             replaced,
             ..
         } => {
-            let (verb, how) = match replacement {
-                Replacement::New => ("installed", String::new()),
-                Replacement::Reinstalled => ("reinstalled", String::new()),
-                Replacement::NowVerified => ("now verified:", String::new()),
-                Replacement::Upgraded => ("upgraded", String::new()),
-                Replacement::RolledBack => ("rolled back", String::new()),
+            let (verb, how, old) = match replacement {
+                Replacement::New => ("installed", String::new(), "before"),
+                Replacement::Reinstalled => ("reinstalled", String::new(), "before"),
+                Replacement::NowVerified => ("now verified:", String::new(), "before"),
+                Replacement::Upgraded => ("upgraded", String::new(), "before"),
+                Replacement::RolledBack => ("rolled back", String::new(), "before"),
                 // It is another image, or which of the two is newer is not known.
-                Replacement::Replaced => ("installed", in_place_of(replaced.as_deref())),
+                Replacement::Replaced => {
+                    ("installed", in_place_of(replaced.as_deref()), "replaced")
+                }
             };
             let Installed { files, bytes, .. } = **installed;
             let noun = if files == 1 { "file" } else { "files" };
@@ -46,11 +48,7 @@ pub(super) fn outcome_text(
                 output::bytes(bytes)
             );
             if let Some(replaced) = replaced {
-                let word = match replacement {
-                    Replacement::Replaced => "replaced",
-                    _ => "before",
-                };
-                text.push_str(&format!("  {word:<11}{}\n", replaced.digest));
+                text.push_str(&format!("  {old:<11}{}\n", replaced.digest));
             }
             text.push_str(&digest_text(
                 &installed.digest,

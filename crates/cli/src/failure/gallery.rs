@@ -87,7 +87,9 @@ impl From<countersign_download::PlanError> for Failure {
                 HostKind::Private => {
                     "if you trust the index's server, pass --allow-private-addresses"
                 }
-                _ => "to install from there, save the index as a file and use `url: file:…`",
+                HostKind::Public | HostKind::LinkLocal | HostKind::ThisMachine => {
+                    "to install from there, save the index as a file and use `url: file:…`"
+                }
             },
             PlanError::Requirement { source, .. } => match source {
                 RequirementError::NoPolicy { .. } => {

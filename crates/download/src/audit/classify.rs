@@ -145,3 +145,42 @@ pub(super) fn line(error: &dyn StdError) -> String {
 fn shown(text: &str) -> String {
     printable(&cut(text, REASON_MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::fmt::Debug;
+
+    use super::*;
+
+    /// The names of the variants in a value.
+    fn label(value: &impl Debug) -> String {
+        let text = format!("{value:?}");
+        let names = text.split(|c: char| !c.is_ascii_alphanumeric());
+        let is_variant = |name: &&str| name.starts_with(|c: char| c.is_ascii_uppercase());
+        let names: Vec<&str> = names.filter(is_variant).take(3).collect();
+        names.join("/")
+    }
+
+    /// The enums are open, so a new variant would be `other_condition` without a word.
+    #[test]
+    fn every_violation_and_every_error_has_a_state() {
+        let mut states: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for violation in countersign_policy::samples::violations() {
+            let label = match &violation {
+                Violation::Signer(mismatch) => {
+                    let nearest = mismatch.nearest().map(label);
+                    format!("Signer/{}", nearest.unwrap_or_default())
+                }
+                other => label(other),
+            };
+            let state = violated(&violation).state().as_str();
+            states.entry(state).or_default().insert(label);
+        }
+        for error in countersign_verify::samples::errors() {
+            let state = verify_error(&error).state().as_str();
+            states.entry(state).or_default().insert(label(&error));
+        }
+        insta::assert_snapshot!(format!("{states:#?}"));
+    }
+}

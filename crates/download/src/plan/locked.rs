@@ -145,8 +145,12 @@ fn sources(plan: &Plan, entry: &LockedEntry) -> Result<Vec<PlannedSource>, Locke
 /// says which one it had there. The primary's tag stays, as a signature may have to name it: a lock names another tag of
 /// the repository, but does not take the tag away.
 fn as_locked(planned: &PlannedSource, locked: &Reference, digest: &Digest) -> Source {
-    let Source::Image { reference } = &planned.source else {
-        return planned.source.clone();
+    let reference = match &planned.source {
+        Source::Image { reference } => reference,
+        // They have no tag that another one could take the place of.
+        Source::Layout { .. } | Source::Tarball(_) | Source::Directory { .. } => {
+            return planned.source.clone();
+        }
     };
     let reference = match planned.role {
         Role::Primary | Role::Mirror if reference.location() == locked.location() => {

@@ -228,3 +228,13 @@ fn a_sha256_that_is_none_or_out_of_place_is_refused() {
         );
     }
 }
+
+#[test]
+fn the_page_on_galleries_and_the_error_name_every_ending() {
+    let page = include_str!("../../../../docs/galleries.md");
+    let error = error("https://example.org/a.zip").to_string();
+    for ending in ENDINGS {
+        assert!(page.contains(&format!("`{ending}`")), "{ending}");
+        assert!(error.contains(ending), "{error}");
+    }
+}

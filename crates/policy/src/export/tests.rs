@@ -300,6 +300,58 @@ fn what_a_program_reads_is_what_was_meant() {
     }
 }
 
+/// The page's table is complete, and what it calls lost is told as lost.
+#[test]
+fn the_page_on_other_programs_has_every_key_and_what_is_lost() {
+    let page = include_str!("../../../../docs/other-programs.md");
+    let (_, table) = page.split_once("| Key |").unwrap();
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let enforcers = [
+        Enforcer::PolicyController,
+        Enforcer::Kyverno,
+        Enforcer::Talos,
+    ];
+    let mut named = Vec::new();
+    for row in &rows {
+        let (keys, cells) = row.split_first().unwrap();
+        for key in keys.split(", ").map(|key| key.trim_matches('`')) {
+            named.push(key);
+            for (enforcer, cell) in enforcers.into_iter().zip(cells) {
+                if *cell == "lost" {
+                    let lost = lost(&with(key), &["quay.io/acme/**"], enforcer);
+                    assert!(lost.contains(&key), "{enforcer}: {key}: {lost:?}");
+                }
+            }
+        }
+    }
+    let schema = crate::PolicyFile::json_schema();
+    let keys = schema["$defs"]["Verification"]["properties"].as_object();
+    let mut known: Vec<&str> = keys.unwrap().keys().map(String::as_str).collect();
+    // It stands for a key whose log is not read, and has a note of its own.
+    known.retain(|key| *key != "ignore_tlog");
+    named.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(named, known);
+}
+
+/// A workflow's policy that has `key`, as the page on policies shows it.
+fn with(key: &str) -> String {
+    let page = include_str!("../../../../docs/policy.md");
+    let begin = format!("| `{key}` | ");
+    let row = page.lines().find(|line| line.starts_with(&begin)).unwrap();
+    let example = row.trim_matches('|').rsplit(" | ").next().unwrap();
+    let beside = match key {
+        "predicate" => "predicate_types: [https://slsa.dev/provenance/v1]\n",
+        _ => "",
+    };
+    format!("{WORKFLOW}{beside}{}\n", example.trim().trim_matches('`'))
+}
+
 #[test]
 fn each_field_without_a_word_is_told() {
     let fields = [

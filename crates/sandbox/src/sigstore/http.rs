@@ -30,6 +30,25 @@ pub enum Service {
     Tuf,
 }
 
+impl Service {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        std::iter::successors(Some(Self::Oidc), |service| service.next())
+    }
+
+    /// The one after it. It names each, so that a new one has to be put in.
+    fn next(self) -> Option<Self> {
+        match self {
+            Self::Oidc => Some(Self::Fulcio),
+            Self::Fulcio => Some(Self::RekorV1),
+            Self::RekorV1 => Some(Self::RekorV2),
+            Self::RekorV2 => Some(Self::TimestampAuthority),
+            Self::TimestampAuthority => Some(Self::Tuf),
+            Self::Tuf => None,
+        }
+    }
+}
+
 /// A request that a service answered, and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

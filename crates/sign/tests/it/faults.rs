@@ -175,6 +175,11 @@ async fn walk() -> Vec<Scenario> {
     for setting in SETTINGS {
         let scene = setting.stage().await;
         scene.run().await.unwrap().unwrap();
+        let asked = scene.stage.sigstore.requests();
+        for service in asked.iter().map(|request| request.service) {
+            let is_listed = setting.services().contains(&service);
+            assert!(is_listed, "{service:?} is asked, and never fails");
+        }
         let mut places = vec![(Place::Registry, scene.stage.registry.requests().len())];
         places.extend(setting.services().iter().map(|service| {
             let requests = scene.stage.answers(*service).len();

@@ -50,12 +50,14 @@ fn patient_signer(stage: &Stage, version: RekorVersion, patience: &Patience) -> 
 async fn services_and_registry_are_waited_for() {
     let stage = Stage::new().await;
     stage.two_platforms();
-    for service in [
-        Sandbox::Fulcio,
-        Sandbox::RekorV2,
-        Sandbox::TimestampAuthority,
-    ] {
-        stage.sigstore.inject(service, refuse(), OUTAGE);
+    for service in Sandbox::all() {
+        match service {
+            Sandbox::Fulcio | Sandbox::RekorV2 | Sandbox::TimestampAuthority => {
+                stage.sigstore.inject(service, refuse(), OUTAGE);
+            }
+            // Nothing is asked of them to sign with the second generation of the log.
+            Sandbox::RekorV1 | Sandbox::Oidc | Sandbox::Tuf => {}
+        }
     }
     let down = Fault::on(&format!("GET /v2/{PATH}/manifests/*"), Effect::status(503));
     stage.registry.add_fault(down.times(OUTAGE));

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufReader, Read as _};
 use std::path::Path;
 
 use countersign_oci::excerpt;
@@ -12,8 +12,11 @@ use serde::Deserialize;
 
 use super::record::{AuditResult, JsonState};
 use crate::failure::{Failure, Kind};
+use crate::input::next_line;
 
 const WHAT: &str = "audit";
+/// Bytes of an audit in one document. One in lines may be longer.
+const DOCUMENT_MAX: u64 = 1 << 30;
 
 /// What a line can be: the last one has a summary.
 #[derive(Deserialize)]
@@ -61,7 +64,7 @@ pub(super) fn read(
     let unreadable = |error| Failure::unreadable(path, WHAT, error);
     let mut from = BufReader::new(File::open(path).map_err(unreadable)?);
     let mut first = String::new();
-    from.read_line(&mut first).map_err(unreadable)?;
+    next_line(&mut from, &mut first).map_err(unreadable)?;
     let refuse = |found: String| {
         let message = format!("{} is no whole audit: {found}", path.display());
         Failure::new(Kind::Usage, message).hint(
@@ -70,7 +73,11 @@ pub(super) fn read(
     };
     // The one document is printed over several lines.
     if first.trim_end() == "{" {
-        from.read_to_string(&mut first).map_err(unreadable)?;
+        let mut rest = from.by_ref().take(DOCUMENT_MAX);
+        rest.read_to_string(&mut first).map_err(unreadable)?;
+        if rest.limit() == 0 {
+            return Err(refuse(format!("it has more than {DOCUMENT_MAX} bytes")));
+        }
         let document: Document =
             serde_json::from_str(&first).map_err(|error| refuse(error.to_string()))?;
         let (found, expected) = (document.results.len() as u64, document.summary.images);
@@ -96,8 +103,7 @@ pub(super) fn read(
                 shard,
                 rules,
             }) if summary.images == count => {
-                line.clear();
-                return match from.read_line(&mut line).map_err(unreadable)? {
+                return match next_line(&mut from, &mut line).map_err(unreadable)? {
                     0 => Ok(shard.map(|shard| Part { shard, rules })),
                     _ => {
                         let found = excerpt(line.trim_end());
@@ -121,8 +127,7 @@ pub(super) fn read(
                 return Err(refuse(format!("expected a result, found {found}")));
             }
         }
-        line.clear();
-        from.read_line(&mut line).map_err(unreadable)?;
+        next_line(&mut from, &mut line).map_err(unreadable)?;
     }
 }
 

@@ -8,8 +8,9 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_download::State;
-use countersign_oci::{Digest, printable};
+use countersign_oci::Digest;
 
+use super::markup::escaped;
 use super::record::AuditResult;
 use super::tally::{GroupKey, Tally, policy_change};
 use super::text;
@@ -293,22 +294,6 @@ fn percent(count: u64, of: u64) -> String {
         0 => "under 0.1 %".to_owned(),
         tenths => format!("{}.{} %", tenths / 10, tenths % 10),
     }
-}
-
-/// Text in a page: nothing in it begins a tag, ends an attribute, or turns the text around it.
-fn escaped(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in printable(text).chars() {
-        match c {
-            '&' => shown.push_str("&amp;"),
-            '<' => shown.push_str("&lt;"),
-            '>' => shown.push_str("&gt;"),
-            '"' => shown.push_str("&quot;"),
-            '\'' => shown.push_str("&#39;"),
-            c => shown.push(c),
-        }
-    }
-    shown
 }
 
 #[cfg(test)]

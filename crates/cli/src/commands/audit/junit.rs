@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use countersign_download::State;
 
+use super::markup::escaped;
 use super::record::AuditResult;
 use crate::failure::Failure;
 use crate::whole_file::Pending;
@@ -77,32 +78,4 @@ fn case(result: &AuditResult) -> String {
     format!(
         "<testcase classname=\"{suite}\" name=\"{name}\"><{kind} type=\"{state}\" message=\"{reason}\"/></testcase>\n"
     )
-}
-
-/// A text in an attribute. What XML 1.0 has no way to write is left out.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\u{fffe}' | '\u{ffff}' => {}
-            other if other.is_control() => escaped.push(' '),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_of_somebody_else_is_no_markup() {
-        let text = "a\"><x/>&\u{1b}\u{fffe}b";
-        assert_eq!(escaped(text), "a&quot;&gt;&lt;x/&gt;&amp; b");
-    }
 }

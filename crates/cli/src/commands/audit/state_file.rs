@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use countersign_download::{FileLock, State, Subject};
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::AuditResult;
 use crate::failure::{Failure, Kind};
+use crate::input::next_line;
 use crate::lock;
 
 const WHAT: &str = "state of the audit";
@@ -81,7 +82,7 @@ impl StateFile {
             rules: Digest::sha256(rules.as_bytes()).to_string(),
         };
         let (mut complete, mut text) = (0, String::new());
-        let read = reader.read_line(&mut text).map_err(unreadable)?;
+        let read = next_line(&mut reader, &mut text).map_err(unreadable)?;
         if text.ends_with('\n') {
             if serde_json::from_str::<Header>(&text).ok().as_ref() != Some(&expected) {
                 return Err(other_audit(path));
@@ -122,7 +123,7 @@ impl StateFile {
             return Ok(None);
         }
         let mut text = String::new();
-        let read = self.reader.read_line(&mut text);
+        let read = next_line(&mut self.reader, &mut text);
         let read = read.map_err(|error| Failure::unreadable(&self.path, WHAT, error))?;
         if !text.ends_with('\n') {
             // The end, or a line that was cut short when the run was interrupted.

@@ -404,21 +404,45 @@ impl From<&PlannedSource> for JsonPlannedSource {
     fn from(planned: &PlannedSource) -> Self {
         Self {
             role: planned.role.into(),
-            source: match &planned.source {
-                Source::Image { reference } => JsonSource::Image {
-                    reference: reference.to_string(),
-                },
-                Source::Layout { path } => JsonSource::Layout {
-                    path: path.to_string(),
-                },
-                Source::Tarball(tarball) => JsonSource::Tarball {
-                    url: planned.source.to_string(),
-                    digest: tarball.digest().map(ToString::to_string),
-                },
-                Source::Directory { path } => JsonSource::Directory {
-                    path: path.to_string_lossy().into_owned(),
-                },
-            },
+            source: json_source(&planned.source),
         }
+    }
+}
+
+fn json_source(source: &Source) -> JsonSource {
+    match source {
+        Source::Image { reference } => JsonSource::Image {
+            reference: reference.to_string(),
+        },
+        Source::Layout { path } => JsonSource::Layout {
+            path: path.to_string(),
+        },
+        Source::Tarball(tarball) => JsonSource::Tarball {
+            url: source.to_string(),
+            digest: tarball.digest().map(ToString::to_string),
+        },
+        Source::Directory { path } => JsonSource::Directory {
+            path: path.to_string_lossy().into_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// A kind of source that is shown as another one would be told wrongly.
+    #[test]
+    fn each_kind_of_source_has_a_name_of_its_own() {
+        let mut pairs = BTreeSet::new();
+        for source in countersign_download::samples::sources() {
+            let shown = serde_json::to_value(json_source(&source)).unwrap();
+            pairs.insert((source.kind(), shown["kind"].as_str().unwrap().to_owned()));
+        }
+        let kinds: BTreeSet<_> = pairs.iter().map(|(kind, _)| kind).collect();
+        let names: BTreeSet<_> = pairs.iter().map(|(_, name)| name).collect();
+        assert_eq!((kinds.len(), names.len()), (pairs.len(), pairs.len()));
     }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::journal::Priority;
 use super::request::{Names, Request};
 use crate::failure::{Failure, Kind, exit_code};
 use crate::json::error::JsonErrorKind;
@@ -87,6 +88,14 @@ impl Decision {
             (Answer::Signed(_) | Answer::Allowed(_), _) => true,
             (Answer::Refused(_), Mode::Warn) => true,
             (Answer::Refused(_), Mode::Enforce) => false,
+        }
+    }
+
+    /// How important it is in a journal.
+    pub(super) fn priority(&self) -> Priority {
+        match &self.answer {
+            Answer::Refused(_) => Priority::Warning,
+            Answer::Signed(_) | Answer::Allowed(_) => Priority::Informational,
         }
     }
 

@@ -26,7 +26,7 @@ const POLL: Duration = Duration::from_millis(5);
 pub(super) fn write(configuration: &Configuration, decision: &Decision) {
     let (path, written) = match configuration.journal_socket() {
         Some(socket) => {
-            let entry = journal::entry(&decision.line(), &decision.to_json());
+            let entry = journal::entry(&decision.line(), decision.priority(), &decision.to_json());
             let to = socket.clone();
             let sent = entry.and_then(|entry| in_time(move || journal::send(&to, &entry)));
             (socket, sent)

@@ -8,24 +8,39 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::PROGRAM;
 
 /// Stands before the names of our own fields.
 const PREFIX: &str = "COUNTERSIGN_";
-/// Of what was refused, or would be: "warning".
-const WARNING: &str = "4";
-const INFORMATIONAL: &str = "6";
+
+/// How important an entry is, as `syslog(3)` counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Priority {
+    /// Of what was refused, or would be.
+    Warning,
+    Informational,
+}
+
+impl Priority {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Warning => "4",
+            Self::Informational => "6",
+        }
+    }
+}
 
 /// The entry: `line` for a person, and each field of `verdict` by its name.
-pub(super) fn entry(line: &str, verdict: &impl Serialize) -> io::Result<Vec<u8>> {
+pub(super) fn entry(
+    line: &str,
+    priority: Priority,
+    verdict: &impl Serialize,
+) -> io::Result<Vec<u8>> {
     let verdict = serde_json::to_value(verdict)?;
-    let refused = verdict.get("verdict").and_then(Value::as_str) == Some("refused");
-    let priority = if refused { WARNING } else { INFORMATIONAL };
     let mut bytes = Vec::new();
     add(&mut bytes, "MESSAGE", line.trim_end());
-    add(&mut bytes, "PRIORITY", priority);
+    add(&mut bytes, "PRIORITY", priority.as_str());
     add(&mut bytes, "SYSLOG_IDENTIFIER", PROGRAM);
     for (name, value) in verdict.as_object().into_iter().flatten() {
         let text = value
@@ -70,7 +85,7 @@ mod tests {
         let verdict = json!({
             "allowed": false, "verdict": "refused", "rule": 2, "identity": "a\nPRIORITY=0",
         });
-        let entry = entry("refused: why\n", &verdict).unwrap();
+        let entry = entry("refused: why\n", Priority::Warning, &verdict).unwrap();
         let mut expected =
             b"MESSAGE=refused: why\nPRIORITY=4\nSYSLOG_IDENTIFIER=countersign-image-verifier\n"
                 .to_vec();

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Instant;
 
-use countersign_oci::{Location, ResolvedImage};
+use countersign_oci::{Consequence, Location, ResolvedImage};
 use countersign_policy::{Demand, Policy, Ruling, Unmatched};
 use countersign_verify::{Error as VerifyError, Evidence, SignedDocument, Verifier};
 
@@ -127,9 +127,13 @@ enum Unproven {
 
 impl Unproven {
     fn of(error: VerifyError, image: &ResolvedImage) -> Self {
-        match error {
-            VerifyError::Denied(_) => Self::Denied(error.into()),
-            other => Self::Here(refused(other.into(), image)),
+        match (&error, error.consequence()) {
+            (VerifyError::Denied(_), _) => Self::Denied(error.into()),
+            // Every place is asked for one digest, so each is a copy. After an error that ends an installation the
+            // others are asked all the same: a node pulls from any of them, and what the registry itself says counts.
+            (_, Consequence::TryNext | Consequence::TrySameDigest | Consequence::End) => {
+                Self::Here(refused(error.into(), image))
+            }
         }
     }
 }

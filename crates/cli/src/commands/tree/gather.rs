@@ -230,7 +230,6 @@ impl<'a> Gatherer<'a> {
                         reason: Some(in_one_line(&failure, REASON_MAX)),
                         ..bare(TreeAttachedKind::Unreadable, manifest, place)
                     }),
-                    _ => all.push(bare(TreeAttachedKind::Artifact, manifest, place)),
                 }
             }
             Ok((all, survey.untried))

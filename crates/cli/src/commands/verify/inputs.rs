@@ -76,7 +76,14 @@ impl<'a> SavedInputs<'a> {
                 Kind::Unsigned => Some(Expectation::RefusedUnsigned),
                 Kind::Policy => Some(Expectation::RefusedPolicy),
                 Kind::Invalid => Some(Expectation::RefusedInvalid),
-                _ => None,
+                // There is no verdict.
+                Kind::Internal
+                | Kind::Machine
+                | Kind::Usage
+                | Kind::NotFound
+                | Kind::Unreachable
+                | Kind::Rejected
+                | Kind::Differs => None,
             },
         };
         let (Some(image), Some(verdict)) = (image, verdict) else {

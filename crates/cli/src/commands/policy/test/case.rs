@@ -138,7 +138,7 @@ impl Case {
         let asked = self.asked(policy)?;
         let digest = self.digest(directory, &asked)?;
         match self.signatures(directory)? {
-            Some(found) => Ok(self.judged(&asked, &digest, &found, trusted_root, policy)),
+            Some(found) => self.judged(&asked, &digest, &found, trusted_root, policy),
             None => Err(self.unusable("expected `bundle` or `bundles`, found neither")),
         }
     }
@@ -191,9 +191,9 @@ impl Case {
         signatures: &Signatures,
         trusted_root: &TrustedRoot,
         policy: &Policy,
-    ) -> Verdict {
+    ) -> Result<Verdict, Failure> {
         let at = self.at.unwrap_or_else(Timestamp::now);
-        match signatures {
+        Ok(match signatures {
             Signatures::One(bundle) => {
                 match judge_digest(digest, asked, bundle, trusted_root, policy, at) {
                     Ok(_) => Verdict::Accepted,
@@ -209,14 +209,15 @@ impl Case {
                     Err(error) => Verdict::Refused {
                         kind: match &error {
                             VerifyError::Refused(refusal) => refusal.kind(),
-                            // It is denied: nothing else is refused without a network.
-                            _ => RefusalKind::Policy,
+                            VerifyError::Denied(_) => RefusalKind::Policy,
+                            // That is no verdict.
+                            _ => return Err(error.into()),
                         },
                         reason: Failure::from(error).line(),
                     },
                 }
             }
-        }
+        })
     }
 
     /// The name that the image is asked for by.

@@ -93,7 +93,7 @@ impl Rules {
                                     None => self.trusted_root(policy, trust, environment).await?,
                                 }),
                             };
-                            case.judged(asked, &digest, &found, root, policy)
+                            case.judged(asked, &digest, &found, root, policy)?
                         }
                     },
                 },
@@ -209,7 +209,7 @@ impl ImageResult {
             (JsonMode::Warn, JsonRuling::SignatureRequired | JsonRuling::Refused) => {
                 "; a refusal is only told (`mode: warn`)"
             }
-            _ => "",
+            (JsonMode::Warn, JsonRuling::Allowed) | (JsonMode::Enforce, _) => "",
         };
         let explanation = self.explanation.trim_end().replace('\n', "\n  ");
         format!("{}: {what}{by}{warns}\n  {explanation}\n", self.image)

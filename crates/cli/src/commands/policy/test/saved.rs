@@ -193,7 +193,7 @@ impl Inputs<'_> {
     fn judged(&self, case: &Case) -> Result<Saved, Failure> {
         let signatures = Signatures::All(self.signatures.clone());
         let (asked, digest) = (self.image.requested(), self.image.digest());
-        let verdict = case.judged(asked, digest, &signatures, self.trusted_root, self.policy);
+        let verdict = case.judged(asked, digest, &signatures, self.trusted_root, self.policy)?;
         compared(self.verdict, verdict.exactly())
     }
 }
