@@ -98,7 +98,7 @@ fn no_key_is_read_without_a_value() {
 }
 
 #[test]
-fn every_text_is_asked_for_in_quotes() {
+fn no_number_is_read_as_a_text() {
     let schema = PolicyFile::json_schema();
     for definition in DEFINITIONS {
         let properties = schema["$defs"][definition]["properties"].as_object();
@@ -107,11 +107,7 @@ fn every_text_is_asked_for_in_quotes() {
         let texts = texts.filter(|(_, says)| definition != "Trust" && says["type"] == "string");
         for (key, _) in texts {
             let document = document(definition, key, " 5");
-            let error = read(&document).unwrap_err().to_string();
-            assert!(
-                error.contains("expected a text in quotes"),
-                "{key}: {error}"
-            );
+            assert!(read(&document).is_err(), "{document}");
         }
     }
 }
