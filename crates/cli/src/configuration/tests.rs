@@ -255,7 +255,7 @@ fn a_user_s_file_that_is_hidden_is_told() {
                 .any(|file| file.state == FileState::Hidden)
         );
         let warnings = warnings(&settings);
-        assert!(warnings[0].contains("can't be looked at"), "{warnings:?}");
+        assert!(warnings[0].contains("can't search a directory above it"), "{warnings:?}");
     }
     scene.mode("home", 0o755);
     let hidden = with_file(
@@ -272,7 +272,7 @@ fn a_user_s_file_that_is_hidden_is_told() {
     );
     let warnings = warnings(&settings);
     assert!(
-        warnings[0].starts_with("/h/c.toml can't be looked at"),
+        warnings[0].starts_with("/h/c.toml is not used: this user can't search"),
         "{warnings:?}"
     );
     // Where it can't be looked at, nothing can be added to it.

@@ -73,7 +73,9 @@ async fn an_instance_by_its_name_is_never_replaced_by_another() {
     assert_eq!(conflict.code, 2, "{}", conflict.shown());
     let unknown = stage.run(&[&["trust", "show", "--trust", "gitlab"]]);
     assert_eq!(unknown.code, 2, "{}", unknown.shown());
-    let signing = stage.run(&[&["sign", "--trust", "github", "--identity-token=@token", &app]]);
+    stage.write("token", stage.sigstore.token(RELEASE));
+    let sign = ["sign", "--by-tag", "--trust", "github"];
+    let signing = stage.run(&[&sign, &["--identity-token=@token", &app]]);
     assert_eq!(signing.code, 2, "{}", signing.shown());
     assert!(
         signing.stderr.contains("actions/attest"),

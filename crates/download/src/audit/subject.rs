@@ -180,7 +180,7 @@ fn what(plan: &Plan, planned: &PlannedSource) -> What {
 fn lacking(error: &RequirementError) -> String {
     match error {
         RequirementError::NoPolicy { found } => {
-            format!("{found} can't be verified: the gallery has no `verification` block")
+            format!("the gallery has no `verification` block, so {found} can't be verified")
         }
         RequirementError::NoDigest { found } => format!("{found} has no `sha256`"),
         RequirementError::Unverifiable { found } => {
