@@ -33,7 +33,7 @@ pub struct VerifiedImage {
     policy: Policy,
     predicate: Option<Box<RawValue>>,
     denied_children: DeniedChildren,
-    index: Option<NotDenied>,
+    index: Option<Box<NotDenied>>,
 }
 
 impl VerifiedImage {
@@ -88,7 +88,7 @@ impl VerifiedImage {
         index: &ResolvedImage,
         below: &[ResolvedImage],
     ) -> Result<Self, Denied> {
-        let index = self.not_denied(index.clone())?;
+        let index = Box::new(self.not_denied(index.clone())?);
         for step in below {
             self.refuse_denied(step.reference())?;
         }
@@ -184,7 +184,7 @@ impl VerifiedImage {
         }
         let is_itself = self.digest() == child.digest();
         let child = self.not_denied(child)?;
-        let above = (!is_itself).then_some(self.image);
+        let above = (!is_itself).then(|| Box::new(self.image));
         Ok(Self {
             image: child,
             index: self.index.or(above),

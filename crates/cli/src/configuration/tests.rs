@@ -255,7 +255,10 @@ fn a_user_s_file_that_is_hidden_is_told() {
                 .any(|file| file.state == FileState::Hidden)
         );
         let warnings = warnings(&settings);
-        assert!(warnings[0].contains("can't search a directory above it"), "{warnings:?}");
+        assert!(
+            warnings[0].contains("can't search a directory above it"),
+            "{warnings:?}"
+        );
     }
     scene.mode("home", 0o755);
     let hidden = with_file(

@@ -155,10 +155,7 @@ async fn an_inventory_that_is_not_the_records_is_an_error_and_an_old_record_has_
     assert_eq!(shop.store.list().await.unwrap().len(), 1);
     fs::write(&record, "{}").unwrap();
     let error = check(&root).await.unwrap_err();
-    assert!(
-        matches!(error, Error::UnreadableRecord { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, Error::UnreadableRecord { .. }), "{error:?}");
     fs::remove_file(&record).unwrap();
     let error = check(&root).await.unwrap_err();
     assert!(matches!(error, Error::NoRecord { .. }), "{error:?}");

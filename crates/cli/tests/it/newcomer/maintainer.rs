@@ -88,7 +88,7 @@ async fn a_signature_without_a_tag_is_warned_of_where_the_policy_binds_names() {
           log entry   2
           name        registry.example.org/acme/app
           manifest    sha256:B…
-          refused     a genuine signature, but the signature names no tag; expected  `registry.example.org/acme/app:v1`; found     `registry.example.org/acme/app`
+          refused     a genuine signature, but the signature names no tag; expected `registry.example.org/acme/app:v1`; found `registry.example.org/acme/app`
         signature   https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1
           issuer      https://ci.example.org
           signed at   TODAY

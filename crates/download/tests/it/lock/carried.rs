@@ -103,7 +103,7 @@ async fn what_has_proven_an_image_asks_no_address_that_its_plan_may_not() {
         gallery: &shop.gallery(),
         index: &GalleryIndex::parse(&index, "index.yaml").unwrap(),
         location: &format!("http://{host}/index.yaml").parse().unwrap(),
-        origin: Origin::Server(countersign_oci::http::HostKind::Public),
+        origin: Origin::Server(countersign_oci::http::HostKind::ThisMachine),
         capability: &Capability::default(),
         integrity: Integrity::Strict,
         fallbacks: &FallbackTags::default(),
