@@ -141,11 +141,15 @@ impl LayoutDraft {
     /// # Errors
     /// [`Error::Layout`].
     pub async fn put(&self, digest: &Digest, bytes: Bytes) -> Result<()> {
-        let _writing = self.writing(digest).await;
+        let writing = self.writing(digest).await;
         let digest = digest.clone();
-        self.work(move |store| match store {
-            Store::Directory(directory) => directory.put(Part::Blob(&digest), &bytes),
-            Store::Archive(archive) => archive.put(&digest, &bytes),
+        self.work(move |store| {
+            // Whoever waits for this may give up. The blob is written all the same, and by nobody else meanwhile.
+            let _writing = writing;
+            match store {
+                Store::Directory(directory) => directory.put(Part::Blob(&digest), &bytes),
+                Store::Archive(archive) => archive.put(&digest, &bytes),
+            }
         })
         .await
     }

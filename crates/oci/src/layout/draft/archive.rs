@@ -213,6 +213,9 @@ impl ArchiveDraft {
             filler.extend(bytes);
             bytes = filler;
         }
+        // A descriptor may name more than this file system can hold, and others come behind it.
+        let grown = self.file.set_len(end);
+        grown.map_err(|error| not_written(name.as_str(), error))?;
         self.write(&name, &bytes, start)?;
         members.end = end;
         Ok(Reserved {
@@ -227,6 +230,10 @@ impl ArchiveDraft {
         let name = Part::Blob(digest).name();
         let mut members = self.members();
         members.is_open()?;
+        // Two members of one name would make the archive unreadable.
+        if members.whole.contains_key(digest) {
+            return Ok(());
+        }
         let named = self.write(&name, &headers(&name, place.size), place.start);
         match &named {
             Ok(()) => {

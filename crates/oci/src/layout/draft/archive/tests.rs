@@ -73,6 +73,36 @@ fn a_blob_that_is_given_up_in_the_middle_is_written_by_the_next_image() {
     assert_eq!(blob(&read(&path), b"shared").unwrap(), b"shared");
 }
 
+#[test]
+fn a_blob_that_two_have_written_is_there_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("image.tar");
+    let draft = Arc::new(ArchiveDraft::begin(&path).unwrap());
+    let first = draft.open_blob(&Descriptor::of("x", b"shared")).unwrap();
+    draft.put(&Digest::sha256(b"shared"), b"shared").unwrap();
+    first.keep().unwrap();
+    draft.publish(b"{}").unwrap();
+    assert_eq!(blob(&read(&path), b"shared").unwrap(), b"shared");
+}
+
+/// ext4 holds files of 16 TiB, for one.
+#[test]
+fn a_blob_that_this_file_system_can_not_hold_leaves_room_for_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("image.tar");
+    let draft = Arc::new(ArchiveDraft::begin(&path).unwrap());
+    let claimed = Descriptor {
+        size: 1 << 62,
+        ..Descriptor::of("x", b"large")
+    };
+    // A file system that can hold it would have room for the next, too.
+    let _ = draft.open_blob(&claimed);
+    draft.put(&Digest::sha256(b"small"), b"small").unwrap();
+    draft.publish(b"{}").unwrap();
+    let found = draft.content(Part::Blob(&Digest::sha256(b"small")));
+    assert_eq!(found.unwrap().unwrap().bytes(10).unwrap(), b"small");
+}
+
 /// One image is proven by what was written of it while the blobs of another are still coming.
 #[test]
 fn a_draft_is_read_while_it_grows() {
