@@ -289,6 +289,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_exact_spelling_of_a_registry_comes_first() {
+        // In the order of bytes each stands behind the other spelling. dTpw is u:p, dTE6cDE= is u1:p1.
+        for (other, exact, name) in [
+            ("https://quay.io", "quay.io", "quay.io/app"),
+            ("QUAY.IO:443", "quay.io", "quay.io/app"),
+            ("10.5", "10.0.0.5", "10.0.0.5/app"),
+        ] {
+            let stores =
+                format!(r#"{{"auths": {{"{other}": {{}}, "{exact}": {{}}}}, "credsStore": "x"}}"#);
+            let file = LoginFile::parse("test", &stores).unwrap();
+            assert_eq!(file.spelled(exact), Some(exact), "{other}");
+            let helpers = format!(r#"{{"credHelpers": {{"{other}": "a", "{exact}": "b"}}}}"#);
+            let file = LoginFile::parse("test", &helpers).unwrap();
+            assert_eq!(
+                file.helper(&[exact.to_owned()]),
+                Some(("b", exact)),
+                "{other}"
+            );
+            let secrets = format!(
+                r#"{{"auths": {{"{other}": {{"auth": "dTpw"}}, "{exact}": {{"auth": "dTE6cDE="}}}}}}"#
+            );
+            assert_eq!(
+                found(&secrets, name).await.as_deref(),
+                Some("u1:p1"),
+                "{other}"
+            );
+        }
+    }
+
+    #[tokio::test]
     async fn an_empty_entry_hides_no_login_under_another_name() {
         let json =
             r#"{"auths": {"docker.io": {}, "https://index.docker.io/v1/": {"auth": "dTpw"}}}"#;

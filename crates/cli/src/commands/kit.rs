@@ -1,10 +1,12 @@
 //! Kits, as commands use them: galleries and images from a layout, and no request to anywhere.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use countersign_download::{FetchedIndex, Galleries, Kit, Plan};
-use countersign_oci::{Digest, LayoutPath, Location, Options, Reference, Registry};
+use countersign_oci::{Digest, LayoutPath, Location, Options, Reference, Registry, excerpt};
 use countersign_policy::{Policy, PolicyFile};
 use countersign_verify::TrustedRoot;
 
@@ -17,6 +19,9 @@ use crate::failure::{Failure, Kind};
 use crate::policy;
 use crate::printable;
 
+/// How many entries a hint names.
+const SHOWN: usize = 20;
+
 /// A kit that was opened.
 pub(super) struct OpenKit {
     kit: Kit,
@@ -24,7 +29,9 @@ pub(super) struct OpenKit {
     pub(super) reference: Reference,
     pub(super) path: LayoutPath,
     /// The names of its images.
-    images: Vec<Reference>,
+    images: HashSet<Reference>,
+    /// The hint for an entry that it has no image of. To make it, all entries are planned: once a run.
+    hint: OnceLock<String>,
     /// How images are read: from the layout alone.
     pub(super) options: Options,
     /// A client that reads the layout, and asks no registry.
@@ -65,6 +72,7 @@ impl OpenKit {
             reference: reference.clone(),
             path: path.clone(),
             images: images.filter_map(|image| image.name).collect(),
+            hint: OnceLock::new(),
             options,
             registry,
         }))
@@ -93,11 +101,10 @@ impl OpenKit {
             return Ok(());
         }
         let message = format!("the kit has no image of `{}`", plan.name());
-        let has = self.entries(galleries).0;
-        Err(Failure::new(Kind::NotFound, message).hint(match has.is_empty() {
-            true => "it has no image at all: make it again with `countersign copy --gallery FILE --to ocifile://DIR`".to_owned(),
-            false => format!("it has: {}", has.join(", ")),
-        }))
+        let hint = self
+            .hint
+            .get_or_init(|| what_it_has(&self.entries(galleries).0));
+        Err(Failure::new(Kind::NotFound, message).hint(hint.clone()))
     }
 
     /// Whether it has an image by the name of one of the sources, or a source names a digest.
@@ -167,6 +174,19 @@ impl OpenKit {
     }
 }
 
+/// The first of the names, and how many more there are.
+fn what_it_has(names: &[String]) -> String {
+    if names.is_empty() {
+        return "it has no image at all: make it again with `countersign copy --gallery FILE --to ocifile://DIR`".to_owned();
+    }
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| excerpt(name)).collect();
+    let more = match names.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("it has: {}{more}", shown.join(", "))
+}
+
 /// What is said of a layout whose kit is not the one that was named by its digest.
 fn another_kit(named: &Digest, found: &Digest) -> Failure {
     let message =
@@ -198,5 +218,24 @@ fn not_a_kit(reference: &Reference) -> Failure {
                 .hint("for a kit in the directory DIR write ocifile://DIR")
                 .hint(MAKE)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::what_it_has;
+
+    #[test]
+    fn the_names_that_a_kit_has_stay_in_one_line_and_have_a_bound() {
+        let forged = "x\n  has images of evil\u{202e}".to_owned();
+        assert_eq!(
+            what_it_has(&[forged]),
+            r"it has: x   has images of evil\u{202e}"
+        );
+        let many: Vec<String> = (0..50_000).map(|number| format!("e{number}")).collect();
+        let hint = what_it_has(&many);
+        assert!(hint.starts_with("it has: e0, e1, "), "{hint}");
+        assert!(hint.ends_with(", e19 and 49980 more"), "{hint}");
+        assert!(what_it_has(&["a".repeat(100_000)]).len() < 1000);
     }
 }

@@ -54,11 +54,12 @@ impl LoginFile {
             .transpose()
     }
 
-    /// The registry as the file spells it. A helper knows the login by this name.
+    /// The registry as the file spells it, `registry` itself first. A helper knows the login by this name.
     pub(super) fn spelled(&self, registry: &str) -> Option<&str> {
-        let keys = self.config.auths.iter().flat_map(BTreeMap::keys);
-        let mut same = keys.filter(|key| normal_key(key) == registry);
-        same.next().map(String::as_str)
+        let keys = || self.config.auths.iter().flat_map(BTreeMap::keys);
+        let mut exact = keys().filter(|key| *key == registry);
+        let mut same = keys().filter(|key| normal_key(key) == registry);
+        exact.next().or_else(|| same.next()).map(String::as_str)
     }
 
     /// The helper for all registries.
@@ -141,17 +142,20 @@ pub(super) enum LoginFileError {
     Auth,
 }
 
-/// The entries for `keys`, in the order of `keys`, each with its own key.
+/// The entries for `keys`, in the order of `keys`, each with its own key. What is written as the key comes before its
+/// other spellings.
 fn entries<'a, T>(
     entries: &'a Entries<T>,
     keys: &[String],
 ) -> impl Iterator<Item = (&'a T, &'a str)> {
     keys.iter().flat_map(move |wanted| {
-        let filled = entries
-            .iter()
-            .flatten()
-            .filter_map(|(key, value)| Some((value.as_ref()?, key.as_str())));
-        filled.filter(move |(_, key)| normal_key(key) == *wanted)
+        let filled = || {
+            let entries = entries.iter().flatten();
+            entries.filter_map(|(key, value)| Some((value.as_ref()?, key.as_str())))
+        };
+        let exact = filled().filter(move |(_, key)| key == wanted);
+        let others = filled().filter(move |(_, key)| key != wanted && normal_key(key) == *wanted);
+        exact.chain(others)
     })
 }
 

@@ -1,6 +1,7 @@
 //! What `countersign gallery show` says of a kit beside what it says of galleries.
 
 use countersign_download::Galleries;
+use countersign_oci::excerpt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -37,9 +38,31 @@ impl JsonKit {
         let mut text = format!("kit {reference}\n");
         for (names, what) in [(has, "has images of"), (lacks, "has no images of")] {
             if !names.is_empty() {
+                let names: Vec<String> = names.iter().map(|name| excerpt(name)).collect();
                 text.push_str(&format!("  {what} {}\n", names.join(", ")));
             }
         }
         text + "\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::JsonKit;
+
+    #[test]
+    fn a_name_writes_no_line_of_its_own() {
+        let kit = JsonKit {
+            reference: "ocifile:///srv/kit".to_owned(),
+            has: vec!["chat".to_owned(), "x\nkit ocifile:///other".to_owned()],
+            lacks: vec!["a".repeat(100_000)],
+        };
+        let text = kit.text();
+        assert_eq!(text.lines().count(), 4, "{text}");
+        assert!(
+            text.contains("  has images of chat, x kit ocifile:///other\n"),
+            "{text}"
+        );
+        assert!(text.len() < 1000, "{}", text.len());
     }
 }
