@@ -61,11 +61,7 @@ pub enum Warning {
         expected: String,
     },
     /// An identity pattern that matches any repository. Whoever can create a repository there can sign.
-    #[error(
-        "the identity pattern `{}` does not fix the repository: every workflow in every \
-         repository that it matches can sign; write the owner and the repository in full",
-        printable(.pattern)
-    )]
+    #[error("the identity pattern `{}` {}", printable(.pattern), open(.pattern))]
     OpenRepository {
         /// Which signer.
         signer: usize,
@@ -256,6 +252,20 @@ pub enum Warning {
         /// Its identity, or pattern.
         identity: String,
     },
+}
+
+/// What a pattern leaves open. One without a slash is of no repository: it may be meant for addresses.
+fn open(pattern: &str) -> &'static str {
+    match pattern.contains('/') {
+        true => {
+            "does not fix the repository: every workflow in every repository that it matches can sign; write the owner \
+             and the repository in full"
+        }
+        false => {
+            "fixes neither a repository nor the domain of an address: whoever gets an identity that it matches can \
+             sign; write the repository or the domain in full"
+        }
+    }
 }
 
 impl Policy {

@@ -140,6 +140,15 @@ pub(super) fn leaves_repository_open(pattern: &str) -> bool {
     false
 }
 
+/// Whether it is a pattern of addresses at one domain, as far as its text shows it.
+pub(super) fn fixes_domain(pattern: &str) -> bool {
+    let domain = match pattern.rsplit_once('@') {
+        Some((name, domain)) if !name.contains(['/', '|']) => domain,
+        Some(_) | None => return false,
+    };
+    !domain.contains('/') && only_match(domain).is_some_and(|domain| domain.contains('.'))
+}
+
 /// A group of a pattern, or the pattern as a whole.
 struct Group {
     /// Slashes before it.

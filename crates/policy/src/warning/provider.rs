@@ -20,6 +20,17 @@ pub(super) const PROVIDERS: [&str; 7] = [
 /// The providers that confirm an address of a person or a service account.
 const BY_ADDRESS: [&str; 3] = [GOOGLE, GITHUB_LOGIN, MICROSOFT];
 
+/// What people call a provider, where `https://` before it is not its issuer, and the issuer.
+const BY_NAME: [(&[&str], &str); 4] = [
+    (
+        &["github", "github.com", "github-actions", "actions"],
+        GITHUB_ACTIONS,
+    ),
+    (&["gitlab"], GITLAB),
+    (&["google", "google.com"], GOOGLE),
+    (&["microsoft", "microsoft.com"], MICROSOFT),
+];
+
 /// How a provider writes the identities of its certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -100,7 +111,11 @@ pub(super) fn meant_issuer(issuer: &str) -> Option<&'static str> {
 /// What a certificate has in place of this issuer, if it lacks the scheme.
 pub(super) fn with_scheme(issuer: &Matcher) -> Option<String> {
     match issuer {
-        Matcher::Exact(text) if !text.contains("://") => Some(format!("https://{text}")),
+        Matcher::Exact(text) if !text.contains("://") => {
+            let named = |(names, _): &&(&[&str], _)| names.contains(&&*text.to_lowercase());
+            let known = BY_NAME.iter().find(named).map(|(_, known)| *known);
+            Some(known.map_or_else(|| format!("https://{text}"), str::to_owned))
+        }
         Matcher::Exact(_) => None,
         Matcher::Regex(pattern) => {
             let without_scheme = |issuer: &str| {

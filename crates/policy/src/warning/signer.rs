@@ -6,8 +6,8 @@ use crate::policy::{CertificateSigner, KeySigner, LogUse, Signer};
 
 use super::Warning;
 use super::pattern::{
-    leaves_repository_open, meant_pattern, only_match, with_any_text, with_escaped_dots,
-    with_single_backslashes,
+    fixes_domain, leaves_repository_open, meant_pattern, only_match, with_any_text,
+    with_escaped_dots, with_single_backslashes,
 };
 use super::provider::{Form, meant_issuer, providers_matching, with_scheme};
 
@@ -66,6 +66,7 @@ fn certificate_warnings(position: usize, signer: &CertificateSigner) -> Vec<Warn
     }
     if let Matcher::Regex(pattern) = identity
         && leaves_repository_open(pattern.as_str())
+        && !(may_be_of_addresses(issuer) && fixes_domain(pattern.as_str()))
     {
         warnings.push(Warning::OpenRepository {
             signer: position,
@@ -182,6 +183,15 @@ fn stray_character(signer: usize, key: &'static str, matcher: &Matcher) -> Optio
         value: value.clone(),
         character,
     })
+}
+
+/// Whether it is one issuer whose identities are addresses, as far as is known of it.
+fn may_be_of_addresses(issuer: &Matcher) -> bool {
+    let issuer = match issuer {
+        Matcher::Exact(issuer) => Some(issuer.clone()),
+        Matcher::Regex(pattern) => only_match(pattern.as_str()),
+    };
+    issuer.is_some_and(|issuer| matches!(Form::of_issuer(&issuer), None | Some(Form::Address)))
 }
 
 /// An identity in a form that this provider never writes. Patterns are judged only if they have one match.

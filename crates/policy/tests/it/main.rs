@@ -14,5 +14,6 @@ mod image_verifier;
 mod index;
 mod judge;
 mod key;
+mod providers;
 mod schema;
 mod slips;
