@@ -127,6 +127,10 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
         let error = |reason| ReferenceError::new(text, reason);
+        // By the grammar alone it is the tag of an image `sha256` on Docker Hub, which nobody means.
+        if text.parse::<Digest>().is_ok() {
+            return Err(error(Reason::DigestAlone));
+        }
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => {
                 let digest = digest.parse().map_err(|e| error(Reason::Digest(e)))?;
@@ -332,5 +336,10 @@ mod tests {
             Reason::Host("quay.io:99999".into())
         );
         assert!(matches!(reason("a@sha256:0"), Reason::Digest(_)));
+        let digest = Digest::sha256(b"{}");
+        assert_eq!(reason(&digest.to_string()), Reason::DigestAlone);
+        // With a path before it, it is a tag.
+        let hub = format!("docker.io/library/{digest}");
+        assert_eq!(whole(&hub), hub);
     }
 }

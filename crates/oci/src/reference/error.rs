@@ -49,6 +49,8 @@ pub(super) enum Reason {
         "`{0}` is not a tag (up to {TAG_MAX} letters, digits, `_`, `.` or `-`, the first not `.` or `-`)"
     )]
     Tag(String),
+    #[error("a digest alone names no repository: write it behind one, NAME@DIGEST")]
+    DigestAlone,
     #[error(transparent)]
     Digest(DigestError),
 }
