@@ -140,7 +140,10 @@ impl Output {
 
     /// Remembers that a result failed, for the exit code of a run that a failure ends before its other results.
     pub(crate) fn failed(&self, kind: Kind) {
-        self.failed.borrow_mut().push(kind);
+        let mut failed = self.failed.borrow_mut();
+        if !failed.contains(&kind) {
+            failed.push(kind);
+        }
     }
 
     /// The worst kind by which results failed, and `kind`.

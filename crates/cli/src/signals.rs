@@ -7,9 +7,13 @@
 use std::io;
 use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+
+/// What comes so soon after the first signal is the same wish to stop: `timeout` signals a program and then its group.
+const ONE_WISH: Duration = Duration::from_millis(100);
 
 /// A signal that ends the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,8 +126,11 @@ fn listen(first: oneshot::Sender<Signal>, ready: &mpsc::Sender<io::Result<()>>) 
             // Where nobody waits any more, the program is about to end by itself.
             let _ = first.send(signal);
         }
-        if let Some(signal) = signals.recv().await {
-            at_once(signal);
+        let begun = Instant::now();
+        while let Some(signal) = signals.recv().await {
+            if begun.elapsed() >= ONE_WISH {
+                at_once(signal);
+            }
         }
     });
 }

@@ -243,6 +243,26 @@ async fn a_second_ctrl_c_ends_at_once_whatever_the_program_waits_for() {
     );
 }
 
+/// `timeout` signals the program, and then its group.
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_that_come_together_are_one() {
+    let stage = Stage::new().await;
+    let app = stage.reference("app:v1");
+    let late = Effect::Delay(Duration::from_secs(10));
+    stage.registry.add_fault(Fault::on("* /v2/app/*", late));
+    let arguments = [&["verify", "--output=json"], &TRUST[..], &POLICY, &[&app]].concat();
+    let mut child = start(&stage, &arguments);
+    asked(&stage, "GET /v2/app/manifests/v1", &mut child).await;
+    let both = "kill -TERM $0; kill -INT $0; kill -HUP $0";
+    let id = child.id().to_string();
+    let sent = Command::new("sh").args(["-c", both, &id]).status();
+    assert!(sent.unwrap().success());
+    let (ended, stdout, stderr) = end(child).await;
+    assert!(ended.is_some_and(|code| code > 128), "{ended:?}: {stderr}");
+    let json: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(json["error"]["kind"], "stopped", "{json}");
+}
+
 /// As `nohup` starts a program.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_that_was_ignored_from_the_start_stays_ignored() {

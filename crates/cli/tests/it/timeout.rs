@@ -111,4 +111,11 @@ async fn what_was_refused_before_the_time_was_up_decides_the_exit_code() {
     let says = "the run took longer than its --timeout of 3s";
     assert!(run.stderr.contains(says), "{}", run.shown());
     assert_eq!(run.code, 3, "{}", run.shown());
+    stage.write("images.txt", images.join("\n"));
+    for (fail_on, code) in [("any", 3), ("none", 7)] {
+        let audit = ["audit", "--images=images.txt", "--fail-on", fail_on];
+        let run = stage.run(&[&audit, &TRUST, &POLICY, &limit]);
+        assert!(run.stderr.contains(says), "{}", run.shown());
+        assert_eq!(run.code, code, "{}", run.shown());
+    }
 }

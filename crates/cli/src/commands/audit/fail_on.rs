@@ -76,6 +76,11 @@ impl FailOn {
         }
     }
 
+    /// By what kind an image in this state makes the run fail, if it does.
+    pub(super) fn kind_of(&self, state: State) -> Option<Kind> {
+        state.failure().filter(|_| self.fails_on(state))
+    }
+
     /// The failure of the run, if it has one.
     pub(super) fn failed(&self, tally: &Tally) -> Option<Failure> {
         let fails = |state: &State| self.fails_on(*state);

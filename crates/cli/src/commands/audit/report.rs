@@ -116,6 +116,10 @@ impl<'a> AuditReport<'a> {
                 earlier.compare(result);
             }
             self.tally.count(result);
+            // For a run that ends before its report.
+            if let Some(kind) = self.arguments.fail_on.kind_of(result.state.into()) {
+                self.output.failed(kind);
+            }
             self.output.line(result);
             if let Some(junit) = &mut self.junit {
                 junit.add(result)?;
