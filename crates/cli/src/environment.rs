@@ -29,7 +29,7 @@ pub(crate) enum Origin {
     Variable(&'static str),
     /// This file of configuration.
     File(PathBuf),
-    /// The user's directory for data.
+    /// The usual directory for data in the user's home.
     Default,
 }
 
@@ -120,10 +120,8 @@ impl Environment {
         if let Some(directory) = self.raw(CACHE_DIRECTORY) {
             return Some(directory.into());
         }
-        let base = match self.absolute("XDG_CACHE_HOME") {
-            Some(base) => base,
-            None => PathBuf::from(self.raw("HOME")?).join(".cache"),
-        };
+        let base = self.absolute("XDG_CACHE_HOME");
+        let base = base.or_else(|| Some(self.absolute("HOME")?.join(".cache")))?;
         Some(base.join("countersign"))
     }
 
@@ -136,11 +134,14 @@ impl Environment {
         if let Some(store) = &self.settings.store {
             return Some((store.value.clone(), Origin::File(store.file.clone())));
         }
-        let base = match self.absolute("XDG_DATA_HOME") {
-            Some(base) => base,
-            None => PathBuf::from(self.raw("HOME")?).join(".local/share"),
+        let usual = self.absolute("HOME").map(|home| home.join(".local/share"));
+        let (base, origin) = match self.absolute("XDG_DATA_HOME") {
+            Some(base) if Some(&base) != usual.as_ref() => {
+                (base, Origin::Variable("XDG_DATA_HOME"))
+            }
+            _ => (usual?, Origin::Default),
         };
-        Some((base.join("countersign"), Origin::Default))
+        Some((base.join("countersign"), origin))
     }
 
     /// The credential files of podman and docker, in podman's order (containers-auth.json(5)):
@@ -319,6 +320,7 @@ mod tests {
         assert_eq!(named, Some("/config/countersign".into()));
         for without in [&[][..], &[("HOME", "")], &[("HOME", "here")]] {
             assert_eq!(directory(without), None, "{without:?}");
+            assert_eq!(environment(without).store_directory(), None);
         }
     }
 

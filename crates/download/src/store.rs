@@ -58,6 +58,7 @@ impl Installation {
         match &self.record {
             RecordState::Read(recorded) => Some(recorded),
             RecordState::Unreadable
+            | RecordState::Illegible
             | RecordState::Later
             | RecordState::Missing
             | RecordState::Unfinished => None,
@@ -72,6 +73,8 @@ pub enum RecordState {
     Read(Box<Recorded>),
     /// It has a record that can't be read: it is damaged, or the file system doesn't say.
     Unreadable,
+    /// It has a file of that name which doesn't say that it is a record: it is cut, or somebody else's.
+    Illegible,
     /// It has a record that a later version of this program wrote.
     Later,
     /// It has none: it was made by somebody else, or it lost its record.
@@ -144,7 +147,8 @@ impl Store {
     ) -> Result<Installation, StoreError> {
         let found = self.list().await?.into_iter().find(|one| one.name == *name);
         let found = found.ok_or_else(|| self.not_installed(name))?;
-        if found.record == RecordState::Missing && unrecorded == Unrecorded::Refuse {
+        let is_recorded = !matches!(found.record, RecordState::Missing | RecordState::Illegible);
+        if !is_recorded && unrecorded == Unrecorded::Refuse {
             return Err(StoreError::NoRecord {
                 name: name.clone(),
                 path: found.directory,
@@ -249,7 +253,8 @@ fn installation(name: Name, directory: PathBuf) -> Installation {
     let record = match record::read(&directory) {
         Ok(FoundRecord::None) => RecordState::Missing,
         Ok(FoundRecord::Read(recorded)) => RecordState::Read(recorded),
-        Ok(FoundRecord::Damaged | FoundRecord::Illegible) | Err(_) => RecordState::Unreadable,
+        Ok(FoundRecord::Damaged) | Err(_) => RecordState::Unreadable,
+        Ok(FoundRecord::Illegible) => RecordState::Illegible,
         Ok(FoundRecord::Later { .. }) => RecordState::Later,
     };
     Installation {

@@ -180,7 +180,7 @@ pub(crate) async fn run(
         return merge::run(arguments, output);
     }
     let shard = arguments.shard.map(|shard| shard.to_string());
-    let mut report = AuditReport::new(&arguments.report, shard, output)?;
+    let mut report = AuditReport::new(&arguments.report, &arguments.files(), shard, output)?;
     let setup = Setup {
         arguments: &arguments,
         registry: arguments.registry(environment)?,
@@ -345,6 +345,24 @@ impl AuditArguments {
             return Ok(None);
         };
         StateFile::open(path, &format!("{rules} {:?}", self.shard)).map(Some)
+    }
+
+    /// The files that the command line names, to be read.
+    fn files(&self) -> Vec<&Path> {
+        let (policy, trust) = (&self.verification.policy, &self.verification.trust);
+        let files = [
+            &self.gallery,
+            &self.images,
+            &self.state,
+            &policy.policy,
+            &policy.fields.key,
+            &trust.trusted_root,
+            &trust.tuf_root,
+            &self.verification.registry.registry_ca,
+            &self.verification.configuration.config,
+        ];
+        let files = files.into_iter().flatten().map(PathBuf::as_path);
+        files.filter(|path| *path != Path::new("-")).collect()
     }
 
     /// What indexes are read by. Hardware and tags to fall back to decide nothing here.

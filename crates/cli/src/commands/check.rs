@@ -186,7 +186,10 @@ async fn entries(
     let directory = store_directory(store.store.as_deref(), environment)?;
     let found = Store::new(&directory).list().await?;
     let ours = found.into_iter().filter(|one| match one.record {
-        RecordState::Read(_) | RecordState::Unreadable | RecordState::Later => true,
+        RecordState::Read(_)
+        | RecordState::Unreadable
+        | RecordState::Illegible
+        | RecordState::Later => true,
         RecordState::Missing | RecordState::Unfinished => false,
     });
     let subjects: Vec<Subject> = ours

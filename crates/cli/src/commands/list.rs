@@ -180,6 +180,9 @@ fn advice(installation: &Installation) -> Option<String> {
             "a later Countersign wrote the record; update Countersign, or remove the entry"
                 .to_owned()
         }
+        RecordState::Illegible => format!(
+            "the record can't be read; `countersign remove --unrecorded {name}` removes the entry, then install it again"
+        ),
         RecordState::Unreadable => {
             "the record can't be read; remove the entry, then install it again".to_owned()
         }

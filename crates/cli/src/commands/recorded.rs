@@ -46,7 +46,7 @@ impl InstalledEntry {
 /// What records are worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Records {
-    /// They are of the user's usual store: the default one, or that of a file of configuration.
+    /// They are of the user's usual store: the one in the home directory, or that of a file of configuration.
     Mine,
     /// They are of a store that this flag or this variable names. It may be anybody's.
     OfNamed(&'static str),

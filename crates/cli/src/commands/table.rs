@@ -145,7 +145,9 @@ fn cells(installation: &Installation) -> [String; COLUMNS.len()] {
         RecordState::Missing => return without_record(name, "(no record)"),
         RecordState::Unfinished => return without_record(name, "(unfinished)"),
         RecordState::Later => return without_record(name, "(later record)"),
-        RecordState::Unreadable => return without_record(name, "(unreadable record)"),
+        RecordState::Unreadable | RecordState::Illegible => {
+            return without_record(name, "(unreadable record)");
+        }
     };
     let gallery = recorded
         .provenance

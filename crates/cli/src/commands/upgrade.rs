@@ -252,7 +252,9 @@ async fn installed_from_galleries(store: &Store) -> Result<(Vec<InstalledEntry>,
             RecordState::Read(recorded) => {
                 installed.extend(InstalledEntry::new(&installation, recorded));
             }
-            RecordState::Unreadable => wrong.push(unreadable(&installation)),
+            RecordState::Unreadable | RecordState::Illegible => {
+                wrong.push(unreadable(&installation));
+            }
             RecordState::Later => wrong.push(later(&installation)),
             // Not an installation: there is nothing to upgrade.
             RecordState::Missing | RecordState::Unfinished => {}
@@ -279,7 +281,10 @@ async fn installed_as(store: &Store, name: &Name) -> Result<InstalledEntry, Fail
     let recorded = match &installation.record {
         RecordState::Read(recorded) => recorded,
         RecordState::Later => return Err(later(&installation).1),
-        RecordState::Unreadable | RecordState::Missing | RecordState::Unfinished => {
+        RecordState::Unreadable
+        | RecordState::Illegible
+        | RecordState::Missing
+        | RecordState::Unfinished => {
             return Err(unreadable(&installation).1);
         }
     };
@@ -320,11 +325,11 @@ fn refuse(wrong: &[(Name, Failure)], dry_run: bool, output: &Output) -> ExitCode
 
 /// Nothing says what to upgrade it to, nor what it must not be replaced by.
 fn unreadable(installation: &Installation) -> (Name, Failure) {
-    without_record(
-        installation,
-        "can't be read",
-        "run `countersign remove`, then install it again",
-    )
+    let hint = match installation.record {
+        RecordState::Illegible => "run `countersign remove --unrecorded`, then install it again",
+        _ => "run `countersign remove`, then install it again",
+    };
+    without_record(installation, "can't be read", hint)
 }
 
 /// As [`unreadable`], and an update would help.

@@ -366,7 +366,7 @@ impl From<&RecordState> for JsonRecordState {
     fn from(state: &RecordState) -> Self {
         match state {
             RecordState::Read(_) => Self::Read,
-            RecordState::Unreadable => Self::Unreadable,
+            RecordState::Unreadable | RecordState::Illegible => Self::Unreadable,
             RecordState::Later => Self::Later,
             RecordState::Missing => Self::Missing,
             RecordState::Unfinished => Self::Unfinished,

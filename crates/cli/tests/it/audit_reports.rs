@@ -172,6 +172,41 @@ async fn a_run_that_ends_early_leaves_no_report_of_the_run_before() {
     }
 }
 
+/// The report would take the place of what is still to be read.
+#[tokio::test]
+async fn a_report_is_not_written_over_a_file_that_the_run_reads() {
+    let stage = Stage::new().await;
+    fs::create_dir(stage.path("sub")).unwrap();
+    for (run, file) in [
+        (&["--images=file", "--policy=policy.yaml"][..], "file"),
+        (&["--images=list.txt", "--policy=file"], "sub/../file"),
+        (&["--gallery=file"], "file"),
+        (
+            &["--images=-", "--policy=policy.yaml", "--since=file"],
+            "./file",
+        ),
+        (
+            &["--images=-", "--policy=policy.yaml", "--state=file"],
+            "file",
+        ),
+        (&["--images=-", "--key=file"], "file"),
+        (&["--gallery=galleries.yaml", "--trusted-root=file"], "file"),
+        (&["merge", "part.jsonl", "file"], "file"),
+        (&["merge", "part.jsonl", "--since=file"], "file"),
+    ] {
+        for flag in ["--junit", "--html", "--metrics"] {
+            stage.write("file", "what is read");
+            let report = format!("{flag}={file}");
+            let ended = stage.run(&[&["audit"], run, &[&report]]);
+            assert_eq!(ended.code, 2, "{run:?} {report}: {}", ended.shown());
+            let told = format!("{flag} names a file that this run reads");
+            assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+            let left = fs::read_to_string(stage.path("file")).unwrap();
+            assert_eq!(left, "what is read", "{run:?} {report}");
+        }
+    }
+}
+
 /// The page's table has the exit code that an audit of one such image has.
 #[tokio::test]
 async fn the_exit_codes_of_the_page_are_those_of_the_program() {

@@ -236,6 +236,40 @@ async fn a_lock_file_says_what_is_in_a_kit() {
     assert!(json.stdout.contains(&digest), "{}", json.shown());
 }
 
+/// Both entries name the same index, by the same policy.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_platform_in_a_lock_file_is_proven_though_the_image_is_the_same() {
+    let stage = stage(NOWHERE).await;
+    for platform in ["linux/amd64", "linux/arm64"] {
+        let (store, platform) = (format!("--store={platform}"), ["--platform", platform]);
+        let install = [
+            "install",
+            "--gallery=galleries.yaml",
+            &store,
+            "--lock",
+            "app",
+        ];
+        let locked = stage.run(&[&install, &TRUST, &platform]);
+        assert_eq!(locked.code, 0, "{}", locked.shown());
+    }
+    // The policy accepts any signer by now; the lock does not.
+    let galleries = fs::read_to_string(stage.path("galleries.yaml")).unwrap();
+    let open = galleries.replace(&format!("identity: {RELEASE}"), "identity_regex: '.*'");
+    assert_ne!(open, galleries);
+    stage.write("galleries.yaml", open);
+    let run = copy(&stage, &["--from-lock", "--to=ocifile://kit"]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    // The later one was locked by another signer.
+    let lock = fs::read_to_string(stage.path("countersign.lock")).unwrap();
+    let (first, second) = lock.split_at(lock.rfind("- name: app").unwrap());
+    assert!(first.contains("- name: app"), "{lock}");
+    let second = second.replace("release.yml", "other.yml");
+    stage.write("countersign.lock", format!("{first}{second}"));
+    let run = copy(&stage, &["--from-lock", "--to=ocifile://other"]);
+    assert_eq!(run.code, 4, "{}", run.shown());
+    assert!(run.stderr.contains("other.yml"), "{}", run.shown());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_kit_and_what_nothing_proves_is_told() {
     let stage = stage(NOWHERE).await;

@@ -193,6 +193,19 @@ async fn tokens_that_can_not_be_used_are_refused_and_not_shown() {
         run.stderr
             .contains("the identity token missing can't be read")
     );
+
+    // What is no name of a file is not looked for: an error would show it.
+    let token = stage.sigstore.token(RELEASE);
+    let cut = &token[..token.len() - 1];
+    let of_json = format!(r#"{{"value":"{token}"}}"#);
+    for given in [&token, &expired, cut, &format!("Bearer {token}"), &of_json] {
+        let run = sign(&stage, &["--identity-token", &format!("@{given}")], &[]);
+        assert_eq!(run.code, 2, "{}", run.shown());
+        assert!(run.stderr.contains("leave the @ out"), "{}", run.stderr);
+        for part in token.split('.').chain(expired.split('.')).skip(1) {
+            assert!(!run.shown().contains(part), "{}", run.shown());
+        }
+    }
 }
 
 #[tokio::test]

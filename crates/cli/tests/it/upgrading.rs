@@ -262,15 +262,35 @@ async fn the_records_of_a_store_that_is_named_name_no_gallery() {
         let (code, said) = upgrade(&["--gallery", "galleries.yaml"]);
         assert_eq!(code, Some(0), "{said}");
     }
+    let home = shop.directory.path().join("home");
+    let upgrade = |data: &Path| {
+        let mut command = shop.command(&[&["upgrade"], &TRUST[..]].concat());
+        command.env_remove("COUNTERSIGN_STORE_DIR");
+        command.env("HOME", &home).env("XDG_DATA_HOME", data);
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), said)
+    };
+    // So may the one be that a variable makes the directory for data.
+    let data = shop.directory.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::rename(
+        shop.directory.path().join("store"),
+        data.join("countersign"),
+    )
+    .unwrap();
+    let (code, said) = upgrade(&data);
+    assert_eq!(code, Some(2), "{said}");
+    let by = "is not used: XDG_DATA_HOME names the store";
+    assert!(said.contains(by), "{said}");
     // The default one needs nothing.
-    fs::create_dir(shop.directory.path().join("data")).unwrap();
-    let store = shop.directory.path().join("data/countersign");
-    fs::rename(shop.directory.path().join("store"), store).unwrap();
-    let mut command = shop.command(&[&["upgrade"], &TRUST[..]].concat());
-    command.env_remove("COUNTERSIGN_STORE_DIR");
-    command.env("XDG_DATA_HOME", shop.directory.path().join("data"));
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let usual = home.join(".local/share");
+    fs::create_dir_all(home.join(".local")).unwrap();
+    fs::rename(&data, &usual).unwrap();
+    for data in [Path::new(""), &usual] {
+        let (code, said) = upgrade(data);
+        assert_eq!(code, Some(0), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

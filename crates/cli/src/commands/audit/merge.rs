@@ -3,7 +3,7 @@
 //! It asks no registry. A part that is not whole, is missing or is there twice is refused.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -28,7 +28,8 @@ pub(crate) struct MergeArguments {
 }
 
 pub(super) fn run(arguments: &MergeArguments, output: &Output) -> Result<ExitCode, Failure> {
-    let mut report = AuditReport::new(&arguments.report, None, output)?;
+    let files: Vec<&Path> = arguments.files.iter().map(PathBuf::as_path).collect();
+    let mut report = AuditReport::new(&arguments.report, &files, None, output)?;
     let mut parts = Vec::new();
     let mut position = 0;
     for file in &arguments.files {

@@ -1,5 +1,7 @@
 //! What becomes of verdicts: they are counted, printed as they come, and kept where a report needs all of them.
 
+use std::collections::HashSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,8 +18,9 @@ use super::metrics;
 use super::record::AuditResult;
 use super::tally::Tally;
 use super::text;
-use crate::failure::{Failure, exit_code};
+use crate::failure::{Failure, Kind, exit_code};
 use crate::output::Output;
+use crate::printable;
 use crate::whole_file;
 
 /// What is reported, and when the run fails.
@@ -59,6 +62,30 @@ pub(crate) struct ReportArguments {
     pub(crate) metrics: Option<PathBuf>,
 }
 
+impl ReportArguments {
+    /// Refuses a report in the place of a file that the run reads: that would be lost.
+    fn require_others(&self, inputs: &[&Path]) -> Result<(), Failure> {
+        let file = |path: &Path| fs::canonicalize(path).ok().filter(|path| path.is_file());
+        let inputs = inputs.iter().copied().chain(self.since.as_deref());
+        let inputs: HashSet<PathBuf> = inputs.filter_map(file).collect();
+        let reports = [
+            ("--junit", &self.junit),
+            ("--html", &self.html),
+            ("--metrics", &self.metrics),
+        ];
+        for (flag, report) in reports {
+            let Some(path) = report else { continue };
+            if file(path).is_some_and(|path| inputs.contains(&path)) {
+                let shown = printable::path(path);
+                let message = format!("{flag} names a file that this run reads: {shown}");
+                let hint = format!("pass {flag} with another file");
+                return Err(Failure::new(Kind::Usage, message).hint(hint));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The report of one run.
 pub(super) struct AuditReport<'a> {
     arguments: &'a ReportArguments,
@@ -73,11 +100,14 @@ pub(super) struct AuditReport<'a> {
 }
 
 impl<'a> AuditReport<'a> {
+    /// `inputs` are the files that the run reads, besides the earlier audit.
     pub(super) fn new(
         arguments: &'a ReportArguments,
+        inputs: &[&Path],
         shard: Option<String>,
         output: &'a Output,
     ) -> Result<Self, Failure> {
+        arguments.require_others(inputs)?;
         // First, so that no failure leaves an old report in its place.
         let junit = arguments.junit.as_deref().map(Junit::begin).transpose()?;
         let earlier = arguments.since.as_deref().map(Earlier::read).transpose()?;

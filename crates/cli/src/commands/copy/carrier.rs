@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use countersign_download::{Kit, Plan};
+use countersign_download::{Kit, LockedEntry, Plan};
 use countersign_oci::{Digest, LayoutDraft, LayoutPath, Location, Reference, Registry, Repository};
 use countersign_policy::Policy;
 use countersign_sign::{BlobTurns, CopiedImage, CopyPlan};
@@ -236,14 +236,20 @@ impl Means<'_> {
     }
 }
 
-/// Several entries may have the same image.
+/// Several entries may have the same image. What is asked of it differently is proven each time: by another policy, or
+/// by another entry of the lock file, which has a platform, a digest and signers of its own.
 fn each_once(items: Vec<Item>) -> Vec<Item> {
     let mut once: Vec<Item> = Vec::new();
-    let mut seen: HashMap<Reference, Vec<Policy>> = HashMap::new();
+    let mut seen: HashMap<Reference, Vec<(Policy, Option<LockedEntry>)>> = HashMap::new();
     for item in items {
-        let policies = seen.entry(item.reference.clone()).or_default();
-        if !policies.contains(&item.policy) {
-            policies.push(item.policy.clone());
+        let locked = match &item.source {
+            ItemSource::Plan(plan) => plan.lock().cloned(),
+            ItemSource::Kit(_) => None,
+        };
+        let asked = (item.policy.clone(), locked);
+        let seen = seen.entry(item.reference.clone()).or_default();
+        if !seen.contains(&asked) {
+            seen.push(asked);
             once.push(item);
         }
     }

@@ -17,6 +17,11 @@ use crate::input::read_text;
 use crate::login::{Browser, LoginHow, Person};
 use crate::terminal::has_person;
 
+/// How `{"` is written in base64: each JWT begins with it (RFC 7519).
+const BEGIN_OF_JWT: &str = "eyJ";
+/// No signed token is shorter, in bytes.
+const SHORTEST_TOKEN: usize = 100;
+
 /// Where an identity token comes from, and so whether there is another when it ends.
 pub(super) enum Origin {
     Given,
@@ -84,8 +89,24 @@ fn of_file(file: &str) -> Result<IdentityToken, Failure> {
         let message = "expected the name of a file after the @ of --identity-token, found nothing";
         return Err(Failure::new(Kind::Usage, message).hint("pass --identity-token @FILE"));
     }
+    if is_token(file) {
+        let message = "expected the name of a file after the @ of --identity-token, found what may be a token";
+        let hint = "leave the @ out, to pass the token itself";
+        return Err(Failure::new(Kind::Usage, message).hint(hint));
+    }
     let text = read_text(file.as_ref(), "file of the identity token")?;
     read(&text, &format!("the file {file}"))
+}
+
+/// Whether a text that should be the name of a file may be a token, or have one in it. An error about the file would show
+/// it.
+fn is_token(file: &str) -> bool {
+    // No file that is there is kept from being read, unless its name is a whole token.
+    let may_be_cut = || {
+        let is_long = file.len() > SHORTEST_TOKEN && file.contains(BEGIN_OF_JWT);
+        is_long && !Path::new(file).exists()
+    };
+    !matches!(IdentityToken::from_jwt(file), Err(TokenError::NotJwt)) || may_be_cut()
 }
 
 /// The token on the command line itself.

@@ -138,6 +138,24 @@ async fn a_record_that_is_damaged_is_not_told_as_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_has_a_record_that_says_nothing_is_no_installation_that_is_removed() {
+    let shop = shop().await;
+    assert_eq!(shop.install(&["chat", "draw"]).0, 0);
+    for text in ["{", "{}", ""] {
+        fs::write(shop.path("draw/.countersign/record.json"), text).unwrap();
+        let (code, _, told) = shop.shown(&["remove", "chat", "draw"]);
+        assert_eq!(code, 2, "{told}");
+        let way = "`countersign remove --unrecorded draw` removes it";
+        assert!(told.contains(way), "{told}");
+        assert!(shop.path("chat/.countersign/record.json").exists());
+        let (_, told, _) = shop.shown(&["list"]);
+        assert!(told.contains("--unrecorded draw"), "{told}");
+    }
+    assert_eq!(shop.run(&["remove", "--unrecorded", "chat", "draw"]).0, 0);
+    assert!(!shop.path("draw").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hints_name_the_store_and_the_directory_that_are_meant() {
     let shop = shop().await;
     assert_eq!(shop.install(&["--lock", "--store=two", "chat"]).0, 0);
