@@ -111,7 +111,14 @@ impl<A: BufRead, Q: Write> Asker<'_, A, Q> {
             if fits(&answer) {
                 return Ok(answer);
             }
-            writeln!(self.questions, "expected {expected}, found {answer:?}")?;
+            let instead = match answer.contains(PATTERN) {
+                true => format!(": {ONE}"),
+                false => String::new(),
+            };
+            writeln!(
+                self.questions,
+                "expected {expected}, found {answer:?}{instead}"
+            )?;
         }
     }
 
@@ -129,8 +136,15 @@ impl<A: BufRead, Q: Write> Asker<'_, A, Q> {
     }
 }
 
+/// Characters of patterns. No certificate has them: as a text, a pattern would match nobody.
+const PATTERN: [char; 3] = ['*', '?', '\\'];
+
+/// What is said of a pattern.
+const ONE: &str = "name one signer, without a pattern; to accept others too, change `identity` in the new policy into `identity_regex`";
+
 fn is_word(text: &str) -> bool {
     !text.is_empty()
+        && !text.contains(PATTERN)
         && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "\"'@".contains(c))
 }
 
@@ -164,6 +178,26 @@ mod tests {
             .map(|signer| (signer.issuer, signer.identity))
             .map_err(|error| error.to_string());
         (signer, String::from_utf8(told).unwrap())
+    }
+
+    /// In an exact identity, a `*` is a character that no certificate has.
+    #[test]
+    fn a_pattern_is_asked_for_again() {
+        for (answers, found) in [
+            ("1\nacme/*\nacme/app\nrelease.yml@refs/tags/v1\n", "acme/*"),
+            (
+                "1\nacme/app\nrelease.yml@refs/tags/v*\nrelease.yml@refs/tags/v1\n",
+                "release.yml@refs/tags/v*",
+            ),
+            ("2\nacme/app\nrefs/tags/v?\nrefs/tags/v1\n", "refs/tags/v?"),
+            ("3\n*@acme.example\nci@acme.example\n2\n", "*@acme.example"),
+        ] {
+            let (signer, told) = answered(answers);
+            let (_, identity) = signer.unwrap();
+            assert!(!identity.contains(['*', '?']), "{identity}");
+            let says = format!("found {found:?}: name one signer, without a pattern");
+            assert!(told.contains(&says), "{told}");
+        }
     }
 
     #[test]
