@@ -130,9 +130,21 @@ impl Store {
     /// The installation of that name.
     ///
     /// # Errors
-    /// [`StoreError::NotInstalled`]; [`StoreError::NoRecord`], if something else has the name.
+    /// [`StoreError::NotInstalled`]; [`StoreError::NoRecord`], if what has the name has no record. One that can't be read
+    /// is a state of the installation.
     pub async fn installation(&self, name: &Name) -> Result<Installation, StoreError> {
-        self.removable(name, Unrecorded::Refuse).await
+        let found = self.removable(name, Unrecorded::Remove).await?;
+        match found.record {
+            RecordState::Missing => Err(StoreError::NoRecord {
+                name: name.clone(),
+                path: found.directory,
+            }),
+            RecordState::Read(_)
+            | RecordState::Unreadable
+            | RecordState::Illegible
+            | RecordState::Later
+            | RecordState::Unfinished => Ok(found),
+        }
     }
 
     /// What [`Self::remove`] would remove by that name.
