@@ -6,7 +6,7 @@ use std::path::Path;
 
 use countersign_oci::Digest;
 
-use crate::extract::{ArchiveError, Cancellation, Content, Extractor, Form, Layer};
+use crate::extract::{ArchiveError, Cancellation, Extractor, Form, Layer, LayerBytes};
 use crate::limits::Limits;
 
 /// Unpacks `layers`, whose digests are the right ones, into the empty directory `root`.
@@ -25,7 +25,7 @@ pub fn unpack(layers: &[&[u8]], root: &Path) -> Result<(), ArchiveError> {
     let mut extractor = Extractor::new(root, limits, Cancellation::default())?;
     for layer in layers {
         extractor.layer(Layer {
-            content: Content::Memory(layer.to_vec()),
+            content: LayerBytes::Memory(layer.to_vec()),
             size: layer.len() as u64,
             form: Form::Layer {
                 // Only an archive that is not compressed has it.
