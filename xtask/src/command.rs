@@ -1,17 +1,19 @@
 //! Runs programs with a time limit and captures their output. They get the caller's environment
 //! only on request.
 
+mod running;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
-/// How often to check whether a running program has ended.
-const POLL: Duration = Duration::from_millis(5);
+pub(crate) use running::Running;
+
 /// How many lines of a failed program's output are shown.
 const TAIL: usize = 12;
 
@@ -150,11 +152,10 @@ impl Command {
     /// # Errors
     /// When it can't be started, or takes longer than its limit and is killed.
     pub(crate) fn run(&self) -> anyhow::Result<Output> {
-        let started = Instant::now();
-        let mut child = self.spawn(Stdio::piped(), Stdio::piped())?;
-        let stdout = child.stdout.take().map(reader);
-        let stderr = child.stderr.take().map(reader);
-        let status = self.wait(&mut child, started)?;
+        let mut running = self.spawn(Stdio::piped(), Stdio::piped())?;
+        let stdout = running.child.stdout.take().map(reader);
+        let stderr = running.child.stderr.take().map(reader);
+        let status = running.wait()?;
         Ok(Output {
             status,
             stdout: read(stdout),
@@ -162,11 +163,11 @@ impl Command {
         })
     }
 
-    /// Starts the program and leaves it to the caller, who has to end it.
+    /// Starts the program.
     ///
     /// # Errors
     /// When it can't be started.
-    pub(crate) fn spawn(&self, stdout: Stdio, stderr: Stdio) -> anyhow::Result<Child> {
+    pub(crate) fn spawn(&self, stdout: Stdio, stderr: Stdio) -> anyhow::Result<Running> {
         let mut command = std::process::Command::new(&self.program);
         if self.inheritance == Inheritance::Nothing {
             command.env_clear();
@@ -180,23 +181,16 @@ impl Command {
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
-        command
+        let started = Instant::now();
+        let child = command
             .spawn()
-            .with_context(|| format!("{} can't be run", self.program.display()))
-    }
-
-    fn wait(&self, child: &mut Child, started: Instant) -> anyhow::Result<ExitStatus> {
-        loop {
-            if let Some(status) = child.try_wait()? {
-                return Ok(status);
-            }
-            if started.elapsed() > self.limit {
-                child.kill()?;
-                child.wait()?;
-                bail!("`{}` took more than {:?}", self.line(), self.limit);
-            }
-            std::thread::sleep(POLL);
-        }
+            .with_context(|| format!("{} can't be run", self.program.display()))?;
+        Ok(Running {
+            child,
+            line: self.line(),
+            started,
+            limit: self.limit,
+        })
     }
 }
 

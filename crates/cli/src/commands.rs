@@ -225,10 +225,33 @@ impl Command {
         }
     }
 
-    /// Whether the run ends even while a thread waits, for a name server or for standard input: who asked has a
-    /// deadline, and there is nothing to clean up.
+    /// Whether the run ends even while a thread waits, for a name server or for standard input: there is nothing to
+    /// clean up, and such a thread can't be told to stop.
     pub(crate) fn leaves_threads(&self) -> bool {
-        matches!(self, Self::ImageVerifier(_))
+        match self {
+            Self::ImageVerifier(_) => true,
+            Self::Policy(command) => command.asks(),
+            Self::Sign(_)
+            | Self::Merge(_)
+            | Self::Copy(_)
+            | Self::Verify(_)
+            | Self::Tree(_)
+            | Self::Audit(_)
+            | Self::Install(_)
+            | Self::Upgrade(_)
+            | Self::Outdated(_)
+            | Self::Gallery(_)
+            | Self::List(_)
+            | Self::Check(_)
+            | Self::Remove(_)
+            | Self::Trust(_)
+            | Self::Config(_)
+            | Self::Doctor(_)
+            | Self::Version
+            | Self::Completions(_)
+            | Self::Man(_)
+            | Self::Schema(_) => false,
+        }
     }
 
     /// Whether somebody waits for an answer, which only a fault of the request or of the image may refuse.

@@ -105,7 +105,11 @@ fn dispatch(
                 (Stopped::Late(_), true) => "the time limit is reached: removing unfinished files",
                 (Stopped::Late(_), false) => "the time limit is reached",
             });
-            runtime.shutdown_timeout(CLEANING);
+            if leaves_threads {
+                runtime.shutdown_background();
+            } else {
+                runtime.shutdown_timeout(CLEANING);
+            }
             let failure = stopped.failure(writes_files).without(output.not_judged());
             Err(match output.tags_before_failure() {
                 Some(tags) => failure.with_tags(tags),

@@ -302,9 +302,6 @@ pub enum Error {
         /// What it is.
         found: String,
     },
-    /// The record can't be put in words.
-    #[error("the record of the installation can't be written")]
-    Record(#[source] serde_json::Error),
     /// The file system refuses.
     #[error("can't {action} {}", .path.display())]
     Io {

@@ -22,7 +22,7 @@ use crate::planned::Role;
 pub(crate) const FILE: &str = "record.json";
 /// Of the form that we write. Records of earlier forms can be read.
 pub(crate) const VERSION: u32 = 1;
-/// Far above any record that we write.
+/// Bytes of a record. A longer one is neither written nor read.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// The record as written.
@@ -46,10 +46,15 @@ impl<'a> Record<'a> {
     /// The record's text.
     ///
     /// # Errors
-    /// Never in practice; serialisation can't know that.
+    /// If it is so long that it would not be read again, as with a policy of a mebibyte.
     pub(crate) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
         let mut json = serde_json::to_vec_pretty(self)?;
         json.push(b'\n');
+        let found = json.len() as u64;
+        if found > MAX_BYTES {
+            let message = format!("expected at most {MAX_BYTES} bytes, found {found}");
+            return Err(serde::ser::Error::custom(message));
+        }
         Ok(json)
     }
 }

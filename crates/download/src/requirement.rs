@@ -82,15 +82,10 @@ impl Requirement {
             }
             return Ok(Self::signature(policy.clone()));
         }
-        let mut digests = sources.iter().map(Source::checksum);
-        if let Some(Some(first)) = digests.next()
-            && digests.all(|digest| digest == Some(first))
-        {
-            return Ok(Self(RequirementKind::Digest(first.clone())));
-        }
-        match integrity {
-            Integrity::Permissive => Ok(Self(RequirementKind::None)),
-            Integrity::Strict => Err(uncovered(sources)),
+        match (common_digest(sources), integrity) {
+            (Ok(digest), _) => Ok(Self(RequirementKind::Digest(digest.clone()))),
+            (Err(_), Integrity::Permissive) => Ok(Self(RequirementKind::None)),
+            (Err(error), Integrity::Strict) => Err(error),
         }
     }
 
@@ -121,21 +116,27 @@ impl Requirement {
     }
 }
 
-/// Which of `sources` strict mode refuses first, and why.
-fn uncovered(sources: &[Source]) -> RequirementError {
-    let source = sources.iter().find(|source| source.checksum().is_none());
-    match source.or(sources.first()) {
-        None => RequirementError::NoSource,
-        Some(source) => {
-            let found = Box::new(source.clone());
-            match source {
-                Source::Image { .. } | Source::Layout { .. } => {
-                    RequirementError::NoPolicy { found }
-                }
-                Source::Tarball(_) => RequirementError::NoDigest { found },
-                Source::Directory { .. } => RequirementError::Unverifiable { found },
-            }
-        }
+/// The digest that the index names for each of `sources`.
+///
+/// # Errors
+/// Which of them strict mode refuses first, and why.
+fn common_digest(sources: &[Source]) -> Result<&Digest, RequirementError> {
+    if let Some(source) = sources.iter().find(|source| source.checksum().is_none()) {
+        let found = Box::new(source.clone());
+        return Err(match source {
+            Source::Image { .. } | Source::Layout { .. } => RequirementError::NoPolicy { found },
+            Source::Tarball(_) => RequirementError::NoDigest { found },
+            Source::Directory { .. } => RequirementError::Unverifiable { found },
+        });
+    }
+    let mut digests = sources.iter().filter_map(Source::checksum);
+    let expected = digests.next().ok_or(RequirementError::NoSource)?;
+    match digests.find(|found| *found != expected) {
+        Some(found) => Err(RequirementError::DigestsDiffer {
+            expected: expected.clone(),
+            found: found.clone(),
+        }),
+        None => Ok(expected),
     }
 }
 
@@ -186,6 +187,16 @@ pub enum RequirementError {
         /// The source.
         found: Box<Source>,
     },
+    /// Strict mode, and sources of which each should have other bytes: no digest covers all of them.
+    #[error(
+        "integrity is required, and the sources have different `sha256`: expected {expected}, found {found}"
+    )]
+    DigestsDiffer {
+        /// That of the first source.
+        expected: Digest,
+        /// The first one that is another.
+        found: Digest,
+    },
     /// There is nothing to require anything of.
     #[error("expected a source, found none")]
     NoSource,
@@ -198,7 +209,8 @@ impl RequirementError {
             Self::Unsignable { .. }
             | Self::NoPolicy { .. }
             | Self::NoDigest { .. }
-            | Self::Unverifiable { .. } => ErrorKind::Policy,
+            | Self::Unverifiable { .. }
+            | Self::DigestsDiffer { .. } => ErrorKind::Policy,
             Self::NoSource => ErrorKind::Internal,
         }
     }
@@ -210,6 +222,10 @@ mod tests {
 
     const SHA256: &str = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
     const OTHER: &str = "54136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
+    fn digest(hex: &str) -> Digest {
+        format!("sha256:{hex}").parse().unwrap()
+    }
 
     fn policy() -> Policy {
         Policy::from_yaml("{issuer: https://ci.example.org, identity: me}", "policy").unwrap()
@@ -384,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn no_source_is_required_nothing_of_in_strict_mode() {
+    fn strict_mode_refuses_a_plan_without_sources() {
         assert_eq!(
             Requirement::of(None, &[], Integrity::Strict),
             Err(RequirementError::NoSource)
@@ -396,5 +412,12 @@ mod tests {
         let mixed = [tarball(Some(SHA256)), tarball(Some(OTHER))];
         let required = Requirement::of(None, &mixed, Integrity::Permissive).unwrap();
         assert_eq!(required.kind(), &RequirementKind::None);
+        assert_eq!(
+            Requirement::of(None, &mixed, Integrity::Strict),
+            Err(RequirementError::DigestsDiffer {
+                expected: digest(SHA256),
+                found: digest(OTHER),
+            })
+        );
     }
 }

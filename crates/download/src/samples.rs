@@ -120,7 +120,6 @@ pub fn errors() -> Vec<Error> {
         OtherContent { expected: digest(), found: digest() },
         OtherSigner { expected: signer(), found: Some(signer()) },
         Unverifiable { location: text(), required: text() },
-        Record(json_error()),
         Io { action: "create", path: "/srv/app".into(), source: disk_full() },
         Io { action: "open", path: "/srv/app".into(), source: too_many_files() },
         Io { action: "open", path: "/srv/app".into(), source: no_such_file() },
@@ -239,6 +238,7 @@ pub fn plan_errors() -> Vec<PlanError> {
         NoPolicy { found: source() },
         NoDigest { found: source() },
         Unverifiable { found: source() },
+        DigestsDiffer { expected: digest(), found: digest() },
         NoSource {},
     });
     let entries = samples!(EntryError {

@@ -250,8 +250,13 @@ impl Staging {
     pub(crate) fn write_record(&self, json: &[u8]) -> Result<(), Error> {
         self.write_beside_record(record::FILE, |file| {
             file.write_all(json)
-                .map_err(Error::io("write", record::path(&self.root_path())))
+                .map_err(Error::io("write", self.record_path()))
         })
+    }
+
+    /// Where the record of the new installation is.
+    pub(crate) fn record_path(&self) -> PathBuf {
+        record::path(&self.root_path())
     }
 
     /// For use with `map_err`.

@@ -79,7 +79,8 @@ impl UnpackedTree {
         record: Record<'_>,
         durability: Durability,
     ) -> Result<(), Error> {
-        let record = record.to_json().map_err(Error::Record)?;
+        let record = record.to_json();
+        let record = record.map_err(Error::io("write", self.staging.record_path()))?;
         let Self {
             staging,
             extractor,

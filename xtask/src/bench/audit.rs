@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use countersign_sandbox::{RollOut, Scene, Standing};
@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::gallery::INDEX;
 use super::measure::measure;
+use super::measured::{Measured, not_met};
 use super::shards::{self, Published};
 use crate::command::{Command, workspace};
 
@@ -33,10 +34,11 @@ const RESIDENT_MIB: f64 = 40.0;
 ///
 /// # Errors
 /// When the program can't be run, or its counts are wrong.
-pub(super) fn run(countersign: &Path, directory: &Path) -> anyhow::Result<Vec<String>> {
+pub(super) fn run(countersign: &Path, directory: &Path) -> anyhow::Result<Measured> {
     let Ok(index) = workspace().join(INDEX).canonicalize() else {
-        println!("\nSkipped: the audit, because {INDEX} is not there.");
-        return Ok(Vec::new());
+        return Ok(Measured::skipped(format!(
+            "the audit, because {INDEX} is not there"
+        )));
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -99,15 +101,14 @@ pub(super) fn run(countersign: &Path, directory: &Path) -> anyhow::Result<Vec<St
             format!("an audit: expected at most {RESIDENT_MIB} MiB, found {resident:.1} MiB"),
         ),
     ];
-    let missed = targets.into_iter().filter(|(met, _)| !met);
-    let mut missed: Vec<String> = missed.map(|(_, target)| target).collect();
+    let mut missed = not_met(targets);
     write_policy(directory, &verification)?;
     missed.extend(shards::run(&Published {
         countersign,
         directory,
         references: &references(&found),
     })?);
-    Ok(missed)
+    Ok(missed.into())
 }
 
 fn write_policy(directory: &Path, verification: &str) -> anyhow::Result<()> {
@@ -208,15 +209,15 @@ fn counts(document: &Value) -> BTreeMap<String, u64> {
 fn killed_and_resumed(audit: &Command, directory: &Path) -> anyhow::Result<Value> {
     let state = directory.join("audit.state");
     let audit = audit.clone().args(["--state", "audit.state"]);
-    let mut child = audit.spawn(Stdio::null(), Stdio::null())?;
-    let begun = Instant::now();
+    let killed = audit.clone().limit(PATIENCE);
+    let mut running = killed.spawn(Stdio::null(), Stdio::null())?;
     while fs::metadata(&state).map_or(0, |state| state.len()) < 40_000 {
         ensure!(
-            child.try_wait()?.is_none() && begun.elapsed() < PATIENCE,
-            "the audit kept too little, or ended before it could be killed"
+            !running.has_ended()?,
+            "the audit ended before it could be killed"
         );
+        std::thread::sleep(Duration::from_millis(1));
     }
-    child.kill()?;
-    child.wait()?;
+    drop(running);
     Ok(serde_json::from_str(&audit.run()?.success()?.stdout)?)
 }

@@ -13,6 +13,7 @@ use anyhow::{Context as _, ensure};
 use countersign_sandbox::RekorVersion;
 use serde_json::Value;
 
+use super::measured::Measured;
 use super::{IDENTITY, Signer};
 use crate::command::Command;
 use crate::interop::CopyServers;
@@ -36,16 +37,16 @@ pub(super) fn run(
     peers: &Peers,
     root: &Path,
     scale: usize,
-) -> anyhow::Result<Vec<String>> {
+) -> anyhow::Result<Measured> {
     let (Some(skopeo), Some(oras)) = (&peers.skopeo, &peers.oras) else {
-        println!(
-            "\nSkipped: copies, because `cargo xtask interop copies` has not installed skopeo and oras here."
-        );
-        return Ok(Vec::new());
+        return Ok(Measured::skipped(
+            "copies, because `cargo xtask interop copies` has not installed skopeo and oras here",
+        ));
     };
     let Some(servers) = CopyServers::start(root, signer.directory)? else {
-        println!("\nSkipped: copies, because docker-registry is not installed here.");
-        return Ok(Vec::new());
+        return Ok(Measured::skipped(
+            "copies, because docker-registry is not installed here",
+        ));
     };
     let [source, ours, theirs, others, mirror] = servers.hosts();
     let bench = Bench { signer, oras };
@@ -80,7 +81,7 @@ pub(super) fn run(
     }
     let together = bench.mirror(source, mirror, &issuer)?;
     let times = times.map(|time| time.as_secs_f64());
-    Ok(report(times, together.as_secs_f64(), size))
+    Ok(report(times, together.as_secs_f64(), size).into())
 }
 
 fn report([ours, skopeo, oras]: [f64; 3], together: f64, size: u64) -> Vec<String> {

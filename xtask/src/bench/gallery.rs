@@ -7,6 +7,7 @@ use countersign_sandbox::RegistryServer;
 
 use super::RUNS;
 use super::measure::measure;
+use super::measured::{Measured, not_met};
 use crate::command::{Command, workspace};
 
 /// LocalAI's index lies beside the workspace, where it is there at all: it is not ours to copy.
@@ -24,10 +25,11 @@ pub(super) fn run(
     countersign: &Path,
     registry: &RegistryServer,
     directory: &Path,
-) -> anyhow::Result<Option<String>> {
+) -> anyhow::Result<Measured> {
     let Ok(index) = workspace().join(INDEX).canonicalize() else {
-        println!("\nSkipped: the gallery, because {INDEX} is not there.");
-        return Ok(None);
+        return Ok(Measured::skipped(format!(
+            "the gallery, because {INDEX} is not there"
+        )));
     };
     let galleries = format!(
         "- {{name: localai, url: 'file:{}', verification: {{issuer: a, identity: b}}}}\n",
@@ -44,5 +46,5 @@ pub(super) fn run(
     super::print(&ours, "countersign");
     let found = ours.median().as_secs_f64() * 1e3;
     let missed = format!("gallery: expected under {MILLISECONDS} ms, found {found:.1} ms");
-    Ok((found >= MILLISECONDS).then_some(missed))
+    Ok(not_met([(found < MILLISECONDS, missed)]).into())
 }

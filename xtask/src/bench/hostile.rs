@@ -107,8 +107,7 @@ fn refusal(program: &Command) -> anyhow::Result<Duration> {
     let mut times = Vec::with_capacity(RUNS);
     for _ in 0..RUNS {
         let started = Instant::now();
-        let mut child = program.spawn(Stdio::null(), Stdio::null())?;
-        let status = child.wait()?;
+        let status = program.spawn(Stdio::null(), Stdio::null())?.wait()?;
         times.push(started.elapsed());
         ensure!(
             status.code().is_some_and(|code| REFUSED.contains(&code)),

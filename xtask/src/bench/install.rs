@@ -20,6 +20,7 @@ use self::images::{SHAPES, Shape};
 use self::process::{Usage, usage};
 use self::report::{PeerRow, Report, Row};
 use super::measure::{median, resident};
+use super::measured::not_met;
 use crate::command::Command;
 
 pub(super) use self::link::behind_link;
@@ -173,8 +174,7 @@ fn missed(row: &Row) -> Vec<String> {
             format!("{image}: expected at most {RESIDENT_MIB} MiB, found {resident_mib:.0}"),
         ),
     ];
-    let missed = targets.into_iter().filter(|(met, _)| !met);
-    missed.map(|(_, target)| target).collect()
+    not_met(targets)
 }
 
 /// Checks that the image's files are at `target`, and removes them.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use countersign_sandbox::{Effect, Fault, RegistryServer, RekorVersion};
 
 use super::measure::{measure, median, resident};
+use super::measured::not_met;
 use super::{Bench, IDENTITY, push};
 use crate::command::Command;
 
@@ -150,9 +151,4 @@ fn late(bench: &Bench<'_>, registry: &RegistryServer, name: &str) -> anyhow::Res
     );
     // What is less than one more is the program itself.
     Ok(not_met([(found < ROUND_TRIPS + 1.0, missed)]))
-}
-
-fn not_met<const N: usize>(targets: [(bool, String); N]) -> Vec<String> {
-    let missed = targets.into_iter().filter(|(met, _)| !met);
-    missed.map(|(_, target)| target).collect()
 }

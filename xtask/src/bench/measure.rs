@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use countersign_sandbox::RegistryServer;
 
-use crate::command::Command;
+use crate::command::{Command, Running};
 
 /// Runs before anything is measured: they fill the system's file cache.
 const WARM_UPS: usize = 2;
@@ -85,8 +85,7 @@ pub(super) fn measure<const N: usize>(
 
 fn time(program: &Command) -> anyhow::Result<Duration> {
     let started = Instant::now();
-    let mut child = program.spawn(Stdio::null(), Stdio::null())?;
-    let status = child.wait()?;
+    let status = program.spawn(Stdio::null(), Stdio::null())?.wait()?;
     let time = started.elapsed();
     ensure!(status.success(), "`{}` failed", program.line());
     Ok(time)
@@ -106,7 +105,7 @@ pub(super) fn resident_as(program: &Command, file: &Path) -> anyhow::Result<u64>
     let image = format!("/proc/{}/exe", child.id());
     let file = fs::canonicalize(file)?;
     let mut most = 0;
-    while child.try_wait()?.is_none() {
+    while !child.has_ended()? {
         // Before the program is loaded, the process is still a copy of this one.
         if fs::read_link(&image).is_ok_and(|loaded| loaded == file)
             && let Some(now) = fs::read_to_string(&status).ok().as_deref().and_then(peak)
@@ -123,10 +122,10 @@ pub(super) fn resident_as(program: &Command, file: &Path) -> anyhow::Result<u64>
 }
 
 /// The most resident memory, in bytes, of a program that runs for seconds, until it ends.
-pub(super) fn peak_of(child: &mut std::process::Child) -> anyhow::Result<u64> {
-    let status = format!("/proc/{}/status", child.id());
+pub(super) fn peak_of(running: &mut Running) -> anyhow::Result<u64> {
+    let status = format!("/proc/{}/status", running.id());
     let mut most = 0;
-    while child.try_wait()?.is_none() {
+    while !running.has_ended()? {
         let text = fs::read_to_string(&status).ok();
         most = most.max(text.as_deref().and_then(peak).unwrap_or_default());
         std::thread::sleep(Duration::from_millis(20));

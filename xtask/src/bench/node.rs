@@ -6,6 +6,7 @@ use std::path::Path;
 use countersign_sandbox::{RegistryServer, RekorVersion};
 
 use super::measure::{measure, resident_as};
+use super::measured::not_met;
 use super::{IDENTITY, Signer, push};
 use crate::command::Command;
 
@@ -83,6 +84,5 @@ pub(super) fn run(signer: &Signer<'_>, registry: &RegistryServer) -> anyhow::Res
             format!("a verdict: expected at most {RESIDENT_MIB} MiB, found {resident:.1} MiB"),
         ),
     ];
-    let missed = targets.into_iter().filter(|(met, _)| !met);
-    Ok(missed.map(|(_, target)| target).collect())
+    Ok(not_met(targets))
 }

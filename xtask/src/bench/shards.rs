@@ -11,6 +11,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use super::measure::peak_of;
+use super::measured::not_met;
 use crate::command::Command;
 
 const PARTS: usize = 16;
@@ -65,8 +66,7 @@ pub(super) fn run(published: &Published<'_>) -> anyhow::Result<Vec<String>> {
             ),
         ),
     ];
-    let missed = targets.into_iter().filter(|(met, _)| !met);
-    Ok(missed.map(|(_, target)| target).collect())
+    Ok(not_met(targets))
 }
 
 impl Published<'_> {

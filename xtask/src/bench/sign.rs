@@ -13,6 +13,7 @@ use countersign_sandbox::{RegistryOptions, RekorVersion, Service, ServiceFault};
 
 use super::IDENTITY;
 use super::measure::median;
+use super::measured::Measured;
 use crate::command::Command;
 use crate::interop::RealServers;
 use crate::servers::Servers;
@@ -59,22 +60,22 @@ pub(super) fn run(
     servers: &Servers,
     root: &Path,
     directory: &Path,
-) -> anyhow::Result<Vec<String>> {
+) -> anyhow::Result<Measured> {
     println!(
         "\nSigning an index of {} images, medians of {RUNS} runs:",
         EIGHT_PLATFORMS.len()
     );
     let issuer = servers.sigstore.issuer();
     let real = RealServers::start(root, &issuer, directory)?;
-    for (name, there) in [
+    let programs_there = [
         ("cosign", programs.cosign.is_some()),
         ("docker-registry", real.docker_registry().is_some()),
         ("rekor-tiles", real.services().is_some()),
-    ] {
-        if !there {
-            println!("Skipped: {name}, because `cargo xtask interop` has not installed it here.");
-        }
-    }
+    ];
+    let lacking = programs_there.into_iter().filter(|(_, is_there)| !is_there);
+    let lacking = lacking.map(|(name, _)| {
+        format!("{name}, because `cargo xtask interop` has not installed it here")
+    });
     let with_api = servers.registry_with_referrers()?;
     let without_api = servers.registry(RegistryOptions::default())?;
     let sandbox = [with_api.host(), without_api.host()];
@@ -90,7 +91,7 @@ pub(super) fn run(
         };
         missed.extend(bench.compare(programs)?);
     }
-    Ok(missed)
+    Ok(Measured::from(missed).without(lacking))
 }
 
 /// With the sandbox's Sigstore and registries, and with the servers of other projects that are there.

@@ -168,7 +168,7 @@ fn make_layer(deb: &Path, compression: Compression, layer: &Path) -> anyhow::Res
         .inherit_environment()
         .args(["--fsys-tarfile".as_ref(), deb.as_os_str()])
         .spawn(Stdio::piped(), Stdio::inherit())?;
-    let mut tar = child.stdout.take().context("dpkg-deb has an output")?;
+    let mut tar = child.stdout().context("dpkg-deb has an output")?;
     let file = File::create(layer)?;
     match compression {
         Compression::Gzip => {

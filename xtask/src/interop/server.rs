@@ -1,15 +1,14 @@
 //! Servers by other projects, as child processes on loopback. A server runs until its [`Server`] is
-//! dropped.
+//! dropped, with no limit of time.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use crate::command::Command;
+use crate::command::{Command, Running};
 
 /// How long a server may need until it accepts connections.
 const STARTUP: Duration = Duration::from_secs(60);
@@ -22,7 +21,7 @@ const ATTEMPTS: usize = 3;
 #[derive(Debug)]
 pub(super) struct Server {
     name: String,
-    child: Child,
+    child: Running,
     log: PathBuf,
 }
 
@@ -100,22 +99,13 @@ impl Server {
 
     fn still_starting(&mut self, started: Instant) -> anyhow::Result<()> {
         std::thread::sleep(POLL);
-        let ended = self.child.try_wait()?;
-        if ended.is_none() && started.elapsed() < STARTUP {
+        if !self.child.has_ended()? && started.elapsed() < STARTUP {
             return Ok(());
         }
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let end: Vec<&str> = log.lines().rev().take(8).collect();
         let end: Vec<&str> = end.into_iter().rev().collect();
         bail!("{} doesn't start: {}", self.name, end.join("\n"))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

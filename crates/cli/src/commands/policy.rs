@@ -63,6 +63,14 @@ impl PolicyCommand {
             Self::Export(_) | Self::Import(_) | Self::Test(_) => None,
         }
     }
+
+    /// Whether it waits for answers at standard input.
+    pub(super) fn asks(&self) -> bool {
+        match self {
+            Self::Init(arguments) => arguments.from.is_none(),
+            Self::Check(_) | Self::Export(_) | Self::Import(_) | Self::Test(_) => false,
+        }
+    }
 }
 
 pub(super) async fn run(

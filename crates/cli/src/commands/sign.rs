@@ -140,7 +140,7 @@ pub(crate) async fn run(
     let look = async {
         let bound = u64::from(arguments.check_layers) << 20;
         tokio::select! {
-            () = layers.look(&looked_at, &arguments.references, bound) => {}
+            () = layers.look(&looked_at, &arguments.references, bound, environment) => {}
             () = grace(all_signed, started, arguments.signing.registry.timeout) => {}
         }
         Ok::<_, Failure>(())

@@ -1,6 +1,7 @@
 //! A terminal in front of the program, and none: colours, widths, and how much is told.
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
 use crate::shop::{EARLIER, FLAGS, Shop};
@@ -14,13 +15,24 @@ const CYAN: &str = "\u{1b}[1m\u{1b}[36mhint:\u{1b}[0m ";
 /// What a terminal of `columns` shows of `command`: util-linux's `script` has the terminal.
 #[cfg(target_os = "linux")]
 fn on_a_terminal(command: &Command, columns: u16) -> String {
+    let output = script(command, columns).output().unwrap();
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .replace("\r\n", "\n")
+}
+
+/// `command` on a terminal of `columns`, with no input yet. It has the exit code of `command`.
+#[cfg(target_os = "linux")]
+fn script(command: &Command, columns: u16) -> Command {
     let quoted = |text: &std::ffi::OsStr| {
         let text = text.to_str().unwrap();
         shlex::try_quote(text).unwrap().into_owned()
     };
     let mut words = vec![quoted(command.get_program())];
     words.extend(command.get_args().map(quoted));
-    let line = format!("stty cols {columns} rows 24; exec {}", words.join(" "));
+    // What is ignored when a program starts stays ignored, as under `nohup`.
+    let words = words.join(" ");
+    let line = format!("stty cols {columns} rows 24; exec env --default-signal=INT {words}");
     let mut script = Command::new("script");
     script
         .args(["--quiet", "--return", "--command", &line, "/dev/null"])
@@ -34,10 +46,45 @@ fn on_a_terminal(command: &Command, columns: u16) -> String {
     if let Some(directory) = command.get_current_dir() {
         script.current_dir(directory);
     }
-    let output = script.output().unwrap();
-    String::from_utf8(output.stdout)
-        .unwrap()
-        .replace("\r\n", "\n")
+    script
+}
+
+/// Nobody has to press Enter first.
+#[cfg(target_os = "linux")]
+#[test]
+fn ctrl_c_and_the_time_limit_end_a_question() {
+    for (arguments, presses, code, says) in [
+        (&[][..], true, 130, "error: stopped by Ctrl-C (SIGINT)"),
+        (
+            &["--timeout=300ms"],
+            false,
+            7,
+            "error: the run took longer than its --timeout of 300ms",
+        ),
+    ] {
+        let asks = program(&[&["policy", "init", "--color=never"], arguments].concat());
+        let mut script = script(&asks, 80);
+        let mut script = script
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut keyboard = script.stdin.take().unwrap();
+        let mut screen = script.stdout.take().unwrap();
+        let mut shown = String::new();
+        while !shown.ends_with("Number: ") {
+            let mut byte = [0];
+            assert_eq!(screen.read(&mut byte).unwrap(), 1, "{shown}");
+            shown.push(char::from(byte[0]));
+        }
+        if presses {
+            keyboard.write_all(b"\x03").unwrap();
+        }
+        // The keyboard stays open: at its end, so would be the answers.
+        screen.read_to_string(&mut shown).unwrap();
+        assert_eq!(script.wait().unwrap().code(), Some(code), "{shown}");
+        assert!(shown.contains(says), "{shown}");
+    }
 }
 
 /// A run with a warning and a failure: a policy that is weak, and one that is missing.

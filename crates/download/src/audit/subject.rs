@@ -186,7 +186,9 @@ fn lacking(error: &RequirementError) -> String {
         RequirementError::Unverifiable { found } => {
             format!("{} can't be verified: {found}", found.kind())
         }
-        RequirementError::Unsignable { .. } | RequirementError::NoSource => classify::line(error),
+        RequirementError::DigestsDiffer { .. }
+        | RequirementError::Unsignable { .. }
+        | RequirementError::NoSource => classify::line(error),
     }
 }
 

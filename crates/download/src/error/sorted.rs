@@ -50,9 +50,7 @@ impl Error {
             Self::Displaced { .. } | Self::Busy { .. } | Self::Io { .. } => {
                 (ErrorKind::Machine, Consequence::End)
             }
-            Self::NoVerifier { .. } | Self::Record(_) | Self::Cancelled => {
-                (ErrorKind::Internal, Consequence::End)
-            }
+            Self::NoVerifier { .. } | Self::Cancelled => (ErrorKind::Internal, Consequence::End),
         };
         Sorted::new(kind, consequence)
     }

@@ -82,7 +82,8 @@ mod tests {
     #[test]
     fn a_list_that_can_not_be_read_is_no_empty_list() {
         let directory = tempfile::tempdir().unwrap();
-        assert!(read(directory.path()).is_err());
+        let error = read(directory.path()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
         assert_eq!(read(&directory.path().join("none")).unwrap(), None);
     }
 }

@@ -15,6 +15,7 @@ use countersign_sandbox::{Effect, Fault};
 
 use super::images::SHAPES;
 use super::{Install, RUNS, in_memory, medians, usage};
+use crate::bench::measured::{Measured, not_met};
 use crate::command::Command;
 
 const MEGABITS: u32 = 100;
@@ -28,7 +29,7 @@ const IMAGES: [&str; 2] = ["install/gzip", "install/many"];
 ///
 /// # Errors
 /// When it can't be run, or fails.
-pub(in crate::bench) fn behind_link(program: &Path, scale: usize) -> anyhow::Result<Vec<String>> {
+pub(in crate::bench) fn behind_link(program: &Path, scale: usize) -> anyhow::Result<Measured> {
     let shape = format!(
         "ip link set lo up && tc qdisc add dev lo root tbf rate {MEGABITS}mbit burst 128kb latency 100ms"
     );
@@ -38,8 +39,9 @@ pub(in crate::bench) fn behind_link(program: &Path, scale: usize) -> anyhow::Res
         .stderr(Stdio::null())
         .status();
     if !possible.is_ok_and(|status| status.success()) {
-        println!("\nSkipped: a link needs root, `unshare`, `ip` and `tc` with its token bucket");
-        return Ok(Vec::new());
+        return Ok(Measured::skipped(
+            "the link, which needs root, `unshare`, `ip` and `tc` with its token bucket",
+        ));
     }
     let status = std::process::Command::new("unshare")
         .args(["--net", "sh", "-c"])
@@ -50,10 +52,7 @@ pub(in crate::bench) fn behind_link(program: &Path, scale: usize) -> anyhow::Res
         .arg(program)
         .status()
         .context("unshare can't be run")?;
-    Ok((!status.success())
-        .then(|| "a link: see above".to_owned())
-        .into_iter()
-        .collect())
+    Ok(not_met([(status.success(), "a link: see above".to_owned())]).into())
 }
 
 impl Install<'_> {

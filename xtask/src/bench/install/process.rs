@@ -5,7 +5,6 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::command::Command;
 
@@ -26,13 +25,11 @@ pub(super) struct Usage {
 /// When it can't be run, or fails.
 pub(super) fn usage(program: &Command) -> anyhow::Result<Usage> {
     let started = Instant::now();
-    let mut child = program.spawn(Stdio::null(), Stdio::null())?;
-    // It stays in /proc until it is waited for in earnest.
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    waitid(WaitId::Pid(Pid::from_child(&child)), options)?;
-    let time = started.elapsed();
-    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id()))?;
-    let status = child.wait()?;
+    let mut running = program.spawn(Stdio::null(), Stdio::null())?;
+    let (status, (time, stat)) = running.wait_and(|process| {
+        let time = started.elapsed();
+        Ok((time, fs::read_to_string(format!("/proc/{process}/stat"))?))
+    })?;
     ensure!(status.success(), "`{}` failed", program.line());
     let cpu = cpu(&stat).context("/proc says nothing of the CPU time")?;
     Ok(Usage { time, cpu })

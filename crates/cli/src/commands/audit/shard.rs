@@ -98,7 +98,10 @@ mod tests {
     #[test]
     fn a_part_that_there_is_not_is_refused() {
         for wrong in ["0/16", "17/16", "1", "1/0", "a/b", "", "-1/2"] {
-            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+            let says = format!(
+                "expected a part of a number of parts, from 1/16 to 16/16, found `{wrong}`"
+            );
+            assert_eq!(wrong.parse::<Shard>().unwrap_err(), says);
         }
     }
 }

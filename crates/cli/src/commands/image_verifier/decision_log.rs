@@ -135,7 +135,8 @@ mod tests {
         let (path, other) = (directory.path().join("log"), directory.path().join("other"));
         fs::write(&other, "as it was").unwrap();
         std::os::unix::fs::symlink(&other, &path).unwrap();
-        assert!(append(&path, "line\n", 1_000).is_err());
+        let error = append(&path, "line\n", 1_000).unwrap_err();
+        assert_eq!(Errno::from_io_error(&error), Some(Errno::LOOP));
         assert_eq!(fs::read_to_string(&other).unwrap(), "as it was");
     }
 

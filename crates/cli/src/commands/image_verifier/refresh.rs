@@ -13,9 +13,11 @@ use serde::Serialize;
 
 use super::configuration::Configuration;
 use super::root;
+use crate::commands::report::Report;
 use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::json::error::JsonError;
 use crate::output::Output;
 use crate::trust::Instance;
 
@@ -45,8 +47,7 @@ pub(super) async fn run(
     // No registry is asked, so no login is needed.
     let connection = connection::without_registries(&configuration.environment)?;
     let _lock = turn(configuration.state_directory(), TURN).await?;
-    let mut results: Vec<RefreshResult> = Vec::new();
-    let mut failed = None;
+    let mut report = Report::new(output);
     let mut seen = BTreeSet::new();
     for policy in configuration.policies_on_roots() {
         let mut instance = configuration.instance(Some(policy))?;
@@ -59,22 +60,26 @@ pub(super) async fn run(
             .trusted_root(&configuration.environment, &connection)
             .await;
         match loaded {
-            Ok(_) => output.result(&format!("the trusted root of {source} is valid\n")),
+            Ok(_) => {
+                output.result(&format!("the trusted root of {source} is valid\n"));
+                report.done(RefreshResult {
+                    trusted_root: source,
+                    error: None,
+                });
+            }
             // The others may be reached.
-            Err(error) => {
-                let hint = "or set `trusted_root` in the configuration to a file";
-                failed = Some(error.hint(hint));
+            Err(failure) => {
+                let failure = failure.hint("or set `trusted_root` in the configuration to a file");
+                report.fail(&failure, |error| RefreshResult {
+                    trusted_root: source,
+                    error: Some(error),
+                });
             }
         }
-        results.push(RefreshResult {
-            trusted_root: source,
-        });
     }
-    if let Some(failure) = failed {
-        return Err(failure);
-    }
+    let (results, code) = report.end();
     output.document(&RefreshOutput { results });
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 /// Waits until no other process fetches a trusted root.
@@ -128,11 +133,14 @@ pub(crate) struct RefreshOutput {
     results: Vec<RefreshResult>,
 }
 
-/// A trusted root that is valid now.
+/// A trusted root that is valid now, or why it isn't.
 #[derive(Debug, Serialize, JsonSchema)]
 struct RefreshResult {
     /// Where it is from: a file or a URL.
     trusted_root: String,
+    /// Why it is not valid, or not to be had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<JsonError>,
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use self::draft::{Draft, Signer};
 use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::registry::RegistryArguments;
 use crate::arguments::trust::TrustArguments;
+use crate::blocking::blocking;
 use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
@@ -59,7 +60,7 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Failure> {
     let draft = match &arguments.from {
         Some(reference) => from_image(reference, &arguments, environment, output).await?,
-        None => from_answers()?,
+        None => from_answers().await?,
     };
     let text = draft.yaml();
     // What is printed must be a policy, whatever is in a certificate.
@@ -164,17 +165,19 @@ async fn from_image(
     Ok(draft)
 }
 
-/// Three questions, at a terminal.
-fn from_answers() -> Result<Draft, Failure> {
-    let stdin = std::io::stdin();
-    if !stdin.is_terminal() {
+/// Three questions, at a terminal. A thread of its own waits for the answers, so that a signal and the time limit
+/// end the run.
+async fn from_answers() -> Result<Draft, Failure> {
+    if !std::io::stdin().is_terminal() {
         return Err(Failure::new(
             Kind::Usage,
             "the questions need a terminal, and standard input is none",
         )
         .hint("pass --from REFERENCE to write a policy from the signers of an image"));
     }
-    let signer = questions::ask(&mut stdin.lock(), &mut std::io::stderr())
+    let asked = || questions::ask(&mut std::io::stdin().lock(), &mut std::io::stderr());
+    let signer = blocking(asked)
+        .await?
         .map_err(|error| Failure::new(Kind::Usage, format!("can't read the answers: {error}")))?;
     Ok(Draft::of_answers(signer))
 }

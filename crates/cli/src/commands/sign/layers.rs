@@ -9,14 +9,16 @@ use countersign_oci::{
     Digest, Document, ErrorKind, INDEX_DEPTH_MAX, Platform, Reference, Registry, ResolvedImage,
 };
 
-use crate::failure::Failure;
+use crate::blocking::blocking;
+use crate::environment::Environment;
+use crate::failure::{Failure, Kind};
 
 /// What was found about the images that references lead to.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     /// What `install` will refuse.
     pub(super) warnings: Vec<String>,
-    /// Manifests whose layers have not been looked at: too large, not to be had, or not yet.
+    /// Manifests whose layers have not been looked at: too large, not to be had, too deep in indexes, or not yet.
     pub(super) unchecked: Vec<Digest>,
 }
 
@@ -30,18 +32,25 @@ impl Layers {
     /// Unpacks each image once, in a temporary directory, as long as all layers together have no
     /// more than `bound` compressed bytes. With a bound of 0 nothing is asked for. Where this is
     /// given up half-way, what was found so far stays.
-    pub(super) async fn look(&mut self, registry: &Registry, references: &[Reference], bound: u64) {
+    pub(super) async fn look(
+        &mut self,
+        registry: &Registry,
+        references: &[Reference],
+        bound: u64,
+        environment: &Environment,
+    ) {
         if bound == 0 {
             return;
         }
-        match tempfile::tempdir() {
+        let temporary = environment.temporary_directory();
+        let made = blocking(move || tempfile::tempdir_in(temporary)).await;
+        match made.and_then(|made| made.map_err(|error| no_scratch(&error))) {
             Ok(scratch) => {
                 self.check(registry, references, bound, scratch.path())
                     .await;
+                let _ = blocking(move || scratch.close()).await;
             }
-            Err(error) => self.warnings.push(format!(
-                "the layers were not looked at: there is no temporary directory: {error}"
-            )),
+            Err(failure) => self.warnings.push(failure.line()),
         }
     }
 
@@ -56,7 +65,13 @@ impl Layers {
         let mut found = Vec::new();
         let mut seen = HashSet::new();
         for reference in references {
-            for image in images(registry, reference).await {
+            let (images, unread) = images(registry, reference).await;
+            for digest in unread {
+                if !self.unchecked.contains(&digest) {
+                    self.unchecked.push(digest);
+                }
+            }
+            for image in images {
                 if seen.insert(image.manifest.reference().clone()) {
                     self.unchecked.push(image.manifest.digest().clone());
                     found.push(image);
@@ -97,12 +112,19 @@ impl Layers {
     }
 }
 
-/// The images that a reference leads to, those in nested indexes too. Members of an index that are
-/// for no platform, such as attestations, are none.
-async fn images(registry: &Registry, reference: &Reference) -> Vec<Image> {
-    let mut images = Vec::new();
+fn no_scratch(error: &std::io::Error) -> Failure {
+    let message =
+        format!("the layers were not looked at: there is no temporary directory: {error}");
+    Failure::new(Kind::Machine, message)
+}
+
+/// The images that a reference leads to, those in nested indexes too, and what could not be read. Members of an
+/// index that are for no platform, such as attestations, are none.
+async fn images(registry: &Registry, reference: &Reference) -> (Vec<Image>, Vec<Digest>) {
+    let (mut images, mut unread) = (Vec::new(), Vec::new());
     let Ok(resolved) = registry.resolve(reference).await else {
-        return images;
+        unread.extend(reference.digest().cloned());
+        return (images, unread);
     };
     let mut open = VecDeque::from([(resolved, None, 0)]);
     while let Some((manifest, platform, depth)) = open.pop_front() {
@@ -112,15 +134,20 @@ async fn images(registry: &Registry, reference: &Reference) -> Vec<Image> {
         };
         for child in &index.manifests {
             let platform = child.platform.clone();
-            if depth >= INDEX_DEPTH_MAX || platform.as_ref().is_some_and(Platform::is_unknown) {
+            if platform.as_ref().is_some_and(Platform::is_unknown) {
                 continue;
             }
-            if let Ok(manifest) = registry.child(reference.location(), child).await {
-                open.push_back((manifest, platform, depth + 1));
+            let read = match depth < INDEX_DEPTH_MAX {
+                true => registry.child(reference.location(), child).await.ok(),
+                false => None,
+            };
+            match read {
+                Some(manifest) => open.push_back((manifest, platform, depth + 1)),
+                None => unread.push(child.digest.clone()),
             }
         }
     }
-    images
+    (images, unread)
 }
 
 /// Compressed bytes of all layers.

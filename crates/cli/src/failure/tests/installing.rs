@@ -9,7 +9,7 @@ fn what_is_said_of_content_that_is_not_installed() {
     let errors = countersign_download::samples::errors();
     assert_snapshot!(table(errors, label), @r"
     1 Internal: this is a bug in countersign; please report it, with the output of COUNTERSIGN_LOG=debug
-        NoVerifier, Record/Error, Cancelled, Layer/Cancelled
+        NoVerifier, Cancelled, Layer/Cancelled
     1 Machine: correct the problem that the system reports, then run the same command again
         Io/Os, Layer/Thread/Kind/WouldBlock, Layer/Spelling
     1 Machine: leave out --no-wait, or wait until the other run ends
@@ -161,7 +161,7 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
     4 Policy: pass the --capability that it was locked with; if the gallery has changed and you want that, install with --lock again
         Locked/Entry
     4 Policy: publish it as a signed image, or tell the gallery's maintainer
-        Requirement/Unsignable, Requirement/Unverifiable
+        Requirement/Unsignable, Requirement/Unverifiable, Requirement/DigestsDiffer
     4 Policy: somebody removed it from the gallery: put the `verification` block or the `sha256` back
         Locked/Weaker
     4 Policy: to install from there, save the index as a file and use `url: file:…`

@@ -56,6 +56,38 @@ async fn refresh_needs_no_login_and_no_root_that_no_rule_needs() {
     assert_eq!(refreshed.code, 0, "{}", refreshed.shown());
 }
 
+/// One that fails keeps no other from being fetched or told.
+#[tokio::test(flavor = "multi_thread")]
+async fn refresh_tells_of_each_root_that_it_can_t_have() {
+    let stage = Stage::new().await;
+    let rule = |name: &str, root: &str| {
+        let (issuer, pattern) = (stage.issuer(), format!("registry.example/{name}"));
+        format!(
+            "  - images: ['{pattern}']\n    verification: {{issuer: '{issuer}', identity: {RELEASE}, trust: {{trusted_root: {root}}}}}\n"
+        )
+    };
+    let roots = ["gone.json", "trusted_root.json", "lost.json"];
+    let rules: String = ["a", "b", "c"]
+        .iter()
+        .zip(roots)
+        .map(|(name, root)| rule(name, root))
+        .collect();
+    let above = "state_directory: state\nlog_file: log/decisions";
+    stage.write("image-verifier.yaml", format!("{above}\nrules:\n{rules}"));
+    let refreshed = run(verifier(&stage).args(["refresh", "--output=json"]), "");
+    assert_ne!(refreshed.code, 0, "{}", refreshed.shown());
+    let document = refreshed.json();
+    crate::schema::conforms(&document);
+    let results = document["results"].as_array().unwrap();
+    for (result, root) in results.iter().zip(roots) {
+        let told = result["trusted_root"].as_str().unwrap();
+        assert!(told.contains(root), "{told}");
+        let is_valid = root == "trusted_root.json";
+        assert_eq!(result.get("error").is_none(), is_valid, "{result}");
+    }
+    assert_eq!(results.len(), 3, "{}", refreshed.shown());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_level_of_diagnostics_that_is_none_changes_no_verdict() {
     let stage = Stage::new().await;

@@ -145,6 +145,21 @@ async fn what_is_missing_or_too_much_is_told() {
     error: the case `a` can't be used: expected `bundle` or `bundles`, found neither
       hint: correct the mistake that the message names; `countersign COMMAND --help` explains each option
     ");
+    // Files of signatures, too, are read before anything is judged.
+    let digest = stage.index.digest();
+    let case = |name: &str| {
+        format!(
+            "- {{name: {name}, image: quay.io/acme/app:v1, digest: '{digest}', bundle: {name}.json, expect: refused}}\n"
+        )
+    };
+    stage.write(
+        "broken.yaml",
+        format!("cases:\n{}{}", case("gone"), case("lost")),
+    );
+    let broken = told(&["image-verifier.yaml", "--case=broken.yaml"]);
+    for said in ["2 cases can't be used", "gone.json", "lost.json"] {
+        assert!(broken.contains(said), "{broken}");
+    }
     insta::assert_snapshot!(told(&["image-verifier.yaml", "--case=cases.yaml"]), @"
     error: the case `a` can't be used: add `image`, the name of the image: a rule is found by it
       hint: correct the mistake that the message names; `countersign COMMAND --help` explains each option

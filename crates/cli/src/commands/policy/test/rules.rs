@@ -10,7 +10,7 @@ use countersign_verify::{RefusalKind, TrustedRoot, TufNetwork};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::case::{Case, Verdict};
+use super::case::{Case, Signatures, Verdict};
 use super::saved::SavedRoot;
 use super::{JudgedCase, unusable};
 use crate::arguments::trust::TrustArguments;
@@ -27,6 +27,21 @@ const UNKNOWN: &[u8] = b"the digest is not known";
 
 /// The configuration.
 pub(super) struct Rules(Configuration);
+
+/// A case whose files have been read.
+struct Prepared<'case, 'rules> {
+    case: &'case Case,
+    /// The number of the rule that is for it.
+    rule: Option<usize>,
+    step: Step<'case, 'rules>,
+}
+
+/// What is left to do for a verdict.
+enum Step<'case, 'rules> {
+    Settled(Verdict),
+    /// Ask the policy about an image, by its name and digest, and these signatures.
+    Judge(&'case Reference, Digest, &'rules Policy, Signatures),
+}
 
 impl Rules {
     pub(super) fn read(file: &Path, environment: &Environment) -> Result<Self, Failure> {
@@ -60,6 +75,9 @@ impl Rules {
     }
 
     /// The verdicts on cases.
+    ///
+    /// # Errors
+    /// Each case that can't be used, not only the first.
     pub(super) async fn judge<'a>(
         &self,
         cases: &'a [Case],
@@ -68,35 +86,29 @@ impl Rules {
         trust: &TrustArguments,
         environment: &Environment,
     ) -> Result<Vec<JudgedCase<'a>>, Failure> {
+        let (mut prepared, mut wrong) = (Vec::new(), Vec::new());
+        for case in cases {
+            match self.prepared(case, directory) {
+                Ok(one) => prepared.push(one),
+                Err(failure) => wrong.push(failure),
+            }
+        }
+        unusable(wrong)?;
         let mut roots = BTreeMap::new();
         let mut results = Vec::new();
-        let asked = |case: &'a Case| -> Result<(&'a Reference, Digest), Failure> {
-            let asked = case.name_for_rules()?;
-            Ok((asked, case.digest(directory, asked)?))
-        };
-        unusable(cases.iter().filter_map(|case| asked(case).err()).collect())?;
-        for case in cases {
-            let (asked, digest) = asked(case)?;
-            let matched = self.0.content.ruling(asked, &digest).matched;
-            let rule = matched.map(|(number, _, _)| number);
-            let verdict = match matched {
-                None => self.unmatched(asked),
-                Some((number, rule, _)) => match &rule.demand {
-                    Demand::Nothing { .. } => Verdict::Accepted,
-                    Demand::Signature(policy) => match case.signatures(directory)? {
-                        None => refused(RefusalKind::Unsigned, "the case has no `bundle`"),
-                        Some(found) => {
-                            let root = match roots.entry(number) {
-                                Entry::Occupied(kept) => kept.into_mut(),
-                                Entry::Vacant(place) => place.insert(match saved {
-                                    Some(saved) => saved.for_policy(policy)?,
-                                    None => self.trusted_root(policy, trust, environment).await?,
-                                }),
-                            };
-                            case.judged(asked, &digest, &found, root, policy)?
-                        }
-                    },
-                },
+        for Prepared { case, rule, step } in prepared {
+            let verdict = match step {
+                Step::Settled(verdict) => verdict,
+                Step::Judge(asked, digest, policy, found) => {
+                    let root = match roots.entry(rule) {
+                        Entry::Occupied(kept) => kept.into_mut(),
+                        Entry::Vacant(place) => place.insert(match saved {
+                            Some(saved) => saved.for_policy(policy)?,
+                            None => self.trusted_root(policy, trust, environment).await?,
+                        }),
+                    };
+                    case.judged(asked, &digest, &found, root, policy)?
+                }
             };
             results.push(JudgedCase {
                 case,
@@ -105,6 +117,30 @@ impl Rules {
             });
         }
         Ok(results)
+    }
+
+    /// Reads the files of a case, and finds the rule that is for it.
+    fn prepared<'case>(
+        &self,
+        case: &'case Case,
+        directory: &Path,
+    ) -> Result<Prepared<'case, '_>, Failure> {
+        let asked = case.name_for_rules()?;
+        let digest = case.digest(directory, asked)?;
+        let matched = self.0.content.ruling(asked, &digest).matched;
+        let step = match matched.map(|(_, rule, _)| &rule.demand) {
+            None => Step::Settled(self.unmatched(asked)),
+            Some(Demand::Nothing { .. }) => Step::Settled(Verdict::Accepted),
+            Some(Demand::Signature(policy)) => match case.signatures(directory)? {
+                None => Step::Settled(refused(RefusalKind::Unsigned, "the case has no `bundle`")),
+                Some(found) => Step::Judge(asked, digest, policy, found),
+            },
+        };
+        Ok(Prepared {
+            case,
+            rule: matched.map(|(number, _, _)| number),
+            step,
+        })
     }
 
     fn unmatched(&self, asked: &Reference) -> Verdict {
