@@ -29,6 +29,7 @@ pub(crate) use kind::EXIT_CODES;
 pub(crate) use kind::{exit_code, exit_codes_help, worst};
 pub(crate) use lock::lock_hint;
 pub(crate) use mistakes::{Mistake, TomlMistake};
+pub(crate) use signing::needing_digests;
 
 use crate::json::error::{JsonError, JsonErrorKind, Tags};
 use crate::signals::Signal;
@@ -99,7 +100,7 @@ impl Failure {
 
     /// Says where the tags are.
     pub(crate) fn with_tags(self, tags: Tags) -> Self {
-        let hint = publishing::tags_hint(&tags);
+        let hint = publishing::tags_hint(self.kind, &tags);
         self.hint(hint).with_tags_alone(tags)
     }
 

@@ -110,6 +110,16 @@ const IDENTITY_REGEX: &str =
 const OPTIONS_OF: &[(&str, &str, &str)] = &[
     ("sign", "--key", SIGN_BY_KEY),
     ("merge", "--key", SIGN_BY_KEY),
+    (
+        "sign",
+        "--tag",
+        "to write a tag once the image is signed, pass '--then-tag TAG'; a tag that the signature is to name stands in the reference, NAME:TAG@DIGEST",
+    ),
+    (
+        "merge",
+        "--then-tag",
+        "to write one more tag, pass '--tag NAME:TAG' again",
+    ),
 ];
 const SIGN_BY_KEY: &str = "images are signed without a key here, by who you are or by the CI's job; to sign with a key, run 'cosign sign --key FILE'. 'countersign verify --key FILE' verifies that";
 
@@ -251,7 +261,7 @@ pub(crate) fn improve(error: &mut Error, line: &[OsString]) {
         ErrorKind::ValueValidation => value(error, ContextKind::InvalidValue)
             .filter(|name| name.contains('/'))
             .and_then(|_| path(asked.get_name())),
-        _ => None,
+        _ => forms_of_copy(error, asked.get_name()),
     };
     if let Some(tip) = tip {
         error.remove(ContextKind::SuggestedArg);
@@ -280,6 +290,18 @@ pub(crate) fn improve(error: &mut Error, line: &[OsString]) {
         without_dashes(error);
     }
 }
+
+/// What `copy` copies, and how each is written: its forms have no argument in common, and clap names those of all.
+fn forms_of_copy(error: &Error, command: &str) -> Option<String> {
+    let is_of_forms = match error.kind() {
+        ErrorKind::MissingRequiredArgument => true,
+        ErrorKind::ArgumentConflict => error.to_string().contains("[SOURCE]"),
+        _ => false,
+    };
+    (command == "copy" && is_of_forms).then(|| FORMS_OF_COPY.to_owned())
+}
+
+const FORMS_OF_COPY: &str = "one image is copied by 'countersign copy SOURCE DESTINATION'; those of galleries by 'countersign copy --gallery FILE --to NAME', with '--entry NAME' for one of them; all of a kit by 'countersign copy ocifile://KIT NAME'";
 
 /// Leaves out clap's advice to write `--` before an unknown option: nothing here has a name that begins like one.
 fn without_dashes(error: &mut Error) {

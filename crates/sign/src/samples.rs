@@ -104,7 +104,7 @@ fn merge_errors() -> Vec<MergeError> {
     samples!(MergeError {
         Nothing { found: "no image was given".into() },
         ByTag { pinned: vec![reference().pinned_to(digest())] },
-        Twice { image: image() },
+        Twice { first: image(), second: image() },
         SamePlatform { platform: samples::platform(), first: image(), second: image() },
         NoPlatform { image: image(), found: "its configuration is not JSON".into() },
         Entry { index: image(), position: 2, found: "the type `text/html`".into() },

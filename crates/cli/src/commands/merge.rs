@@ -17,7 +17,7 @@ use super::signing::report::SigningReport;
 use super::signing::{Client, Setup, SigningArguments, setup, steps};
 use crate::arguments::annotations::{annotations, parse_pair};
 use crate::environment::Environment;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, needing_digests};
 use crate::json::evidence::JsonPlatform;
 use crate::json::signing::SignResult;
 use crate::output::Output;
@@ -116,7 +116,7 @@ pub(crate) async fn run(
     let client = Client::new(&arguments.signing, environment, &progress)?;
     let merge = Merge::plan(&client.registry, &images, &index_annotations).await;
     let merge = merge.map_err(|error| {
-        let failure = Failure::from(error);
+        let failure = needing_digests(error, &images);
         // Nobody typed the name that was asked for.
         match (failure.kind, first) {
             (Kind::NotFound, Some(repository)) if from.is_none() && !arguments.digests_from.is_empty() => {

@@ -13,10 +13,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::signing::report::SigningReport;
+use super::signing::report::{Notes, SigningReport};
 use super::signing::{Client, Setup, SigningArguments, setup, steps};
 use crate::environment::Environment;
-use crate::failure::Failure;
+use crate::failure::{Failure, needing_digests};
 use crate::json::signing::SignResult;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -99,7 +99,7 @@ pub(crate) async fn run(
     let looked_at = client.registry.clone();
     // What the command line itself shows comes before questions for tokens and services.
     if !arguments.by_tag && arguments.then_tag.is_empty() {
-        require_digests(&client.registry, &arguments.references).await?;
+        digests_given(&client, &arguments.references).await?;
     }
     let Setup {
         signer,
@@ -122,7 +122,7 @@ pub(crate) async fn run(
             Way::Sign(signer) => {
                 let events = |event| steps::signing(&progress, &noted, &event);
                 let signed = signer.sign(references, &token, &annotations, &events).await;
-                signed.map_err(|stopped| Failure::from(stopped.error))?;
+                signed.map_err(|stopped| ended(stopped.error, &noted, references))?;
                 Vec::new()
             }
             Way::ThenTag(publication) => {
@@ -184,6 +184,23 @@ fn without_tag(reference: &Reference) -> String {
         "the signature of {reference} names no tag, and the policy has `bind_name`: installs by tag will be \
          refused; sign {repository}:TAG@{digest} for each tag, or pass --then-tag TAG"
     )
+}
+
+/// What is said where one of several images can't be read.
+const NOTHING_SIGNED: &str =
+    "none of the images was signed by this run: all of them are read before the first is signed";
+
+async fn digests_given(client: &Client, references: &[Reference]) -> Result<(), Failure> {
+    let given = require_digests(&client.registry, references).await;
+    given.map_err(|error| needing_digests(error, references))
+}
+
+/// What ended signing. Where nothing is known yet of what is to be signed, no list says that it isn't.
+fn ended(error: countersign_sign::Error, noted: &Notes, references: &[Reference]) -> Failure {
+    match noted.are_begun() || references.len() < 2 {
+        true => error.into(),
+        false => Failure::from(error).also(NOTHING_SIGNED),
+    }
 }
 
 /// What is done with the images.

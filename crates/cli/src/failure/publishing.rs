@@ -129,9 +129,16 @@ impl From<PublicationFailure> for Failure {
 }
 
 /// Which tags name the signed image, if it matters.
-pub(super) fn tags_hint(tags: &Tags) -> String {
+pub(super) fn tags_hint(kind: Kind, tags: &Tags) -> String {
     if tags.are_untouched() {
-        return "no tag was changed; run the same command again to go on from here".to_owned();
+        let next = match kind {
+            // The same command would be refused again.
+            Kind::Policy => {
+                "sign as the policy asks, or correct the policy, before you run it again"
+            }
+            _ => "run the same command again to go on from here",
+        };
+        return format!("no tag was changed; {next}");
     }
     let written = match tags.written.is_empty() {
         true => "none for certain".to_owned(),

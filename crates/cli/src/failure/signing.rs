@@ -4,6 +4,25 @@ use super::{Failure, Kind};
 
 const CLOCK: &str = "set this machine's clock, best by NTP, and sign again";
 
+/// What ended a run that needs digests. Where the registry does not have what a name without a digest stands for, the
+/// digest is what is missing: nobody has to have typed the tag that was asked for.
+pub(crate) fn needing_digests(
+    error: countersign_sign::Error,
+    references: &[countersign_oci::Reference],
+) -> Failure {
+    let unpinned = references.iter().filter(|one| one.digest().is_none());
+    let names: Vec<String> = unpinned.map(|one| one.location().to_string()).collect();
+    match error.kind() {
+        Kind::NotFound if !names.is_empty() => {
+            let names = names.join(" and ");
+            let message = format!("expected a digest in each image, found none in {names}");
+            Failure::caused(Kind::Usage, message, error)
+                .hint("name each image as NAME@DIGEST, with the digest that the push printed")
+        }
+        _ => error.into(),
+    }
+}
+
 impl From<countersign_sign::TokenError> for Failure {
     fn from(error: countersign_sign::TokenError) -> Self {
         use countersign_sign::TokenError;

@@ -109,7 +109,7 @@ fn what_is_said_of_registries_and_layouts() {
         Layout/NeedsRegistry
     2 Usage: name another file, or remove this one first
         Layout/Exists
-    2 Usage: name one of them by its digest: ocifile://PATH@DIGEST
+    2 Usage: name one of them by its digest: ocifile://PATH@DIGEST; an index can't do that: for it, make a layout of one image with `countersign copy ocifile://PATH@DIGEST ocifile://DIR`
         Layout/SeveralImages
     2 Usage: wait until the other run has ended
         Layout/Busy
@@ -193,7 +193,7 @@ fn what_is_said_of_signatures_that_are_refused() {
         Trust/Tuf/Unreachable/Io/Os
     2 Usage: pass a trusted_root.json from the TUF repository of the Sigstore instance
         Trust/Malformed, Trust/Incomplete
-    2 Usage: run it once without --offline and with a network, or pass --trusted-root FILE
+    2 Usage: run it once without --offline and with a network, or pass --trusted-root FILE; where the policy has `trust`, write `trust: {trusted_root: FILE}` there instead
         Trust/Tuf/Cache/NotRefreshed
     3 Unsigned: sign the image in its CI with `countersign sign` or `cosign sign` (cosign 3, or 2.6 with --new-bundle-format)
         Refused, BothRefused, Refused/LegacySignature, Refused/OldAttestation, Refused/Attestation, Refused/OtherArtifact
@@ -219,7 +219,7 @@ fn what_is_said_of_signatures_that_are_refused() {
         Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/SubjectRepeated, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoLogEntry, Refused/EntryWithoutLog, Refused/NoInclusionPromise, Refused/EntryKind, Refused/UnknownLog, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
     6 NotFound: check the name and the tag; without a login, a registry may say this of a private repository
         Registry/NotFound
-    7 Unreachable: check the network, or pass --trusted-root FILE: then no TUF repository is needed
+    7 Unreachable: check the network, or pass --trusted-root FILE: then no TUF repository is needed; where the policy has `trust`, write `trust: {trusted_root: FILE}` there instead
         Trust/Tuf/Unreachable/NotRefreshed, Trust/Tuf/Unreachable/Io/Os
     7 Unreachable: the registry is very slow: try again later
         Late

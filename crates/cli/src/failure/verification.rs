@@ -16,7 +16,7 @@ impl From<countersign_verify::TrustError> for Failure {
                 source: TufError::Cache { .. },
                 ..
             } => Some(
-                "run it once without --offline and with a network, or pass --trusted-root FILE",
+                "run it once without --offline and with a network, or pass --trusted-root FILE; where the policy has `trust`, write `trust: {trusted_root: FILE}` there instead",
             ),
             TrustError::Tuf {
                 source: TufError::WrongAnswer(_),
@@ -25,7 +25,7 @@ impl From<countersign_verify::TrustError> for Failure {
                 "check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository",
             ),
             TrustError::Tuf { .. } => Some(
-                "check the network, or pass --trusted-root FILE: then no TUF repository is needed",
+                "check the network, or pass --trusted-root FILE: then no TUF repository is needed; where the policy has `trust`, write `trust: {trusted_root: FILE}` there instead",
             ),
             _ => Some("pass a trusted_root.json from the TUF repository of the Sigstore instance"),
         };

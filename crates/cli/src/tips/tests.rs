@@ -11,6 +11,8 @@ fn said_of(line: &str) -> String {
     error.to_string()
 }
 
+const FORMS: &str = "tip: one image is copied by 'countersign copy SOURCE DESTINATION'; those of galleries by 'countersign copy --gallery FILE --to NAME', with '--entry NAME' for one of them; all of a kit by 'countersign copy ocifile://KIT NAME'";
+
 #[test]
 fn a_tip_says_what_to_type() {
     for (line, tips) in [
@@ -41,10 +43,22 @@ fn a_tip_says_what_to_type() {
             "verify --local-image x",
             "tip: name a layout on this machine as 'ocifile://DIR'",
         ),
+        ("copy --to x.example.org/y", FORMS),
+        ("copy ocifile://kit --to x.example.org/y", FORMS),
+        ("copy ocifile://kit x.example.org/y --entry z", FORMS),
+        ("copy --gallery x --to x.example.org/y chat", FORMS),
         ("remov x", "tip: a similar subcommand exists: 'remove'"),
         (
             "sign --key cosign.key x",
             "tip: images are signed without a key here, by who you are or by the CI's job; to sign with a key, run 'cosign sign --key FILE'. 'countersign verify --key FILE' verifies that",
+        ),
+        (
+            "sign --tag v1 x",
+            "tip: to write a tag once the image is signed, pass '--then-tag TAG'; a tag that the signature is to name stands in the reference, NAME:TAG@DIGEST",
+        ),
+        (
+            "merge --tag x:v1 --then-tag latest x",
+            "tip: to write one more tag, pass '--tag NAME:TAG' again",
         ),
         (
             "download attestation x",

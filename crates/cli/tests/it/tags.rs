@@ -32,6 +32,38 @@ async fn a_tag_alone_is_refused_with_the_words_to_use() {
     assert_eq!(sign(&stage, &["--by-tag"], &app).code, 0);
 }
 
+/// The tag that is asked for was not typed: what is missing is the digest.
+#[tokio::test]
+async fn a_name_alone_lacks_its_digest_also_where_nothing_has_the_tag() {
+    let stage = Stage::new().await;
+    let app = stage.reference("app");
+    let merge = ["merge", "--tag", &stage.reference("app:v9"), &app];
+    for run in [sign(&stage, &[], &app), stage.run(&[&merge])] {
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        let says = format!("expected a digest in each image, found none in {app}\n");
+        assert!(run.stderr.contains(&says), "{}", run.stderr);
+        assert!(run.stderr.contains("NAME@DIGEST"), "{}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn of_several_images_one_that_is_missing_leaves_all_unsigned_and_that_is_said() {
+    let stage = Stage::new().await;
+    let app = stage.reference(&format!("app@{}", stage.index.digest()));
+    let missing = stage.reference(&format!("app@{}", Digest::sha256(b"none")));
+    let run = sign(&stage, &[&app], &missing);
+    assert_eq!(run.code, 6, "{}", run.stderr);
+    let says = "none of the images was signed by this run";
+    assert!(run.stderr.contains(says), "{}", run.stderr);
+    assert_eq!(
+        stage.registry.referrers("app", &stage.index.digest()).len(),
+        0
+    );
+    // Alone, it says enough.
+    let run = sign(&stage, &[], &missing);
+    assert!(!run.stderr.contains(says), "{}", run.stderr);
+}
+
 #[tokio::test]
 async fn a_tag_that_does_not_name_the_digest_is_refused_before_anything_is_signed() {
     let stage = Stage::new().await;
@@ -66,11 +98,8 @@ async fn tags_are_written_when_all_is_proven_and_a_failure_says_where_they_are()
     let words = ["--identity-token", &token, flags[0], flags[1], &image];
     let refused = stage.run(&[&["sign"], &TRUST, &SERVICES, &POLICY, &words]);
     assert_eq!(refused.code, 4, "{}", refused.stderr);
-    assert!(
-        refused.stderr.contains("no tag was changed"),
-        "{}",
-        refused.stderr
-    );
+    let says = "no tag was changed; sign as the policy asks, or correct the policy, before you run it again";
+    assert!(refused.stderr.contains(says), "{}", refused.stderr);
     assert_eq!(stage.registry.tagged("app", "next"), None);
 
     let refuses = Fault::on("PUT /v2/app/manifests/last", Effect::status(403));

@@ -22,10 +22,12 @@ pub enum MergeError {
         pinned: Vec<Reference>,
     },
     /// One image is given twice. The second was meant to be another.
-    #[error("the same image is given twice: {image}")]
+    #[error("the same image is given twice: {first} and {second}")]
     Twice {
-        /// The image.
-        image: Box<PinnedReference>,
+        /// The image, as it was given first.
+        first: Box<PinnedReference>,
+        /// The image, as it was given again.
+        second: Box<PinnedReference>,
     },
     /// Two images are for the same platform: which one a machine gets would depend on their order.
     #[error("two images are for {platform}: {first} and {second}")]

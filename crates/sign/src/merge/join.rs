@@ -1,6 +1,6 @@
 //! From images by platform to one index: reads, and writes nothing.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use countersign_oci::{
     Descriptor, Digest, Document, INDEX_DEPTH_MAX, ManifestError, PinnedReference, Platform,
@@ -34,11 +34,15 @@ pub(super) async fn plan(
     let turns = Semaphore::new(SOURCES_AT_ONCE);
     // Sources are named by digest; what their tags name is of no interest.
     let resolved = tags::resolve(registry, sources, Tags::Later, &turns).await;
-    let mut given = HashSet::new();
+    let mut given = HashMap::new();
     for image in resolved.map_err(by_tag)? {
-        if !given.insert(image.digest().clone()) {
-            let image = Box::new(image.reference().clone());
-            return Err(MergeError::Twice { image }.into());
+        let source = image.reference().clone();
+        if let Some(first) = given.insert(image.digest().clone(), source.clone()) {
+            return Err(MergeError::Twice {
+                first: Box::new(first),
+                second: Box::new(source),
+            }
+            .into());
         }
         let entry = entry_of(&image.descriptor(), &image)?;
         join.add(image, entry, 0).await?;

@@ -101,6 +101,11 @@ impl Drop for SigningReport<'_> {
 }
 
 impl Notes {
+    /// Whether it is known which manifests are to be signed.
+    pub(in crate::commands) fn are_begun(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
     pub(in crate::commands) fn take(&self, event: &SigningEvent) {
         let mut all = self.lock();
         match event {
