@@ -336,7 +336,7 @@ pub enum EntryError {
 
 impl EntryError {
     /// Why nothing is known of the entry but its name, if it can't be read.
-    fn of_fault(entry: &GalleryEntry) -> Option<Self> {
+    pub(crate) fn of_fault(entry: &GalleryEntry) -> Option<Self> {
         entry.fault.as_ref().map(|fault| Self::Unreadable {
             name: excerpt(&entry.name),
             fault: fault.clone(),

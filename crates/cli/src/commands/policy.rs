@@ -7,7 +7,7 @@ mod denied;
 pub(super) mod export;
 pub(super) mod import;
 pub(super) mod init;
-mod named_files;
+pub(super) mod named_files;
 pub(super) mod test;
 
 use std::process::ExitCode;

@@ -33,9 +33,9 @@ pub(super) fn hint(error: &LayoutError) -> Option<&'static str> {
         LayoutError::Truncated { .. } | LayoutError::Header { .. } => {
             Some("copy the archive again, and compare its size")
         }
-        LayoutError::SeveralImages { .. } => {
-            Some("name one of them by its digest: ocifile://PATH@DIGEST")
-        }
+        LayoutError::SeveralImages { .. } => Some(
+            "name one of them by its digest: ocifile://PATH@DIGEST; an index can't do that: for it, make a layout of one image with `countersign copy ocifile://PATH@DIGEST ocifile://DIR`",
+        ),
         LayoutError::NeedsRegistry => Some("name a repository in a registry"),
         LayoutError::Busy => Some("wait until the other run has ended"),
         LayoutError::Exists => Some("name another file, or remove this one first"),

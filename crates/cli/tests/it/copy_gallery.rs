@@ -271,6 +271,65 @@ async fn each_platform_in_a_lock_file_is_proven_though_the_image_is_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_locked_on_other_hardware_is_copied() {
+    let stage = stage(NOWHERE).await;
+    let app = stage.reference("app:v1");
+    let other = stage.reference("other:v1");
+    stage.write(
+        "index.yaml",
+        format!(
+            "[{{name: cpu, uri: '{other}'}}, {{name: cuda, uri: '{app}'}}, \
+             {{name: draw, capabilities: {{default: cpu, nvidia: cuda}}}}]"
+        ),
+    );
+    let install = ["install", "--gallery=galleries.yaml", "--store=store"];
+    let locking = ["--lock", "--capability=nvidia", "draw"];
+    let locked = stage.run(&[&install, &locking, &TRUST, &LINUX]);
+    assert_eq!(locked.code, 0, "{}", locked.shown());
+    let run = copy(&stage, &["--from-lock", "--to=ocifile://kit"]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    // An installation is for the hardware of its machine, and says what to do.
+    let refused = stage.run(&[
+        &install,
+        &["--from-lock", "--capability=default"],
+        &TRUST,
+        &LINUX,
+    ]);
+    assert_eq!(refused.code, 4, "{}", refused.shown());
+    assert!(
+        refused.stderr.contains("name the entries that you want"),
+        "{}",
+        refused.shown()
+    );
+    // A kit's images that are copied into a layout make no kit.
+    let again = stage.run(&[&["copy", "ocifile://kit", "ocifile://again"]]);
+    assert_eq!(again.code, 0, "{}", again.shown());
+    assert!(again.stderr.contains("is no kit"), "{}", again.shown());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tarball_is_not_copied_and_no_policy_is_advised() {
+    let stage = stage(NOWHERE).await;
+    let sha256 = "a".repeat(64);
+    stage.write(
+        "index.yaml",
+        format!("[{{name: t, uri: 'https://example.org/t.tar', sha256: {sha256}}}]"),
+    );
+    stage.write(
+        "galleries.yaml",
+        "galleries: [{name: acme, url: 'file:index.yaml'}]",
+    );
+    let run = copy(&stage, &["--to=ocifile://kit"]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+    assert!(
+        run.stderr.contains("not an image in a registry"),
+        "{}",
+        run.shown()
+    );
+    assert!(!run.stderr.contains("verification"), "{}", run.shown());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_kit_and_what_nothing_proves_is_told() {
     let stage = stage(NOWHERE).await;
     let expect = |run: Run, code: i32, text: &str| {

@@ -402,6 +402,23 @@ fn an_index_is_checked_entry_by_entry() {
             ");
         }
     }
+    // Only the gallery's own policy says that a tarball is of no use.
+    let tarball = "- {name: ball, uri: 'https://example.org/b.tar'}\n";
+    fs::write(directory.0.path().join("tarball.yaml"), tarball).unwrap();
+    let galleries = COVERED.replace("index.yaml", "tarball.yaml");
+    fs::write(directory.0.path().join("tarballs.yaml"), galleries).unwrap();
+    let (code, out, _) = read(&directory.run(&["gallery", "check", "tarball.yaml"], &[]));
+    assert_eq!(code, Some(0), "{out}");
+    let (code, out, _) = read(&directory.run(&["gallery", "check", "tarballs.yaml"], &[]));
+    assert_eq!(code, Some(2), "{out}");
+    assert!(out.starts_with("error: ball: the entry `ball`"), "{out}");
+    assert!(out.contains("requires a signature"), "{out}");
+    // Without its trusted root, nothing of the gallery could be installed.
+    let rootless = format!("{COVERED}    trust: {{trusted_root: gone.json}}\n");
+    fs::write(directory.0.path().join("rootless.yaml"), rootless).unwrap();
+    let (code, out, err) = read(&directory.run(&["gallery", "check", "rootless.yaml"], &[]));
+    assert_eq!(code, Some(2), "{out}{err}");
+    assert!(err.contains("gone.json"), "{err}");
     // What is wrong with one entry keeps no other from being planned.
     let (code, out, err) = directory.plan(&["cpu-chat"]);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");

@@ -106,7 +106,7 @@ async fn each_failure_has_its_exit_code_and_says_what_to_do() {
 
     let several = unsigned.image(&image("linux/s390x"), Some("v2"));
     stage.write("app.tar", several.archive().tar());
-    fails(&stage, 2, &["found 2: sha256:", ", v2;"]);
+    fails(&stage, 2, &["found 2: sha256:", "v2 (sha256:"]);
 
     let lost = Descriptor::of(media_type::OCI_MANIFEST, b"lost");
     stage.write("app.tar", Layout::new().entry(lost, None).archive().tar());

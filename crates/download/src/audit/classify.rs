@@ -5,7 +5,9 @@
 
 use std::error::Error as StdError;
 
-use countersign_oci::{Error as RegistryError, ErrorKind, cut, in_one_line, printable};
+use countersign_oci::{
+    Error as RegistryError, ErrorKind, LayoutError, cut, in_one_line, printable,
+};
 use countersign_policy::{Miss, SignatureFormat, Violation};
 use countersign_verify::{Error, Failure, Refusal, RefusalKind};
 
@@ -16,7 +18,16 @@ const REASON_MAX: usize = 600;
 
 /// The verdict on an image that could not be found or fetched.
 pub(super) fn registry_error(error: &RegistryError) -> Verdict {
-    of_kind(error.kind(), line(error))
+    match error {
+        // The path that the entry names is there, and is not what it has to be: another try changes nothing. Of a file
+        // that can't be read nobody knows that.
+        RegistryError::Layout { source, .. }
+            if error.kind() == ErrorKind::Usage && !matches!(source, LayoutError::Io { .. }) =>
+        {
+            Verdict::short(State::Unusable, line(error))
+        }
+        _ => of_kind(error.kind(), line(error)),
+    }
 }
 
 /// The verdict on an image that was not proven.
@@ -26,6 +37,7 @@ pub(super) fn verify_error(error: &Error) -> Verdict {
         Error::BothRefused {
             index, manifest, ..
         } => refused(&[index, manifest]),
+        Error::Registry(error) => registry_error(error),
         Error::Denied(denied) => Verdict::short(State::Denied, line(denied)),
         other => of_kind(other.kind(), line(other)),
     }
@@ -150,6 +162,9 @@ fn shown(text: &str) -> String {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
     use std::fmt::Debug;
+    use std::path::Path;
+
+    use countersign_oci::LayoutPath;
 
     use super::*;
 
@@ -160,6 +175,34 @@ mod tests {
         let is_variant = |name: &&str| name.starts_with(|c: char| c.is_ascii_uppercase());
         let names: Vec<&str> = names.filter(is_variant).take(3).collect();
         names.join("/")
+    }
+
+    #[test]
+    fn a_layout_that_can_t_be_used_is_no_failure_of_this_machine() {
+        let states = |source| {
+            let layout = LayoutPath::new(Path::new("/kit")).unwrap();
+            let error = RegistryError::Layout { layout, source };
+            let of_image = registry_error(&error).state();
+            (of_image, verify_error(&Error::Registry(error)).state())
+        };
+        for (source, expected) in [
+            (LayoutError::NoMarker, State::Unusable),
+            (
+                LayoutError::SeveralImages { found: Vec::new() },
+                State::Unusable,
+            ),
+            (LayoutError::Nothing, State::Missing),
+            (LayoutError::NoImage, State::Missing),
+        ] {
+            assert_eq!(states(source), (expected, expected));
+        }
+        // A file of settings is this machine's own.
+        let credentials = RegistryError::Credentials {
+            registry: "quay.io".into(),
+            from: "config.json".into(),
+            source: "not JSON".into(),
+        };
+        assert_eq!(registry_error(&credentials).state(), State::Failed);
     }
 
     /// The enums are open, so a new variant would be `other_condition` without a word.

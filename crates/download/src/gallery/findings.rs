@@ -8,6 +8,7 @@ use countersign_policy::{GalleryEntry, GalleryIndex, MisspeltKey, nearest};
 use crate::capability::{Capability, EntryError, ResolvedEntry};
 use crate::limits::Limits;
 use crate::source::{Source, SourceError};
+use crate::store::{Name, NameError};
 
 /// Something that is wrong with an entry, or that looks wrong.
 #[derive(Debug)]
@@ -43,6 +44,9 @@ pub enum IndexFault {
         /// From 1.
         first: usize,
     },
+    /// A name that no installation can have, and no other name leads to it.
+    #[error(transparent)]
+    Name(NameError),
     /// A key that nothing reads, and that looks like one that something reads.
     #[error("{}: nothing reads the key `{}`; did you mean `{}`?", .0.place, excerpt(&.0.found), .0.meant)]
     Misspelt(MisspeltKey),
@@ -60,7 +64,7 @@ impl IndexFault {
     /// Whether the entry, or what it leads to on some machine, can't be installed. What only looks wrong is none.
     pub fn is_error(&self) -> bool {
         match self {
-            Self::Entry(_) | Self::Source(_) | Self::Mirrors { .. } => true,
+            Self::Entry(_) | Self::Source(_) | Self::Mirrors { .. } | Self::Name(_) => true,
             Self::SameName { .. } | Self::Misspelt(_) | Self::UnknownCapability { .. } => false,
         }
     }
@@ -80,6 +84,10 @@ pub fn check_index(index: &GalleryIndex, known: &[&str]) -> Vec<IndexFinding> {
         if before != at {
             faults.push(IndexFault::SameName { first: before + 1 });
         }
+        if EntryError::of_fault(entry).is_none() && !has_other_name(index, entry) {
+            let name = entry.name.parse::<Name>();
+            faults.extend(name.err().map(IndexFault::Name));
+        }
         leads(index, entry, known, &mut faults);
         sources(entry, &mut faults);
         let keys = misspelt.remove(&at).unwrap_or_default();
@@ -90,6 +98,13 @@ pub fn check_index(index: &GalleryIndex, known: &[&str]) -> Vec<IndexFinding> {
         }));
     }
     findings
+}
+
+/// Whether an installation of it can have another name than its own: its alias, or that of a meta entry.
+fn has_other_name(index: &GalleryIndex, entry: &GalleryEntry) -> bool {
+    let alias = entry.alias.as_deref();
+    let led = |meta: &GalleryEntry| meta.capabilities.values().any(|name| *name == entry.name);
+    alias.is_some_and(|alias| alias.parse::<Name>().is_ok()) || index.entries().iter().any(led)
 }
 
 /// Follows the entry for each machine that it names.
@@ -165,6 +180,27 @@ mod tests {
 - {name: a, uri: 'quay.io/a/a:1', mirrors: ['ghcr.io/a/a:1'], icon: x.png}
 - {name: m, capabilities: {default: a, nvidia: a}}";
         assert_eq!(found(index), <[String; 0]>::default());
+    }
+
+    #[test]
+    fn a_name_that_nothing_can_be_installed_by_is_an_error() {
+        let index = "
+- {name: T 7, uri: 'quay.io/a/a:1'}
+- {name: ../t, uri: 'quay.io/a/a:2'}
+- {name: C P U, uri: 'quay.io/a/a:3'}
+- {name: A B, alias: ab, uri: 'quay.io/a/a:4'}
+- {name: draw, capabilities: {default: C P U}}";
+        let expected = "expected a name of at most 128 letters, digits";
+        let found = found(index);
+        assert_eq!(found.len(), 2, "{found:#?}");
+        assert!(
+            found[0].starts_with(&format!("error T 7: {expected}")),
+            "{found:#?}"
+        );
+        assert!(
+            found[1].starts_with(&format!("error ../t: {expected}")),
+            "{found:#?}"
+        );
     }
 
     #[test]

@@ -109,7 +109,7 @@ pub enum LayoutError {
         .found.len(), list(.found)
     )]
     SeveralImages {
-        /// Their names, or digests where they have none.
+        /// Their digests, behind their names where they have some.
         found: Vec<String>,
     },
     /// The layout has no entry with this name.

@@ -364,7 +364,7 @@ fn holds_signatures(entry: &Descriptor) -> bool {
 /// An entry's name for people.
 fn called(entry: &Descriptor) -> String {
     match entry.annotations.get(REF_NAME) {
-        Some(name) => crate::excerpt::excerpt(name),
+        Some(name) => format!("{} ({})", crate::excerpt::excerpt(name), entry.digest),
         None => entry.digest.to_string(),
     }
 }

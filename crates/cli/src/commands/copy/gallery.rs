@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::ptr;
 
 use countersign_download::{
-    Galleries, Kit, Lock, Origin, Plan, PlanError, PlannedSource, RequirementKind, Role,
+    EntryName, Galleries, Kit, Lock, Origin, Plan, PlanError, PlannedSource, RequirementKind, Role,
 };
 use countersign_oci::{Location, Reference};
 use countersign_policy::{GalleryEntry, Policy};
@@ -143,6 +143,9 @@ pub(super) async fn from_kit(
         );
         output.note(&format!("{entries} no image in the kit"));
     }
+    if let Target::Layout(_) = to {
+        output.note("the copy has the images alone and is no kit; for another kit, copy the kit's own files (`cp -R`)");
+    }
     let carrier = Carrier {
         arguments,
         registry,
@@ -184,7 +187,9 @@ fn plans(
         .any(|origin| origin == Origin::Kit);
     if let Some(lock) = lock {
         for entry in lock.entries().filter(|entry| all || is_named(&entry.name)) {
-            let plan = galleries.plan(&entry.name.as_str().into())?;
+            // Which of a name's entries was locked was decided on another machine, by its hardware.
+            let name = EntryName::in_gallery(&entry.gallery, &entry.name);
+            let plan = galleries.plan_keeping(&name, &entry.entry)?;
             found.push(plan.locked(lock, &entry.platform)?);
         }
     } else {
@@ -227,22 +232,19 @@ fn plans(
 /// What an entry's content is, and what proves it.
 fn image_of(plan: &Plan) -> Result<(Reference, Policy), Failure> {
     let name = plan.name();
+    let mut sources = plan.sources().iter();
+    let primary = sources.find(|planned: &&PlannedSource| planned.role == Role::Primary);
+    // What can't be copied at all is not helped by a policy.
+    let Some(reference) = primary.and_then(|planned| planned.source.reference()) else {
+        let message = format!("{name}: it is not an image in a registry");
+        return Err(Failure::new(Kind::Usage, message).hint("copy it by other means"));
+    };
     let RequirementKind::Signature(policy) = plan.requirement().kind() else {
         let message = format!("{name}: no policy says who must have signed it");
         return Err(Failure::new(Kind::Policy, message)
             .hint("add `verification` to its gallery; only what is proven is copied"));
     };
-    let mut sources = plan.sources().iter();
-    let primary = sources.find(|planned: &&PlannedSource| planned.role == Role::Primary);
-    let image = primary.and_then(|planned| planned.source.reference());
-    match image {
-        Some(reference) => Ok((reference.clone(), Policy::clone(policy))),
-        None => Err(Failure::new(
-            Kind::Usage,
-            format!("{name}: it is not an image in a registry"),
-        )
-        .hint("copy it by other means")),
-    }
+    Ok((reference.clone(), Policy::clone(policy)))
 }
 
 /// The file of galleries, what it names, and the indexes.

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign_download::{IndexFinding, check_index};
-use countersign_policy::{GalleryIndex, PolicyFile};
+use countersign_download::{FetchedIndex, Galleries, IndexFinding, PlanError, check_index};
+use countersign_oci::excerpt;
+use countersign_policy::{Gallery, GalleryIndex, PolicyFile};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -17,6 +18,7 @@ use crate::arguments::planning::ChoosingArguments;
 use crate::arguments::registry::RegistryArguments;
 use crate::capability::KNOWN;
 use crate::commands::galleries;
+use crate::commands::policy::named_files::NamedFiles;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
 use crate::input::read_text;
@@ -56,11 +58,8 @@ pub(super) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let indexes = indexes(&arguments, environment).await?;
-    let mut indexes: Vec<CheckedIndex> = indexes
-        .iter()
-        .map(|(name, index)| CheckedIndex::of(name, index))
-        .collect();
+    let indexes = indexes(&arguments, environment, output).await?;
+    let mut indexes: Vec<CheckedIndex> = indexes.into_iter().map(CheckedIndex::of).collect();
     for index in &indexes {
         output.answer(&index.text());
     }
@@ -78,11 +77,41 @@ pub(super) async fn run(
     })
 }
 
-/// The index that the file is, or those that it names: each with its name.
+/// An index to look at.
+struct NamedIndex {
+    name: String,
+    index: GalleryIndex,
+    /// What its gallery refuses to install, and why.
+    refused: Vec<JsonFinding>,
+}
+
+impl NamedIndex {
+    /// That of a gallery.
+    fn of((gallery, fetched): &(Gallery, FetchedIndex), galleries: &Galleries) -> Self {
+        let plans = galleries.plan_all();
+        let plans = plans.filter(|(of, ..)| of.name == gallery.name);
+        let refused = plans.filter_map(|(_, entry, plan)| match plan {
+            Err(error @ PlanError::Requirement { .. }) => Some(JsonFinding {
+                level: Level::Error,
+                entry: excerpt(&entry.name),
+                message: countersign_oci::with_causes(&error),
+            }),
+            _ => None,
+        });
+        Self {
+            name: gallery.name.clone(),
+            index: fetched.index.clone(),
+            refused: refused.collect(),
+        }
+    }
+}
+
+/// The index that the file is, or those that it names.
 async fn indexes(
     arguments: &GalleryCheckArguments,
     environment: &Environment,
-) -> Result<Vec<(String, GalleryIndex)>, Failure> {
+    output: &Output,
+) -> Result<Vec<NamedIndex>, Failure> {
     let GalleryCheckArguments {
         file,
         gallery,
@@ -101,15 +130,26 @@ async fn indexes(
     )?;
     let text = read_text(file, "gallery")?;
     let name = file.display().to_string();
-    let names_galleries =
-        PolicyFile::parse(&text, &name).is_ok_and(|file| !file.galleries().is_empty());
-    if !names_galleries && let Ok(index) = GalleryIndex::parse(&text, &name) {
-        return Ok(vec![(name, index)]);
+    let parsed = PolicyFile::parse(&text, &name).ok();
+    let named = parsed.filter(|parsed| !parsed.galleries().is_empty());
+    match (named, GalleryIndex::parse(&text, &name)) {
+        (None, Ok(index)) => {
+            return Ok(vec![NamedIndex {
+                name,
+                index,
+                refused: Vec::new(),
+            }]);
+        }
+        (None, Err(_)) => {}
+        (Some(named), _) => {
+            for warning in NamedFiles::of_policies(&named).check(&text, file)? {
+                output.warning(&warning);
+            }
+        }
     }
     let loaded = galleries::load(file, &choosing, registry, environment).await?;
     let fetched = loaded.fetched().iter();
-    let named = fetched.map(|(gallery, fetched)| (gallery.name.clone(), fetched.index.clone()));
-    Ok(named.collect())
+    Ok(fetched.map(|one| NamedIndex::of(one, &loaded)).collect())
 }
 
 /// What `countersign gallery check` prints.
@@ -126,7 +166,7 @@ struct CheckedIndex {
     name: String,
     /// How many entries it has.
     entries: usize,
-    /// What was found, in the order of the entries.
+    /// What was found, in the order of the entries; then what the gallery's policy refuses.
     findings: Vec<JsonFinding>,
     /// If a finding is an error or, with `--strict`, a warning.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,12 +195,13 @@ enum Level {
 }
 
 impl CheckedIndex {
-    fn of(name: &str, index: &GalleryIndex) -> Self {
-        let findings = check_index(index, &KNOWN);
+    fn of(named: NamedIndex) -> Self {
+        let findings = check_index(&named.index, &KNOWN);
+        let findings = findings.iter().map(JsonFinding::of);
         Self {
-            name: name.to_owned(),
-            entries: index.entries().len(),
-            findings: findings.iter().map(JsonFinding::of).collect(),
+            name: named.name,
+            entries: named.index.entries().len(),
+            findings: findings.chain(named.refused).collect(),
             error: None,
         }
     }

@@ -1,4 +1,4 @@
-//! The files that a policy or a configuration names: `policy check` reads them, as a verification will.
+//! The files that a policy or a configuration names: `policy check` and `gallery check` read them, as a verification will.
 //!
 //! Keys are read with the policy itself.
 
@@ -26,10 +26,10 @@ enum Named {
 
 /// The files, each once.
 #[derive(Default)]
-pub(super) struct NamedFiles(BTreeSet<Named>);
+pub(in crate::commands) struct NamedFiles(BTreeSet<Named>);
 
 impl NamedFiles {
-    pub(super) fn of_policies(file: &PolicyFile) -> Self {
+    pub(in crate::commands) fn of_policies(file: &PolicyFile) -> Self {
         let mut named = Self::default();
         let galleries = file.galleries().iter();
         let policies = galleries.filter_map(|gallery| gallery.policy.as_ref());
@@ -76,7 +76,11 @@ impl NamedFiles {
     ///
     /// # Errors
     /// A file that can't be used. If there are several, the failure names them all.
-    pub(super) fn check(&self, text: &str, path: &Path) -> Result<Vec<String>, Failure> {
+    pub(in crate::commands) fn check(
+        &self,
+        text: &str,
+        path: &Path,
+    ) -> Result<Vec<String>, Failure> {
         let directory = path.parent().unwrap_or(Path::new(""));
         let (mut warnings, mut failures) = (Vec::new(), Vec::new());
         for named in &self.0 {

@@ -152,14 +152,14 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
         Requirement/NoPolicy
     4 Policy: add the tarball's `sha256` to the entry, or tell the gallery's maintainer
         Requirement/NoDigest
+    4 Policy: if it was locked on other hardware, name the entries that you want, or use a lock file for each kind of hardware (--lock=FILE), or pass the --capability that it was locked with; if the gallery has changed and you want that, install with --lock again
+        Locked/Entry
     4 Policy: if the policy is right, do not use what is locked: install with --lock again
         Locked/Signer
     4 Policy: if you trust the index's server, pass --allow-private-addresses
         Inward
     4 Policy: if you want the gallery's content, install with --lock again
         Locked/Digest
-    4 Policy: pass the --capability that it was locked with; if the gallery has changed and you want that, install with --lock again
-        Locked/Entry
     4 Policy: publish it as a signed image, or tell the gallery's maintainer
         Requirement/Unsignable, Requirement/Unverifiable, Requirement/DigestsDiffer
     4 Policy: somebody removed it from the gallery: put the `verification` block or the `sha256` back

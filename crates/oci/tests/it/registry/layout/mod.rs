@@ -224,7 +224,8 @@ async fn several_images_are_refused_by_name() {
         let LayoutError::SeveralImages { found } = fault else {
             panic!("another fault: {fault:?}");
         };
-        assert_eq!(found, ["v1".to_owned(), two.digest().to_string()]);
+        let named = format!("v1 ({})", one.digest());
+        assert_eq!(found, [named, two.digest().to_string()]);
     }
 }
 
