@@ -1,20 +1,26 @@
 //! Which services sign and record.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use countersign_oci::ErrorKind;
 use countersign_oci::http::{Connection, Redacted, is_loopback};
+use countersign_verify::tuf_target;
 use sigstore_trust_root::{
-    ServiceConfiguration, ServiceEndpoint, ServiceSelector, SigningConfig, SigstoreInstance,
-    TufBootstrap, TufConfig,
+    SIGNING_CONFIG_TARGET, ServiceConfiguration, ServiceEndpoint, ServiceSelector, SigningConfig,
+    SigstoreInstance,
 };
 use url::Url;
 
 use crate::error::{Error, Service};
 
-/// For the whole of TUF's workflow: some six small files.
+/// For the whole of TUF's workflow, some six small files, where no other patience was asked for.
 const TUF_PATIENCE: Duration = Duration::from_secs(120);
+
+/// The TUF repository answers too slowly.
+#[derive(Debug, thiserror::Error)]
+#[error("the signing config did not come within {} s", TUF_PATIENCE.as_secs())]
+struct Late;
 
 /// The API of a transparency log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +67,7 @@ impl Services {
         json: &str,
         rekor_version: Option<RekorVersion>,
     ) -> Result<Self, Error> {
-        let config = SigningConfig::from_json(json).map_err(|error| Error::Services {
-            expected: "a signing config of version 0.2 in JSON".into(),
-            found: error.to_string(),
-        })?;
+        let config = SigningConfig::from_json(json).map_err(not_a_config)?;
         Self::select(&config, rekor_version)
     }
 
@@ -78,9 +81,9 @@ impl Services {
         cache: PathBuf,
         rekor_version: Option<RekorVersion>,
     ) -> Result<Self, Error> {
-        let url = SigstoreInstance::PublicGood.tuf_url();
-        let config = TufConfig::production().with_cache_dir(cache);
-        Self::from_tuf(connection, &parse(url)?, config, rekor_version).await
+        let instance = SigstoreInstance::PublicGood;
+        let (url, root) = (instance.tuf_url(), instance.tuf_root());
+        Self::from_tuf(connection, url, root, &cache, rekor_version).await
     }
 
     /// The services by the signing config that the TUF repository at `url` distributes; `root` is
@@ -95,29 +98,32 @@ impl Services {
         cache: PathBuf,
         rekor_version: Option<RekorVersion>,
     ) -> Result<Self, Error> {
-        let config =
-            TufConfig::custom(url.as_str(), TufBootstrap::trusted(root)).with_cache_dir(cache);
-        Self::from_tuf(connection, url, config, rekor_version).await
+        Self::from_tuf(connection, url.as_str(), root, &cache, rekor_version).await
     }
 
     async fn from_tuf(
         connection: &Connection,
-        url: &Url,
-        config: TufConfig,
+        url: &str,
+        root: &[u8],
+        cache: &Path,
         rekor_version: Option<RekorVersion>,
     ) -> Result<Self, Error> {
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Service {
+        let failed = |kind, source: Box<dyn std::error::Error + Send + Sync>| Error::Service {
             service: Service::Tuf,
             status: None,
-            kind: ErrorKind::of_network(source.as_ref()),
+            kind,
             source,
         };
-        let client = connection.client_for(url).map_err(|e| failed(e.into()))?;
-        let fetching = SigningConfig::from_tuf(config.with_http_client(client));
-        let fetched = tokio::time::timeout(TUF_PATIENCE, fetching).await;
-        let fetched = fetched.map_err(|late| failed(late.into()))?;
-        let config = fetched.map_err(|error| failed(error.into()))?;
-        Self::select(&config, rekor_version)
+        let fetching = tuf_target(connection, url, root, cache, SIGNING_CONFIG_TARGET);
+        let fetched = match connection.options().retries.patience {
+            Some(_) => fetching.await,
+            None => tokio::time::timeout(TUF_PATIENCE, fetching)
+                .await
+                .map_err(|_| failed(ErrorKind::Unreachable, Late.into()))?,
+        };
+        let json = fetched.map_err(|error| failed(error.kind(), error.into()))?;
+        let json = String::from_utf8(json).map_err(not_a_config)?;
+        Self::from_signing_config(&json, rekor_version)
     }
 
     fn select(config: &SigningConfig, rekor_version: Option<RekorVersion>) -> Result<Self, Error> {
@@ -137,10 +143,15 @@ impl Services {
         let services = Self {
             fulcio: parse(&fulcio.url)?,
             rekor: parse(&rekor.url)?,
-            rekor_version: if rekor.major_api_version == 1 {
-                RekorVersion::V1
-            } else {
-                RekorVersion::V2
+            rekor_version: match rekor.major_api_version {
+                1 => RekorVersion::V1,
+                2 => RekorVersion::V2,
+                other => {
+                    return Err(Error::Services {
+                        expected: "a transparency log of API version 1 or 2".into(),
+                        found: format!("version {other}"),
+                    });
+                }
             },
             tsa: tsa.map(|tsa| parse(&tsa.url)).transpose()?,
             oidc_issuer: config.oidc_url().map(|oidc| parse(&oidc.url)).transpose()?,
@@ -178,6 +189,13 @@ impl Services {
             }
         }
         Ok(())
+    }
+}
+
+fn not_a_config(error: impl std::error::Error) -> Error {
+    Error::Services {
+        expected: "a signing config of version 0.2 in JSON".into(),
+        found: error.to_string(),
     }
 }
 

@@ -85,6 +85,7 @@ mod kind;
 mod limits;
 mod log;
 mod logging;
+mod not_listed;
 mod platform;
 mod predicate;
 mod proof;
@@ -101,7 +102,6 @@ mod verifier;
 
 #[doc(hidden)]
 pub mod names;
-mod not_listed;
 #[cfg(any(test, feature = "samples"))]
 #[doc(hidden)]
 pub mod samples;
@@ -130,6 +130,6 @@ pub use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError
 pub use survey::{Attached, AttachedContent, AttachedPlace, AttachedSignature, Survey};
 pub use trust::{
     AuthorityDescription, LogDescription, RootDescription, TrustError, TrustSource, TrustedRoot,
-    TufError, TufMetadata, TufNetwork, Validity,
+    TufError, TufMetadata, TufNetwork, Validity, tuf_target,
 };
 pub use verifier::{Bundles, Verifier};

@@ -26,7 +26,7 @@ pub use description::{
     AuthorityDescription, LogDescription, RootDescription, TufMetadata, Validity,
 };
 pub(crate) use material::{NoLog, RootInUse};
-pub use tuf::TufError;
+pub use tuf::{TufError, tuf_target};
 
 /// The limit for trusted roots in one file. GitHub's client prints two.
 const MOST_ROOTS: usize = 16;

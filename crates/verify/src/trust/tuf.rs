@@ -177,17 +177,9 @@ impl<'a> Repository<'a> {
     /// The whole workflow, over the network. Verified files go to the cache. The workflow writes each between two
     /// requests, on this thread: that is about six files of a few KiB, once a day.
     async fn fetched(&self, now: Timestamp) -> Result<Loaded, TrustError> {
-        let refused = |source| self.error(TufError::of_mirror(source));
         let store = FileStore::new(self.cache);
-        let mirror = Mirror::new(self.url, self.connection.clone()).map_err(refused)?;
-        let (root, cache) = (self.root.to_owned(), store.clone());
-        let opened = blocking(move || Ok(Updater::new(mirror, &root)?.with_store(cache))).await;
-        let mut updater = opened.map_err(refused)?;
-        updater.refresh(now).await.map_err(refused)?;
-        let json = updater
-            .get_target(TRUSTED_ROOT, now)
-            .await
-            .map_err(refused)?;
+        let fetched = self.fetched_target(TRUSTED_ROOT, &store, now).await;
+        let (updater, json) = fetched.map_err(|source| self.error(TufError::of_mirror(source)))?;
         let refresh_at = now.saturating_add(REFRESH_AFTER).unwrap_or(now);
         let loaded = self.loaded(&updater, json, refresh_at)?;
         let time = now.to_string();
@@ -196,6 +188,22 @@ impl<'a> Repository<'a> {
             tracing::warn!(%error, "the TUF cache can't be written");
         }
         Ok(loaded)
+    }
+
+    /// The target `name` by the whole workflow, over the network.
+    async fn fetched_target(
+        &self,
+        name: &str,
+        store: &FileStore,
+        now: Timestamp,
+    ) -> Result<(Updater, Vec<u8>), sigstore_tuf::Error> {
+        let mirror = Mirror::new(self.url, self.connection.clone())?;
+        let (root, cache) = (self.root.to_owned(), store.clone());
+        let opened = blocking(move || Ok(Updater::new(mirror, &root)?.with_store(cache))).await;
+        let mut updater = opened?;
+        updater.refresh(now).await?;
+        let target = updater.get_target(name, now).await?;
+        Ok((updater, target))
     }
 
     fn loaded(
@@ -233,6 +241,25 @@ impl<'a> Repository<'a> {
             source,
         }
     }
+}
+
+/// The file `target` of the TUF repository at `url`, which is verified from its initial `root.json`. The repository is
+/// asked, however fresh the cache is: verified files are kept there.
+///
+/// # Errors
+/// If the repository can't be reached, or answers with something else than files that are valid now.
+pub async fn tuf_target(
+    connection: &Connection,
+    url: &str,
+    root: &[u8],
+    cache: &Path,
+    target: &str,
+) -> Result<Vec<u8>, TufError> {
+    let repository = Repository::new(url, root, cache, connection);
+    let store = FileStore::new(cache);
+    let fetched = repository.fetched_target(target, &store, Timestamp::now());
+    let (_, bytes) = fetched.await.map_err(TufError::of_mirror)?;
+    Ok(bytes)
 }
 
 fn metadata(name: &'static str, role: &impl Role) -> TufMetadata {
@@ -334,7 +361,7 @@ impl sigstore_tuf::Repository for Mirror {
     }
 }
 
-/// Why a TUF repository did not provide a trusted root.
+/// Why a TUF repository did not provide a trusted root, or another file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TufError {
