@@ -148,10 +148,10 @@ impl Kit {
                 source,
             })?;
         draft.put_document(&image).await?;
-        let _turn = draft.turn().await;
-        draft.list(&image, media_type::OCI_MANIFEST, ListedAs::Tag(NAME));
-        draft.stage()?;
-        draft.accept().await?;
+        let turn = draft.turn().await;
+        turn.list(&image, media_type::OCI_MANIFEST, ListedAs::Tag(NAME));
+        turn.stage()?;
+        turn.accept().await?;
         Ok(image.digest().clone())
     }
 

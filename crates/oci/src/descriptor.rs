@@ -67,6 +67,11 @@ impl Descriptor {
         }
     }
 
+    /// Whether `bytes` have the size and the digest of this descriptor.
+    pub fn describes(&self, bytes: &[u8]) -> bool {
+        self.size == bytes.len() as u64 && self.digest.matches(bytes)
+    }
+
     /// Whether the media type is an index's, OCI's or Docker's.
     pub fn is_index(&self) -> bool {
         kind_of(&self.media_type) == Some(DocumentKind::Index)

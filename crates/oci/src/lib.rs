@@ -35,6 +35,7 @@
 pub mod archive;
 mod cache_directory;
 mod causes;
+mod checked;
 mod cosign_tag;
 mod credentials;
 mod descriptor;

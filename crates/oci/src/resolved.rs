@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::checked::Checked;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::document::Document;
@@ -33,16 +34,15 @@ impl ResolvedImage {
         bytes: Bytes,
         content_type: Option<&str>,
     ) -> Result<Self, ManifestError> {
-        let reference = location.at(Digest::sha256(&bytes));
-        Self::checked(reference, bytes, content_type)
+        Self::parse(Checked::computed(location, bytes), content_type)
     }
 
-    /// Like [`Self::from_bytes`], for bytes that the caller has checked against `reference`.
-    pub(crate) fn checked(
-        reference: PinnedReference,
-        bytes: Bytes,
+    /// Parses bytes with their digest.
+    pub(crate) fn parse(
+        checked: Checked,
         content_type: Option<&str>,
     ) -> Result<Self, ManifestError> {
+        let (reference, bytes) = checked.into_parts();
         let document = Document::parse(&bytes, content_type)?;
         Ok(Self {
             requested: reference.clone().into(),
@@ -61,6 +61,16 @@ impl ResolvedImage {
         match &self.document {
             Document::Index(index) => all_children(index, &self.bytes),
             Document::Manifest(_) => Ok(&[]),
+        }
+    }
+
+    /// The same bytes at another place.
+    pub(crate) fn at(self, location: &Location) -> Self {
+        let reference = location.at(self.digest().clone());
+        Self {
+            requested: reference.clone().into(),
+            reference,
+            ..self
         }
     }
 

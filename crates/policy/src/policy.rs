@@ -22,11 +22,12 @@ use crate::spec::PolicySpec;
 
 mod check;
 mod key;
-mod only;
+mod narrower;
 mod require;
 mod values;
+mod weaker;
 
-pub use only::OneSigner;
+pub use narrower::OneSigner;
 
 /// The predicate type of a cosign signature (`cosign sign`, bundle format).
 pub const COSIGN_SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";

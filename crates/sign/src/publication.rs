@@ -9,11 +9,13 @@
 mod error;
 mod event;
 mod failure;
+mod proven;
 mod tag;
 
 pub use error::PublicationError;
 pub use event::PublicationEvent;
 pub use failure::PublicationFailure;
+pub(crate) use proven::{AllSigned, Taggable};
 pub(crate) use tag::{NotWritten, TagName};
 
 use std::collections::BTreeMap;
@@ -21,6 +23,7 @@ use std::collections::BTreeMap;
 use countersign_oci::{Digest, Reference, Registry, ResolvedImage};
 use tokio::sync::Semaphore;
 
+use self::proven::ProvenTag;
 use crate::error::Error;
 use crate::outcome::{Signed, Stopped};
 use crate::signer::Signer;
@@ -57,6 +60,16 @@ pub(crate) struct PlannedTag {
     pub(crate) image: ResolvedImage,
     /// Digests of what must have signatures for this name, apart from what the signer finds.
     pub(crate) required: Vec<Digest>,
+}
+
+impl PlannedTag {
+    /// The error that `digest` has no signature for this name.
+    fn unsigned(&self, digest: &Digest) -> PublicationError {
+        PublicationError::Unsigned {
+            image: Box::new(self.name.location().at(digest.clone())),
+            tag: Box::new(self.name.reference().clone()),
+        }
+    }
 }
 
 impl<'a> Publication<'a> {
@@ -128,13 +141,15 @@ impl<'a> Publication<'a> {
             tags: names.iter().map(|name| name.reference().clone()).collect(),
         });
         let proven = self.prove(planned, events).await;
-        let signed = proven.map_err(|stopped| unchanged(&names, stopped))?;
+        let (signed, proven) = proven.map_err(|stopped| unchanged(&names, stopped))?;
         events(PublicationEvent::Proven);
         let mut moved = Vec::new();
-        for (at, PlannedTag { name, image, .. }) in planned.iter().enumerate() {
+        for (at, one) in proven.iter().enumerate() {
+            let name = &one.planned.name;
             let tag = name.reference().clone();
             events(PublicationEvent::Tagging { tag: tag.clone() });
-            let (error, unclear) = match name.write(self.registry(), &self.stranger, image).await {
+            let written = name.write(self.registry(), &self.stranger, one.taggable());
+            let (error, unclear) = match written.await {
                 Ok(()) => {
                     events(PublicationEvent::Tagged { tag: tag.clone() });
                     moved.push(tag);
@@ -160,11 +175,11 @@ impl<'a> Publication<'a> {
     }
 
     /// Everything before the tags: the signatures for each name, all of them verified.
-    async fn prove(
+    async fn prove<'p>(
         &self,
-        planned: &[PlannedTag],
+        planned: &'p [PlannedTag],
         events: &(dyn Fn(PublicationEvent) + Send + Sync),
-    ) -> Result<Vec<Signed>, Stopped> {
+    ) -> Result<(Vec<Signed>, Vec<ProvenTag<'p>>), Stopped> {
         let to_sign = planned
             .iter()
             .map(|one| one.name.pinned_to(one.image.digest()));
@@ -175,13 +190,15 @@ impl<'a> Publication<'a> {
             .sign(&to_sign, self.token, self.annotations, &signing)
             .await?;
         let proven = async {
-            require_all(planned, &signed)?;
-            self.signer
+            let signed = AllSigned::of(planned, &signed)?;
+            let proofs = self
+                .signer
                 .verify_as_stranger(&self.stranger, &signed, self.annotations)
-                .await
+                .await?;
+            Ok::<_, Error>(ProvenTag::all(planned, proofs)?)
         };
         match proven.await {
-            Ok(()) => Ok(signed),
+            Ok(proven) => Ok((signed, proven)),
             Err(error) => Err(Stopped {
                 error,
                 signed,
@@ -201,26 +218,6 @@ pub(crate) fn unchanged(names: &[TagName], stopped: Stopped) -> PublicationFailu
         signed: stopped.signed,
         unsigned: stopped.unsigned,
     }
-}
-
-/// What is required for each name is among what was signed for that name.
-fn require_all(planned: &[PlannedTag], signed: &[Signed]) -> Result<(), PublicationError> {
-    for PlannedTag { name, required, .. } in planned {
-        for digest in required {
-            let is = |one: &Signed| {
-                one.digest == *digest
-                    && one.reference.location() == name.location()
-                    && one.reference.tag() == name.reference().tag()
-            };
-            if !signed.iter().any(is) {
-                return Err(PublicationError::Unsigned {
-                    image: Box::new(name.location().at(digest.clone())),
-                    tag: Box::new(name.reference().clone()),
-                });
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Each image, once, with the names that it is to get.

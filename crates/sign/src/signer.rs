@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use countersign_oci::{Patience, PinnedReference, Reference, Registry, Retries};
 use countersign_policy::{Policy, SignatureFormat};
-use countersign_verify::{TrustedRoot, Verifier};
+use countersign_verify::{TrustedRoot, VerifiedImage, Verifier};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
@@ -16,6 +16,7 @@ use crate::foreseen;
 use crate::format::WrittenFormats;
 use crate::further_check::{FurtherCheck, FurtherVerdict};
 use crate::outcome::{Signed, SigningEvent, Stopped};
+use crate::publication::AllSigned;
 use crate::renewal::{Renew, Renewing, Tokens};
 use crate::run::{Run, Subject, Tools};
 use crate::services::{RekorVersion, Services};
@@ -78,7 +79,7 @@ impl Signer {
     /// attestations, which are not made here.
     #[must_use]
     pub fn with_consumer_policy(mut self, policy: Policy) -> Self {
-        self.tools.consumer = Some(policy.for_a_new_signature());
+        self.tools.consumer = Some(policy.dangerous_for_new_signature());
         self
     }
 
@@ -247,16 +248,16 @@ impl Signer {
     }
 
     /// Verifies what was signed once more, by a client that has asked for nothing yet: each manifest is
-    /// fetched by its digest, and one of its signatures accepted, as an installer does it.
+    /// fetched by its digest, and one of its signatures accepted, as an installer does it. Returns the proofs.
     ///
     /// # Errors
     /// [`Error::Refused`]; the others about the registry.
     pub(crate) async fn verify_as_stranger(
         &self,
         stranger: &Registry,
-        signed: &[Signed],
+        signed: &AllSigned<'_>,
         annotations: &BTreeMap<String, String>,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<VerifiedImage>, Error> {
         let Tools {
             trusted_root,
             consumer,
@@ -265,7 +266,7 @@ impl Signer {
         } = &self.tools;
         let verifier = Verifier::new(stranger.clone(), trusted_root.clone());
         let mut by_manifest: BTreeMap<PinnedReference, Vec<&Signed>> = BTreeMap::new();
-        for one in signed {
+        for one in signed.signed() {
             let manifest = one.reference.location().at(one.digest.clone());
             by_manifest.entry(manifest).or_default().push(one);
         }
@@ -276,6 +277,7 @@ impl Signer {
                 let _turn = turns.acquire().await;
                 // Fetched once, and then judged by each name: a policy may ask for the name.
                 let image = stranger.manifest(&manifest).await?;
+                let mut proofs = Vec::new();
                 for one in signed {
                     // Whoever signs here has a certificate.
                     let Some(holder) = one.evidence.signer.certificate() else {
@@ -290,17 +292,17 @@ impl Signer {
                     let image = image.clone().requested_as(name);
                     for policy in own.iter().chain(consumer) {
                         let verified = verifier.verify(&image, policy).await;
-                        let _proof = verified.map_err(|source| Error::Refused {
+                        proofs.push(verified.map_err(|source| Error::Refused {
                             image: image.reference().clone(),
                             source: Box::new(source),
-                        })?;
+                        })?);
                     }
                 }
-                Ok::<(), Error>(())
+                Ok::<_, Error>(proofs)
             }
         });
-        try_join_all(checks).await?;
-        Ok(())
+        let proofs = try_join_all(checks).await?;
+        Ok(proofs.into_iter().flatten().collect())
     }
 
     /// Every manifest that the references lead to, once for each of its names.

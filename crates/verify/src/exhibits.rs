@@ -32,8 +32,7 @@ impl FoundSignature {
     /// digest or another size than the descriptor says.
     pub fn simple_signing(layer: Descriptor, payload: impl Into<Bytes>) -> Option<Self> {
         let bytes = payload.into();
-        let whole = layer.size == bytes.len() as u64 && layer.digest.matches(&bytes);
-        whole.then(|| Self {
+        layer.describes(&bytes).then(|| Self {
             layer: Some(Box::new(layer)),
             bytes,
         })

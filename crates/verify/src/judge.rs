@@ -61,8 +61,8 @@ pub fn verify_bundle(
     judge.document(image, &Stored::Bundle(bundle))
 }
 
-/// Judges one legacy signature, as [`verify_bundle`] judges a bundle. `payload` is the content of `layer`,
-/// and its digest must have been checked.
+/// Judges one legacy signature, as [`verify_bundle`] judges a bundle. `payload` is the content of `layer`: bytes that
+/// the layer's descriptor doesn't describe are refused.
 ///
 /// # Errors
 /// The first check that the signature fails.

@@ -47,8 +47,8 @@ const ENTRY: &str = "log entry of the signature";
 /// Name of the payload in failures.
 const PAYLOAD: &str = "simple signing payload";
 
-/// A signature as the registry stores it. The caller has checked that the payload has the digest in the layer's
-/// descriptor. Nothing else of it is checked.
+/// A signature as the registry stores it. The payload has the size and the digest in the layer's descriptor. Nothing
+/// else of it is checked.
 #[derive(Debug)]
 pub(crate) struct StoredSignature {
     payload: Bytes,
@@ -64,13 +64,22 @@ impl StoredSignature {
     /// certificate, and only if it does not demand a log entry of that key, it may lack that too.
     ///
     /// # Errors
-    /// [`Failure::MissingAnnotation`], [`Failure::KeyForCertificate`], [`Failure::KeyNotLogged`],
-    /// [`Failure::TooLarge`].
+    /// [`Failure::Malformed`], if the layer's descriptor is of other bytes; [`Failure::MissingAnnotation`],
+    /// [`Failure::KeyForCertificate`], [`Failure::KeyNotLogged`], [`Failure::TooLarge`].
     pub(crate) fn new(
         layer: &Descriptor,
         payload: Bytes,
         policy: &Policy,
     ) -> Result<Self, Failure> {
+        if !layer.describes(&payload) {
+            let (size, digest) = (layer.size, &layer.digest);
+            let found = Digest::of(digest.algorithm(), &payload);
+            let found = format!("{} bytes with {found}", payload.len());
+            return Err(malformed(
+                PAYLOAD,
+                &format!("expected {size} bytes with {digest}, found {found}"),
+            ));
+        }
         let annotation = |key: &'static str| {
             let value = layer.annotations.get(key).filter(|value| !value.is_empty());
             match value {

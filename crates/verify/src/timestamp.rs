@@ -79,8 +79,10 @@ impl SigningTimes {
     }
 }
 
-/// Proof that the unsigned parts of every timestamp of a bundle are as required. Only [`check_all`] makes one.
-struct AllPlain(());
+/// Proof that the unsigned parts of every timestamp of a bundle are as required. One is made for each, by [`check`].
+struct AllPlain {
+    _checked: Vec<Plain>,
+}
 
 /// Proof that the unsigned parts of a timestamp are as required. It is made from its two halves.
 struct Plain;
@@ -108,10 +110,11 @@ pub(crate) fn prove(genuine: &Genuine<'_>, root: RootInUse<'_>) -> Result<Signin
 
 /// Checks the unsigned parts of all timestamps of a bundle.
 fn check_all(signed: &SignedBundle, root: RootInUse<'_>) -> Result<AllPlain, Failure> {
-    for stamped in signed.timestamps() {
-        let Plain = check(stamped.signed_timestamp.as_bytes(), root)?;
-    }
-    Ok(AllPlain(()))
+    let timestamps = signed.timestamps().iter();
+    let checked = timestamps.map(|stamped| check(stamped.signed_timestamp.as_bytes(), root));
+    Ok(AllPlain {
+        _checked: checked.collect::<Result<_, _>>()?,
+    })
 }
 
 /// Checks the unsigned parts of a timestamp (DER of a `TimeStampResp`). Its signature is already verified.
@@ -226,13 +229,24 @@ mod tests {
     #[test]
     fn times_are_in_order_and_there_is_one() {
         let time = |second| Timestamp::from_second(second).unwrap();
-        let times = SigningTimes::of(&[time(3), time(2), time(3)], &AllPlain(())).unwrap();
+        let times = SigningTimes::of(
+            &[time(3), time(2), time(3)],
+            &AllPlain {
+                _checked: Vec::new(),
+            },
+        )
+        .unwrap();
         assert_eq!(times.earliest(Some(time(9))), time(2));
         assert_eq!(times.earliest(Some(time(1))), time(1));
         assert_eq!(times.earliest(None), time(2));
         assert_eq!(times.latest(), time(3));
         assert_eq!(times.into_inner(), [time(2), time(3)]);
-        let none = SigningTimes::of(&[], &AllPlain(()));
+        let none = SigningTimes::of(
+            &[],
+            &AllPlain {
+                _checked: Vec::new(),
+            },
+        );
         assert!(matches!(none, Err(Failure::NoVerifiedTime)));
     }
 }

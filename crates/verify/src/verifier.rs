@@ -44,12 +44,19 @@ pub struct Verifier {
     permits: Arc<Semaphore>,
     /// What denied indexes list. This verifier shares it with its clones.
     denial_cache: Arc<DenialCache>,
-    /// Signatures that proved images before.
-    cache: Option<SignatureCache>,
-    /// Signatures to judge instead of those in registries.
-    bundles: Option<Bundles>,
+    signatures: Signatures,
     /// Where the signatures are kept that are judged.
     exhibits: Option<Exhibits>,
+}
+
+/// Where signatures are from.
+#[derive(Clone)]
+enum Signatures {
+    InRegistries {
+        /// Signatures that proved images before.
+        cache: Option<SignatureCache>,
+    },
+    Given(Bundles),
 }
 
 #[derive(Clone)]
@@ -97,8 +104,7 @@ impl Verifier {
             limits: Limits::default(),
             permits: one_permit_for_each_processor(),
             denial_cache: Arc::default(),
-            cache: None,
-            bundles: None,
+            signatures: Signatures::InRegistries { cache: None },
             exhibits: None,
         }
     }
@@ -110,11 +116,12 @@ impl Verifier {
     }
 
     /// The same verifier with a cache. An image that a signature in the cache proves needs no request, except
-    /// for what the policy denies: see [`Self::verify`].
+    /// for what the policy denies: see [`Self::verify`]. It looks for signatures in registries, whatever
+    /// [`Self::with_bundles`] said before.
     #[must_use]
     pub fn with_cache(self, cache: SignatureCache) -> Self {
         Self {
-            cache: Some(cache),
+            signatures: Signatures::InRegistries { cache: Some(cache) },
             ..self
         }
     }
@@ -124,8 +131,7 @@ impl Verifier {
     #[must_use]
     pub fn with_bundles(self, bundles: Bundles) -> Self {
         Self {
-            bundles: Some(bundles),
-            cache: None,
+            signatures: Signatures::Given(bundles),
             ..self
         }
     }
@@ -184,9 +190,11 @@ impl Verifier {
         DeniedChildren::not_asked().refuse_digest(policy, image.reference())?;
         let kept = self.kept(image, policy, now).await;
         let own = async {
-            match kept.is_empty() && self.bundles.is_none() {
-                true => Some(self.registry.referrers(image.reference()).await),
-                false => None,
+            match &self.signatures {
+                Signatures::InRegistries { .. } if kept.is_empty() => {
+                    Some(self.registry.referrers(image.reference()).await)
+                }
+                Signatures::InRegistries { .. } | Signatures::Given(_) => None,
             }
         };
         let (trusted_root, own, denied_children) = tokio::join!(
@@ -217,7 +225,7 @@ impl Verifier {
             unknown: None,
             proving: Vec::new(),
         };
-        if let Some(bundles) = &self.bundles {
+        if let Signatures::Given(bundles) = &self.signatures {
             return match self.search_given(bundles, &mut search).await {
                 Some(proof) => Ok(proof),
                 None => Err(Error::Refused(Box::new(search.into_refusal().0))),

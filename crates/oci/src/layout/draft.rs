@@ -54,10 +54,14 @@ struct Shared {
     writers: Mutex<HashMap<Digest, Arc<Lock<()>>>>,
 }
 
-/// The turn of one image to be listed. It ends when this is dropped.
+/// The turn of one image to be listed. It ends when this is dropped, and entries that were not accepted by then are
+/// forgotten. [`Self::stage`] and [`Self::accept`] are of all entries, so only one turn at a time adds any.
 #[must_use = "dropping it ends the turn"]
 #[derive(Debug)]
-pub struct LayoutTurn<'a>(#[expect(dead_code, reason = "it is held")] MutexGuard<'a, ()>);
+pub struct LayoutTurn<'a> {
+    draft: &'a LayoutDraft,
+    _turn: MutexGuard<'a, ()>,
+}
 
 enum Store {
     Directory(DirectoryDraft),
@@ -130,10 +134,12 @@ impl LayoutDraft {
         &self.shared.path
     }
 
-    /// Waits until no other image is being listed. Blobs can be written without: of several images at the same time. An
-    /// entry is added, staged and accepted within one turn, since [`Self::stage`] and [`Self::accept`] are of all entries.
+    /// Waits until no other image is being listed. Blobs can be written without: of several images at the same time.
     pub async fn turn(&self) -> LayoutTurn<'_> {
-        LayoutTurn(self.shared.turn.lock().await)
+        LayoutTurn {
+            draft: self,
+            _turn: self.shared.turn.lock().await,
+        }
     }
 
     /// Writes a small blob.
@@ -162,64 +168,18 @@ impl LayoutDraft {
         self.put(image.digest(), image.bytes().clone()).await
     }
 
-    /// Adds an entry to what `index.json` will list. `media_type` is what the image was found by.
-    pub fn list(&self, image: &ResolvedImage, media_type: &str, listed_as: ListedAs<'_>) {
-        let descriptor = Descriptor {
-            media_type: media_type.to_owned(),
-            artifact_type: image.document().artifact_type().map(str::to_owned),
-            ..image.descriptor()
-        };
-        let mut listing = self.listing();
-        listing.add(&descriptor, listed_as);
-    }
-
     /// The digest that is listed at a tag of cosign's older forms.
     pub fn listed_at(&self, tag: &str) -> Option<Digest> {
         self.listing().at(tag)
     }
 
-    /// Forgets the entries that were added since the last [`Self::accept`].
-    pub fn forget(&self) {
-        self.listing().forget();
-    }
-
-    /// Shows those who read the draft what `index.json` will list.
-    ///
-    /// # Errors
-    /// [`Error::Limit`], if it gets too long to be read.
-    pub fn stage(&self) -> Result<()> {
-        let bytes = Bytes::from(self.listing().bytes());
-        if bytes.len() as u64 > INDEX_BYTES {
-            let what = format!("index.json of {}", self.shared.path);
-            return Err(too_long(what, INDEX_BYTES));
-        }
-        *self.staged() = bytes;
-        Ok(())
-    }
-
-    /// Keeps what was staged. A directory lists it from now on; an archive appears with
-    /// [`Self::finish`].
-    ///
-    /// # Errors
-    /// [`Error::Layout`].
-    pub async fn accept(&self) -> Result<()> {
-        let staged = self.staged().clone();
-        self.work(move |store| match store {
-            Store::Directory(directory) => directory.put(Part::Index, &staged),
-            Store::Archive(_) => Ok(()),
-        })
-        .await?;
-        self.listing().accept();
-        Ok(())
-    }
-
-    /// Ends writing. An archive appears now, with all that was accepted.
+    /// Ends writing. An archive appears now, with all that was accepted. It waits for the turn of whoever has it.
     ///
     /// # Errors
     /// [`Error::Layout`].
     pub async fn finish(&self) -> Result<()> {
-        self.forget();
-        self.stage()?;
+        let turn = self.turn().await;
+        turn.stage()?;
         let index = self.staged().clone();
         self.work(move |store| match store {
             Store::Directory(_) => Ok(()),
@@ -306,6 +266,61 @@ impl LayoutDraft {
             worked.map_err(|source| failure(&shared.path, source))
         })
         .await
+    }
+}
+
+impl LayoutTurn<'_> {
+    /// The layout that is being written.
+    pub fn draft(&self) -> &LayoutDraft {
+        self.draft
+    }
+
+    /// Adds an entry to what `index.json` will list. `media_type` is what the image was found by.
+    pub fn list(&self, image: &ResolvedImage, media_type: &str, listed_as: ListedAs<'_>) {
+        let descriptor = Descriptor {
+            media_type: media_type.to_owned(),
+            artifact_type: image.document().artifact_type().map(str::to_owned),
+            ..image.descriptor()
+        };
+        let mut listing = self.draft.listing();
+        listing.add(&descriptor, listed_as);
+    }
+
+    /// Shows those who read the draft what `index.json` will list.
+    ///
+    /// # Errors
+    /// [`Error::Limit`], if it gets too long to be read.
+    pub fn stage(&self) -> Result<()> {
+        let bytes = Bytes::from(self.draft.listing().bytes());
+        if bytes.len() as u64 > INDEX_BYTES {
+            let what = format!("index.json of {}", self.draft.shared.path);
+            return Err(too_long(what, INDEX_BYTES));
+        }
+        *self.draft.staged() = bytes;
+        Ok(())
+    }
+
+    /// Keeps what was staged. A directory lists it from now on; an archive appears with
+    /// [`LayoutDraft::finish`].
+    ///
+    /// # Errors
+    /// [`Error::Layout`].
+    pub async fn accept(&self) -> Result<()> {
+        let staged = self.draft.staged().clone();
+        self.draft
+            .work(move |store| match store {
+                Store::Directory(directory) => directory.put(Part::Index, &staged),
+                Store::Archive(_) => Ok(()),
+            })
+            .await?;
+        self.draft.listing().accept();
+        Ok(())
+    }
+}
+
+impl Drop for LayoutTurn<'_> {
+    fn drop(&mut self) {
+        self.draft.listing().forget();
     }
 }
 

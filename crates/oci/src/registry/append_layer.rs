@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::manifest::ManifestError;
-use crate::reference::Repository;
+use crate::reference::{Location, Repository};
 use layered::Layered;
 
 impl Registry {
@@ -75,8 +75,8 @@ impl Form for Layers<'_> {
     }
 
     async fn read(&self, served: Served, _written: bool) -> Result<Layered> {
-        let pinned = self.repository.at(Digest::sha256(&served.bytes));
-        let image = served.parse(pinned, self.what.clone())?;
+        let location = Location::from(self.repository.clone());
+        let image = served.computed(&location, self.what.clone())?;
         let error = |source| Error::Manifest {
             what: self.what.clone(),
             source,

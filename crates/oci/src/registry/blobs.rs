@@ -12,9 +12,10 @@ use tokio::time::Instant;
 
 use super::Registry;
 use super::challenge::Access;
-use super::checks::{check_computed, check_content, check_limit, or_wrong_size, size_mismatch};
+use super::checks::{check_limit, or_wrong_size};
 use super::layouts;
 use super::uploads::Pieces;
+use crate::checked::{Checked, check_computed, size_mismatch};
 use crate::descriptor::Descriptor;
 use crate::digest::Digester;
 use crate::error::{Error, Result};
@@ -70,8 +71,7 @@ impl Registry {
             read.map_err(|failure| failure.map(|error| or_wrong_size(error, descriptor, what)))
         })
         .await?;
-        check_content(&bytes, descriptor, what)?;
-        Ok(bytes)
+        Ok(Checked::by_descriptor(bytes, descriptor, what.clone())?.into_bytes())
     }
 
     /// Streams a blob into `into`, and continues after broken connections. The size is checked

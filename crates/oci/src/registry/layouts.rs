@@ -10,9 +10,10 @@ use std::io::Read;
 use bytes::Bytes;
 
 use super::Registry;
-use super::checks::{check_content, check_limit, or_wrong_size, size_mismatch};
+use super::checks::{check_limit, or_wrong_size};
 use super::entries::{self, ListError};
 use super::referrers::{List, listed};
+use crate::checked::{Checked, size_mismatch};
 use crate::cosign_tag::CosignTag;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
@@ -90,8 +91,8 @@ impl Registry {
         descriptor: &Descriptor,
     ) -> Result<Bytes> {
         let descriptor = descriptor.clone();
-        self.in_layout(path, move |reader| reader.blob(&descriptor))
-            .await
+        let checked = self.in_layout(path, move |reader| reader.blob(&descriptor));
+        Ok(checked.await?.into_bytes())
     }
 
     /// A blob in a layout, to be read and checked by the caller. It has the descriptor's size.
@@ -246,20 +247,19 @@ impl LayoutReader {
                 limit: SURVEY_BYTES,
                 unit: "bytes",
             })?;
-        let bytes = self.blob(descriptor)?;
-        ResolvedImage::checked(reference, bytes, Some(&descriptor.media_type))
+        let checked = self.blob(descriptor)?;
+        ResolvedImage::parse(checked, Some(&descriptor.media_type))
             .map_err(|source| Error::Manifest { what, source })
     }
 
-    fn blob(&self, descriptor: &Descriptor) -> Result<Bytes> {
+    fn blob(&self, descriptor: &Descriptor) -> Result<Checked> {
         let what = self.location.at(descriptor.digest.clone());
         let limit = descriptor.size;
         let bytes = self
             .layout
             .document(&descriptor.digest, limit, &what.to_string())
             .map_err(|error| or_wrong_size(error, descriptor, &what))?;
-        check_content(&bytes, descriptor, &what)?;
-        Ok(bytes)
+        Checked::by_descriptor(bytes, descriptor, what)
     }
 
     /// The layout's only image.

@@ -6,10 +6,10 @@ use reqwest::header::{self, HeaderName, HeaderValue};
 
 use super::Registry;
 use super::challenge::Access;
-use super::checks::{check_content, check_digest, check_limit};
+use super::checks::check_limit;
+use crate::checked::Checked;
 use crate::cosign_tag::CosignTag;
 use crate::descriptor::Descriptor;
-use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::http::{AttemptError, Body, Request, retrying};
 use crate::manifest::ManifestError;
@@ -43,17 +43,13 @@ impl Registry {
             (None, Location::Registry(repository)) => match self.place(location) {
                 Location::Layout(layout) => {
                     let found = self.layout_named(&layout, reference).await?;
-                    let media_type = Some(found.document().media_type().to_owned());
-                    let bytes = found.bytes().clone();
-                    let pinned = repository.at(found.digest().clone());
-                    Served { media_type, bytes }.parse(pinned, reference.to_string())?
+                    found.at(location)
                 }
                 Location::Registry(_) => {
                     let tag = reference.tag().unwrap_or("latest");
                     let what = reference.to_string();
                     let served = self.served(repository, tag, &what).await?;
-                    let pinned = repository.at(Digest::sha256(&served.bytes));
-                    served.parse(pinned, what)?
+                    served.computed(location, what)?
                 }
             },
         };
@@ -93,8 +89,9 @@ impl Registry {
     /// others are about access, network and the registry, or [`Error::Layout`].
     pub async fn manifest(&self, reference: &PinnedReference) -> Result<ResolvedImage> {
         let served = self.document(reference).await?;
-        check_digest(&served.bytes, reference)?;
-        served.parse(reference.clone(), reference.to_string())
+        let checked = Checked::by_digest(served.bytes, reference.clone())?;
+        let what = reference.to_string();
+        parse(checked, served.media_type.as_deref(), what)
     }
 
     /// Reads the child manifest that an index's descriptor names. Its size, digest and media type
@@ -111,14 +108,9 @@ impl Registry {
         let limit = self.options().limits.manifest_bytes;
         check_limit(descriptor, limit, &reference)?;
         let served = self.document(&reference).await?;
-        check_content(&served.bytes, descriptor, &reference)?;
         let what = reference.to_string();
-        let media_type = Some(descriptor.media_type.clone());
-        Served {
-            media_type,
-            ..served
-        }
-        .parse(reference, what)
+        let checked = Checked::by_descriptor(served.bytes, descriptor, reference)?;
+        parse(checked, Some(&descriptor.media_type), what)
     }
 
     /// Pushes a manifest or index by digest, and also under `tag` if there is one.
@@ -248,10 +240,15 @@ pub(super) struct Served {
 }
 
 impl Served {
-    pub(super) fn parse(self, reference: PinnedReference, what: String) -> Result<ResolvedImage> {
-        ResolvedImage::checked(reference, self.bytes, self.media_type.as_deref())
-            .map_err(|source| Error::Manifest { what, source })
+    /// With the digest that is computed from the bytes.
+    pub(super) fn computed(self, location: &Location, what: String) -> Result<ResolvedImage> {
+        let checked = Checked::computed(location, self.bytes);
+        parse(checked, self.media_type.as_deref(), what)
     }
+}
+
+fn parse(checked: Checked, media_type: Option<&str>, what: String) -> Result<ResolvedImage> {
+    ResolvedImage::parse(checked, media_type).map_err(|source| Error::Manifest { what, source })
 }
 
 /// A manifest to push.

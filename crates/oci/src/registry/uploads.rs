@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::Registry;
 use super::challenge::Access;
-use super::checks::check_computed;
+use crate::checked::check_computed;
 use crate::descriptor::Descriptor;
 use crate::digest::{Digest, Digester};
 use crate::error::{Error, Result};

@@ -1,7 +1,7 @@
 //! Puts what cosign's older forms have beside an image at its tag, and destroys nothing that is there.
 
 use countersign_oci::{
-    CosignTag, Descriptor, Document, Error as RegistryError, LayoutDraft, ListedAs, Location,
+    CosignTag, Descriptor, Document, Error as RegistryError, LayoutTurn, ListedAs, Location,
     Reference, Registry, Repository, ResolvedImage,
 };
 use countersign_verify::Limits;
@@ -74,13 +74,13 @@ pub(super) async fn put_in_registry(
 /// Makes the layout list `part` at `tag`, unless something else is listed there that has more.
 pub(super) async fn put_in_layout(
     registry: &Registry,
-    target: &LayoutDraft,
+    target: &LayoutTurn<'_>,
     part: &Part,
     tag: &BesideTag,
 ) -> Result<Option<NotCopied>, Error> {
-    let there = match target.listed_at(&tag.tag) {
+    let there = match target.draft().listed_at(&tag.tag) {
         Some(there) if there == *part.image.digest() => return Ok(None),
-        Some(there) => Some(Location::from(target.path().clone()).at(there)),
+        Some(there) => Some(Location::from(target.draft().path().clone()).at(there)),
         None => None,
     };
     if let Some(there) = there {
@@ -108,7 +108,7 @@ pub(super) async fn put_in_layout(
             Some(_) | None => {}
         }
     }
-    target.put_document(&part.image).await?;
+    target.draft().put_document(&part.image).await?;
     target.list(&part.image, &part.media_type, ListedAs::Tag(&tag.tag));
     Ok(None)
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use countersign_oci::{
-    Copied, Descriptor, Error as RegistryError, ListedAs, Location, PinnedReference, Registry,
+    Copied, Descriptor, Error as RegistryError, LayoutTurn, ListedAs, Location, PinnedReference,
+    Registry, Repository,
 };
 
 use super::beside::{put_in_layout, put_in_registry};
@@ -16,6 +17,13 @@ pub(super) struct Target<'a> {
     registry: &'a Registry,
     reader: &'a Registry,
     place: Place<'a>,
+}
+
+/// Where what refers to an image is listed. In a layout that takes its turn.
+#[derive(Clone, Copy)]
+pub(super) enum Lists<'a> {
+    Repository(&'a Repository),
+    Layout(&'a LayoutTurn<'a>),
 }
 
 impl<'a> Target<'a> {
@@ -72,9 +80,13 @@ impl<'a> Target<'a> {
     }
 
     /// Also makes sure that they are found by what they refer to.
-    pub(super) async fn push_referrers(&self, parts: &[&Part]) -> Result<(), Error> {
-        match self.place {
-            Place::Repository { repository, .. } => {
+    pub(super) async fn push_referrers(
+        &self,
+        parts: &[&Part],
+        lists: Lists<'_>,
+    ) -> Result<(), Error> {
+        match lists {
+            Lists::Repository(repository) => {
                 let manifests = parts.iter().map(|part| {
                     let bytes = part.image.bytes().clone();
                     (part.media_type.as_str(), bytes)
@@ -84,26 +96,27 @@ impl<'a> Target<'a> {
                     .push_referrers(repository, manifests.collect());
                 pushed.await?;
             }
-            Place::Layout { draft, .. } => {
+            Lists::Layout(turn) => {
                 for part in parts {
-                    draft.put_document(&part.image).await?;
-                    draft.list(&part.image, &part.media_type, ListedAs::Unnamed);
+                    turn.draft().put_document(&part.image).await?;
+                    turn.list(&part.image, &part.media_type, ListedAs::Unnamed);
                 }
             }
         }
         Ok(())
     }
 
-    /// Whether what refers to an image is pushed without a look at what it refers to.
-    pub(super) async fn seems_to_list_by_tag(
+    /// Where what refers to an image can be listed before the image is there: in a repository that doesn't look at what
+    /// it refers to. In a layout it waits for its turn.
+    pub(super) async fn lists_ahead(
         &self,
         image: &PinnedReference,
-    ) -> Result<bool, Error> {
-        match self.place {
-            Place::Repository { .. } => Ok(self.registry.seems_to_list_by_tag(image).await?),
-            // What is listed waits for its turn.
-            Place::Layout { .. } => Ok(false),
-        }
+    ) -> Result<Option<Lists<'a>>, Error> {
+        let Place::Repository { repository, .. } = self.place else {
+            return Ok(None);
+        };
+        let by_tag = self.registry.seems_to_list_by_tag(image).await?;
+        Ok(by_tag.then_some(Lists::Repository(repository)))
     }
 
     /// Makes `tag` name `part`. Says so if something else stands there, which is left.
@@ -111,12 +124,13 @@ impl<'a> Target<'a> {
         &self,
         part: &Part,
         tag: &BesideTag,
+        lists: Lists<'_>,
     ) -> Result<Option<NotCopied>, Error> {
-        match self.place {
-            Place::Repository { repository, .. } => {
+        match lists {
+            Lists::Repository(repository) => {
                 put_in_registry(self.registry, repository, part, tag).await
             }
-            Place::Layout { draft, .. } => put_in_layout(self.registry, draft, part, tag).await,
+            Lists::Layout(turn) => put_in_layout(self.registry, turn, part, tag).await,
         }
     }
 }

@@ -4,20 +4,21 @@ use std::collections::{HashMap, HashSet};
 
 use countersign_oci::{
     Digest, Error as RegistryError, LayoutDraft, LayoutTurn, ListedAs, Location, Reference,
+    Repository,
 };
 use countersign_verify::VerifiedImage;
 use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 
 use super::blobs::{Blobs, CopiedBlobs, Failed};
 use super::division::{Division, children, subject};
-use super::target::Target;
+use super::target::{Lists, Target};
 use super::{
     BlobCounts, CopiedImage, CopyError, CopyEvent, CopyPlan, Destination, Events, NotCopied, Part,
     Place, Role,
 };
 use crate::blobs::{AT_ONCE, blobs_of};
 use crate::error::Error;
-use crate::publication::{NotWritten, PublicationError, TagName};
+use crate::publication::{NotWritten, PublicationError, TagName, Taggable};
 
 pub(super) async fn write(
     copy: &CopyPlan,
@@ -35,13 +36,9 @@ pub(super) async fn write(
     };
     let (blobs, behind) = writing.content(to, events).await?;
     // Several images may be on their way into a layout, and one of them at a time is listed.
-    let _turn = end.turn().await;
-    let proven = writing.until_proven(behind, &end, to, events).await;
-    if let (End::List { draft, .. }, Err(_)) = (&end, &proven) {
-        draft.forget();
-    }
-    let proof = proven?;
-    let tag = end.publish(to, &proof, events).await?;
+    let turn = end.turn().await;
+    let proof = writing.until_proven(behind, &turn, to, events).await?;
+    let tag = turn.publish(to, &proof, events).await?;
     let count = |role| copy.parts.iter().filter(|part| part.role == role).count();
     Ok(CopiedImage {
         image: writing.location.at(copy.proof.digest().clone()),
@@ -57,10 +54,24 @@ pub(super) async fn write(
 
 /// What makes the copy known, when it is proven.
 enum End<'a> {
-    Nothing,
-    Tag(TagName),
-    List {
+    Repository {
+        repository: &'a Repository,
+        tag: Option<TagName>,
+    },
+    Layout {
         draft: &'a LayoutDraft,
+        name: Option<&'a Reference>,
+    },
+}
+
+/// As [`End`], when it is this image's turn to be listed in a layout.
+enum Turn<'a> {
+    Repository {
+        repository: &'a Repository,
+        tag: Option<TagName>,
+    },
+    Layout {
+        turn: LayoutTurn<'a>,
         name: Option<&'a Reference>,
     },
 }
@@ -68,12 +79,14 @@ enum End<'a> {
 impl<'a> End<'a> {
     fn of(copy: &CopyPlan, to: &Destination<'a>) -> Result<Self, Error> {
         let (repository, tag) = match to.place {
-            Place::Layout { draft, name } => return Ok(Self::List { draft, name }),
-            Place::Repository { tag: None, .. } => return Ok(Self::Nothing),
-            Place::Repository {
+            Place::Layout { draft, name } => return Ok(Self::Layout { draft, name }),
+            Place::Repository { repository, tag } => (repository, tag),
+        };
+        let Some(tag) = tag else {
+            return Ok(Self::Repository {
                 repository,
-                tag: Some(tag),
-            } => (repository, tag),
+                tag: None,
+            });
         };
         let copied = Reference::from(repository.at(copy.proof.digest().clone()));
         let name = copied.with_tag(tag);
@@ -81,20 +94,34 @@ impl<'a> End<'a> {
             tag: tag.to_owned(),
             source: Box::new(source),
         })?;
-        Ok(Self::Tag(TagName::new(&name)?))
+        Ok(Self::Repository {
+            repository,
+            tag: Some(TagName::new(&name)?),
+        })
     }
 
-    /// The turn of this image to be listed, in a layout.
-    async fn turn(&self) -> Option<LayoutTurn<'a>> {
+    async fn turn(self) -> Turn<'a> {
         match self {
-            Self::List { draft, .. } => Some(draft.turn().await),
-            Self::Nothing | Self::Tag(_) => None,
+            Self::Repository { repository, tag } => Turn::Repository { repository, tag },
+            Self::Layout { draft, name } => Turn::Layout {
+                turn: draft.turn().await,
+                name,
+            },
+        }
+    }
+}
+
+impl Turn<'_> {
+    fn lists(&self) -> Lists<'_> {
+        match self {
+            Self::Repository { repository, .. } => Lists::Repository(repository),
+            Self::Layout { turn, .. } => Lists::Layout(turn),
         }
     }
 
     /// Adds the image to what the layout will list, for those who read the draft.
     fn stage(&self, copy: &CopyPlan) -> Result<(), Error> {
-        let Self::List { draft, name } = self else {
+        let Self::Layout { turn, name } = self else {
             return Ok(());
         };
         let image = copy.proof.image();
@@ -102,8 +129,8 @@ impl<'a> End<'a> {
             Some(name) => ListedAs::Image(name),
             None => ListedAs::Unnamed,
         };
-        draft.list(image, image.document().media_type(), listed_as);
-        Ok(draft.stage()?)
+        turn.list(image, image.document().media_type(), listed_as);
+        Ok(turn.stage()?)
     }
 
     /// Writes the tag, or lists the image. Returns its name.
@@ -114,22 +141,24 @@ impl<'a> End<'a> {
         events: &Events,
     ) -> Result<Option<Reference>, Error> {
         match self {
-            Self::Nothing => Ok(None),
-            Self::Tag(tag) => {
+            Self::Repository { tag: None, .. } => Ok(None),
+            Self::Repository { tag: Some(tag), .. } => {
                 events(CopyEvent::Tagging {
                     tag: tag.reference().clone(),
                 });
-                let written = tag.write(to.registry, to.stranger, proof.image()).await;
+                let written = tag
+                    .write(to.registry, to.stranger, Taggable::of(proof))
+                    .await;
                 written.map_err(|not| match not {
                     NotWritten::Left(error) | NotWritten::Unclear(error) => error,
                 })?;
                 Ok(Some(tag.reference().clone()))
             }
-            Self::List { draft, name } => {
+            Self::Layout { turn, name } => {
                 events(CopyEvent::Listing {
                     image: proof.reference().clone(),
                 });
-                draft.accept().await?;
+                turn.accept().await?;
                 Ok(name.cloned())
             }
         }
@@ -161,9 +190,10 @@ impl<'a> Writing<'a> {
             ahead,
             mut behind,
         } = division;
-        let listed_by_tag = match ahead.is_empty() {
-            true => false,
-            false => self.target.seems_to_list_by_tag(&root).await?,
+        let lists_ahead = if ahead.is_empty() {
+            None
+        } else {
+            self.target.lists_ahead(&root).await?
         };
         let blobs = Blobs {
             target: self.target,
@@ -191,11 +221,11 @@ impl<'a> Writing<'a> {
             let copied = blobs.copy(attached).await?;
             failed.extend(copied.failed);
             this.lose(&failed);
-            if !listed_by_tag {
+            let Some(lists) = lists_ahead else {
                 return Ok((copied.counts, ahead));
-            }
+            };
             // The pause that a list needs is over when the image's blobs are there.
-            match this.referrers(&ahead).await {
+            match this.referrers(&ahead, lists).await {
                 Ok(()) => Ok((copied.counts, Vec::new())),
                 Err(Error::Registry(error)) if wants_the_image_first(&error) => {
                     Ok((copied.counts, ahead))
@@ -214,13 +244,13 @@ impl<'a> Writing<'a> {
     async fn until_proven(
         &mut self,
         behind: Vec<&Part>,
-        end: &End<'_>,
+        turn: &Turn<'_>,
         to: &Destination<'_>,
         events: &Events,
     ) -> Result<VerifiedImage, Error> {
-        self.referrers(&behind).await?;
-        self.beside().await?;
-        end.stage(self.copy)?;
+        self.referrers(&behind, turn.lists()).await?;
+        self.beside(turn.lists()).await?;
+        turn.stage(self.copy)?;
         events(CopyEvent::Verifying {
             image: self.location.at(self.copy.proof.digest().clone()),
         });
@@ -255,7 +285,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Pushes what refers to the image, each behind what it lists. What only refers to something is listed together.
-    async fn referrers(&self, parts: &[&Part]) -> Result<(), Error> {
+    async fn referrers(&self, parts: &[&Part], lists: Lists<'_>) -> Result<(), Error> {
         let copied = self.copied();
         // A registry may refuse an index before it has what the index lists. What the image lists is there.
         let indexes = self.copy.parts.iter();
@@ -270,12 +300,12 @@ impl<'a> Writing<'a> {
             match subject(part).filter(|subject| copied.contains(subject)) {
                 None => self.target.push(part).await?,
                 Some(_) if part.role == Role::Attached && listed.contains(digest) => {
-                    self.target.push_referrers(&[part]).await?;
+                    self.target.push_referrers(&[part], lists).await?;
                 }
                 Some(_) => referrers.push(*part),
             }
         }
-        self.target.push_referrers(&referrers).await
+        self.target.push_referrers(&referrers, lists).await
     }
 
     fn copied(&self) -> HashSet<&'a Digest> {
@@ -284,12 +314,12 @@ impl<'a> Writing<'a> {
     }
 
     /// Makes the tags of cosign's older forms name what they name at the source.
-    async fn beside(&mut self) -> Result<(), Error> {
+    async fn beside(&mut self, lists: Lists<'_>) -> Result<(), Error> {
         let parts = self.copy.parts.iter();
         let parts = parts.filter(|part| !self.lost.contains(part.image.digest()));
         let tags = parts.flat_map(|part| part.tags.iter().map(move |tag| (part, tag)));
         let target = self.target;
-        let put = tags.map(|(part, tag)| async move { target.beside(part, tag).await });
+        let put = tags.map(|(part, tag)| async move { target.beside(part, tag, lists).await });
         // Lists, here and below: a future with closures in it would not be `Send` for every lifetime.
         let put: Vec<_> = put.collect();
         let left: Vec<Option<NotCopied>> =

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use countersign_oci::http::{AttemptError, retrying};
-use countersign_oci::{
-    Digest, Error as RegistryError, Location, Reference, Registry, ResolvedImage, Retries,
-};
+use countersign_oci::{Digest, Error as RegistryError, Location, Reference, Registry, Retries};
 
 use super::PublicationError;
+use super::proven::Taggable;
 use crate::error::Error;
 
 /// A name that an image is to get: a repository and a tag, without a digest.
@@ -53,8 +52,9 @@ impl TagName {
         &self,
         registry: &Registry,
         stranger: &Registry,
-        image: &ResolvedImage,
+        image: Taggable<'_>,
     ) -> Result<(), NotWritten> {
+        let image = image.image();
         let read = || async {
             let named = stranger.resolve(&self.reference).await?;
             match named.digest() == image.digest() {

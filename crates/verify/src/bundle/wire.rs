@@ -340,7 +340,10 @@ impl<'a> Bounded<'a> {
         let material = &self.0.verification_material;
         let timestamps = material.timestamp_verification_data.as_ref();
         let timestamps = timestamps.and_then(|data| data.rfc3161_timestamps.as_ref());
-        let timestamps = timestamps.map_or(&[][..], |timestamps| &timestamps.kept);
+        let timestamps = match timestamps {
+            Some(timestamps) => timestamps.at_most("timestamps")?,
+            None => &[],
+        };
         Ok(Decodable {
             _certificate: certificate,
             _timestamps: timestamps

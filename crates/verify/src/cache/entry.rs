@@ -168,8 +168,7 @@ impl Rest {
         let layer = manifest.layers.get(kept.layer)?.clone();
         let signs = layer.media_type == SIMPLE_SIGNING_LAYER
             || layer.media_type.starts_with(BUNDLE_MEDIA_TYPE_PREFIX);
-        let whole = layer.size == content.len() as u64 && layer.digest.matches(&content);
-        (signs && whole).then(|| StoredLayer {
+        (signs && layer.describes(&content)).then(|| StoredLayer {
             holder: Arc::new(holder),
             layer,
             content,

@@ -4,9 +4,9 @@ use countersign_oci::{Reference, ResolvedImage, Result as RegistryResult};
 use countersign_policy::Policy;
 use jiff::Timestamp;
 
-use super::Verifier;
 use super::search::SearchState;
-use crate::cache::{Entry, EntryKey};
+use super::{Signatures, Verifier};
+use crate::cache::{Entry, EntryKey, SignatureCache};
 use crate::proof::VerifiedImage;
 use crate::stored::StoredLayer;
 
@@ -43,8 +43,15 @@ impl Verifier {
         entry.map_or_else(Vec::new, |entry| entry.signatures)
     }
 
+    fn cache(&self) -> Option<&SignatureCache> {
+        match &self.signatures {
+            Signatures::InRegistries { cache } => cache.as_ref(),
+            Signatures::Given(_) => None,
+        }
+    }
+
     async fn entry(&self, key: Option<EntryKey>, now: Timestamp) -> Option<Entry> {
-        let (cache, key) = (self.cache.clone()?, key?);
+        let (cache, key) = (self.cache()?.clone(), key?);
         let reading = tokio::task::spawn_blocking(move || cache.read(&key, now));
         reading.await.ok()?
     }
@@ -57,7 +64,7 @@ impl Verifier {
     ) -> Option<VerifiedImage> {
         for stored in kept {
             if let Some(proof) = self.judge(search, stored).await {
-                if let Some(cache) = &self.cache {
+                if let Some(cache) = self.cache() {
                     cache.proves(search.image.digest());
                 }
                 return Some(proof);
@@ -72,7 +79,7 @@ impl Verifier {
     pub(super) async fn keep(&self, search: &SearchState<'_>) {
         let (image, now) = (search.image.clone(), search.criteria.now);
         let key = EntryKey::of(image.reference(), image.requested(), search.policy);
-        let (Some(cache), Some(key)) = (self.cache.clone(), key) else {
+        let (Some(cache), Some(key)) = (self.cache().cloned(), key) else {
             return;
         };
         let proving = search.proving.clone();

@@ -165,7 +165,7 @@ fn min_age_alone_refuses_by_the_latest_time_and_says_when_it_is_over() {
     ");
     let policy = Policy::from_yaml(&text, "policy.yaml").unwrap();
     assert!(policy.min_age().is_some());
-    assert_eq!(policy.for_a_new_signature().min_age(), None);
+    assert_eq!(policy.dangerous_for_new_signature().min_age(), None);
 }
 
 #[test]

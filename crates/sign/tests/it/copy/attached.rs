@@ -139,7 +139,6 @@ async fn a_part_that_refers_to_another_is_listed_when_it_is_the_images_turn() {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
         // It is not proven.
-        draft.forget();
         drop(turn);
     };
     let ((), copied) = tokio::join!(other_image, stage.write(place, &stranger));

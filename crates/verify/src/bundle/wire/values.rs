@@ -74,7 +74,7 @@ impl<'de> Deserialize<'de> for Number {
 
 /// A list. All entries are counted, and at most `MAX` of them are kept.
 pub(super) struct Items<T, const MAX: usize> {
-    pub(super) kept: Vec<T>,
+    kept: Vec<T>,
     count: usize,
 }
 

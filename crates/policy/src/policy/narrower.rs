@@ -1,7 +1,6 @@
-//! Policies made from a policy: for one of its signers, and for the time before there is a certificate.
+//! Policies made from a policy for one of its signers. They accept nothing that the policy doesn't.
 
-use super::{COSIGN_SIGN_PREDICATE, CertificateSigner, KeySigner, Policy, Signer};
-use crate::claims::Claim;
+use super::{CertificateSigner, KeySigner, Policy, Signer};
 use crate::matcher::Matcher;
 use crate::public_key::KeyFingerprint;
 
@@ -91,72 +90,6 @@ impl Policy {
             ..self.clone()
         })
     }
-
-    /// The same policy without what a signature can't meet right after it is made: its `min_age`, and what `require`
-    /// asks of other attestations. It is for a signer, which looks at a signature at once. Never install anything by
-    /// it. It names every field, so that a new one has to be placed.
-    #[must_use]
-    pub fn for_a_new_signature(self) -> Self {
-        let Self {
-            signers,
-            not_before,
-            min_age: _,
-            predicate_types,
-            predicate,
-            require,
-            signature_formats,
-            annotations,
-            bind_name,
-            trust,
-            signature_sources,
-            deny_digests,
-        } = self;
-        // Of several proofs, a signer makes the signature alone.
-        let mut require = require.into_iter();
-        if let Some(signature) = require.find(|one| one.is_signature_type(COSIGN_SIGN_PREDICATE)) {
-            return signature.for_a_new_signature();
-        }
-        Self {
-            signers,
-            not_before,
-            min_age: None,
-            predicate_types,
-            predicate,
-            require: Vec::new(),
-            signature_formats,
-            annotations,
-            bind_name,
-            trust,
-            signature_sources,
-            deny_digests,
-        }
-    }
-
-    /// The same policy without its rules on claims that are not `known`: what `self` accepts, the
-    /// result accepts too, and more. For a signer, to foresee a refusal before there is a
-    /// certificate; never to accept anything by.
-    #[must_use]
-    pub fn as_far_as_known(&self, known: impl Fn(Claim) -> bool + Copy) -> Self {
-        let signers = self.signers.iter().map(|signer| match signer {
-            Signer::Certificate(signer) => {
-                let rules = signer.claims.iter().filter(|rule| known(rule.claim));
-                Signer::Certificate(CertificateSigner {
-                    claims: rules.cloned().collect(),
-                    ..signer.clone()
-                })
-            }
-            Signer::Key(signer) => Signer::Key(signer.clone()),
-        });
-        Self {
-            signers: signers.collect(),
-            require: self
-                .require
-                .iter()
-                .map(|one| one.as_far_as_known(known))
-                .collect(),
-            ..self.clone()
-        }
-    }
 }
 
 #[cfg(test)]
@@ -195,29 +128,6 @@ bind_name: true
             panic!("several signers: {narrowed:?}");
         };
         assert_eq!(signer.identity, Matcher::Exact("release-7".into()));
-    }
-
-    #[test]
-    fn rules_on_claims_that_are_not_known_are_left_out_and_nothing_else_is() {
-        let text = r"
-issuer: https://ci.example.org
-identity: nightly
-not_before: '2026-01-01T00:00:00Z'
-claims: { build_trigger: push, runner_environment: github-hosted }
-bind_name: true
-";
-        let policy = Policy::from_yaml(text, "policy.yaml").unwrap();
-        let known = policy.as_far_as_known(|claim| claim == Claim::BuildTrigger);
-        let [Signer::Certificate(signer)] = known.signers() else {
-            panic!("several signers: {known:?}");
-        };
-        let claims: Vec<Claim> = signer.claims.iter().map(|rule| rule.claim).collect();
-        assert_eq!(claims, [Claim::BuildTrigger]);
-        assert_eq!(policy.as_far_as_known(|_| true), policy);
-        let none = policy.as_far_as_known(|_| false);
-        assert_eq!(none.only(ISSUER, "nightly").map(|_| ()), Some(()));
-        assert_eq!(none.not_before(), policy.not_before());
-        assert!(none.bind_name());
     }
 
     fn certified(signer: &Signer) -> &CertificateSigner {
@@ -259,7 +169,7 @@ require: [signature, { predicate_type: a, claims: { build_trigger: push } }]
             policy.only_each(&[by(ISSUER, "one"), by("https://ci.example.net", "two")]),
             None
         );
-        let new = policy.clone().for_a_new_signature();
+        let new = policy.clone().dangerous_for_new_signature();
         assert_eq!(new.requirements(), std::slice::from_ref(&new));
         assert_eq!((new.predicate_types().len(), new.min_age()), (1, None));
     }

@@ -1,0 +1,103 @@
+//! Policies made from a policy that accept more than it does, for whoever signs. Nothing may be installed by them, so
+//! their names say `dangerous`.
+
+use super::{COSIGN_SIGN_PREDICATE, CertificateSigner, Policy, Signer};
+use crate::claims::Claim;
+
+impl Policy {
+    /// The same policy without what a signature can't meet right after it is made: its `min_age`, and what `require`
+    /// asks of other attestations. It is for a signer, which looks at a signature at once. Never install anything by
+    /// it. It names every field, so that a new one has to be placed.
+    #[must_use]
+    pub fn dangerous_for_new_signature(self) -> Self {
+        let Self {
+            signers,
+            not_before,
+            min_age: _,
+            predicate_types,
+            predicate,
+            require,
+            signature_formats,
+            annotations,
+            bind_name,
+            trust,
+            signature_sources,
+            deny_digests,
+        } = self;
+        // Of several proofs, a signer makes the signature alone.
+        let mut require = require.into_iter();
+        if let Some(signature) = require.find(|one| one.is_signature_type(COSIGN_SIGN_PREDICATE)) {
+            return signature.dangerous_for_new_signature();
+        }
+        Self {
+            signers,
+            not_before,
+            min_age: None,
+            predicate_types,
+            predicate,
+            require: Vec::new(),
+            signature_formats,
+            annotations,
+            bind_name,
+            trust,
+            signature_sources,
+            deny_digests,
+        }
+    }
+
+    /// The same policy without its rules on claims that are not `known`: what `self` accepts, the
+    /// result accepts too, and more. For a signer, to foresee a refusal before there is a
+    /// certificate; never to accept anything by.
+    #[must_use]
+    pub fn dangerous_as_far_as_known(&self, known: impl Fn(Claim) -> bool + Copy) -> Self {
+        let signers = self.signers.iter().map(|signer| match signer {
+            Signer::Certificate(signer) => {
+                let rules = signer.claims.iter().filter(|rule| known(rule.claim));
+                Signer::Certificate(CertificateSigner {
+                    claims: rules.cloned().collect(),
+                    ..signer.clone()
+                })
+            }
+            Signer::Key(signer) => Signer::Key(signer.clone()),
+        });
+        Self {
+            signers: signers.collect(),
+            require: self
+                .require
+                .iter()
+                .map(|one| one.dangerous_as_far_as_known(known))
+                .collect(),
+            ..self.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ISSUER: &str = "https://ci.example.org";
+
+    #[test]
+    fn rules_on_claims_that_are_not_known_are_left_out_and_nothing_else_is() {
+        let text = r"
+issuer: https://ci.example.org
+identity: nightly
+not_before: '2026-01-01T00:00:00Z'
+claims: { build_trigger: push, runner_environment: github-hosted }
+bind_name: true
+";
+        let policy = Policy::from_yaml(text, "policy.yaml").unwrap();
+        let known = policy.dangerous_as_far_as_known(|claim| claim == Claim::BuildTrigger);
+        let [Signer::Certificate(signer)] = known.signers() else {
+            panic!("several signers: {known:?}");
+        };
+        let claims: Vec<Claim> = signer.claims.iter().map(|rule| rule.claim).collect();
+        assert_eq!(claims, [Claim::BuildTrigger]);
+        assert_eq!(policy.dangerous_as_far_as_known(|_| true), policy);
+        let none = policy.dangerous_as_far_as_known(|_| false);
+        assert_eq!(none.only(ISSUER, "nightly").map(|_| ()), Some(()));
+        assert_eq!(none.not_before(), policy.not_before());
+        assert!(none.bind_name());
+    }
+}
