@@ -6,7 +6,7 @@
 mod seeds;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -109,6 +109,9 @@ pub(crate) fn run(targets: &[String], inputs: Inputs) -> anyhow::Result<()> {
         found.join(", ")
     );
     println!("\nNothing was found.");
+    if oracle.is_none() {
+        println!("There is no Go here: the target `archives` was compared with no other reader.");
+    }
     Ok(())
 }
 
@@ -158,9 +161,9 @@ fn oracle(directory: &Path) -> anyhow::Result<Option<PathBuf>> {
         .arg(&program)
         .arg(".")
         .status();
-    let Ok(status) = built else {
-        println!("There is no Go here: the target `archives` compares with no other reader.");
-        return Ok(None);
+    let status = match built {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        built => built.context("go can't be run")?,
     };
     ensure!(
         status.success(),

@@ -4,6 +4,7 @@
 pub(crate) mod annotations;
 pub(crate) mod cache;
 pub(crate) mod configuration;
+pub(crate) mod dry_run;
 pub(crate) mod layers;
 pub(crate) mod limits;
 pub(crate) mod planning;

@@ -96,7 +96,7 @@ impl<V: ImageVerifier> Installer<V> {
     ) -> Result<Outcome, PlanFailure> {
         let (held, target) = occupy(request, directory)
             .await
-            .map_err(|error| failed(request.plan, Cause::Target(error)))?;
+            .map_err(|error| failed(request.plan, Cause::Before(error)))?;
         let goal = PutInPlace { held };
         settled(&goal.held, self.carry_out(request, &target, &goal)).await
     }
@@ -132,7 +132,7 @@ impl<V: ImageVerifier> Installer<V> {
             Ok(state) => replaceable(state, request, directory),
             Err(error) => Err(error),
         };
-        let target = target.map_err(|error| failed(request.plan, Cause::Target(error)))?;
+        let target = target.map_err(|error| failed(request.plan, Cause::Before(error)))?;
         self.carry_out(request, &target, &Look).await
     }
 
@@ -151,7 +151,7 @@ impl<V: ImageVerifier> Installer<V> {
         let limited = plan.address_limit().map(|limit| self.within(limit));
         let limited = limited
             .transpose()
-            .map_err(|error| failed(plan, Cause::Target(error)))?;
+            .map_err(|error| failed(plan, Cause::Before(error)))?;
         let installer = limited.as_ref().unwrap_or(self);
         let locked = plan.lock().map(LockedEntry::requested);
         let (mut failed_attempts, mut failures) = (Vec::new(), Vec::<SourceFailure>::new());

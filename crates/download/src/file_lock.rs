@@ -32,7 +32,7 @@ impl FileLock {
                 Err(errno) => return Err(errno.into()),
             }
             // Whoever held it may have removed it after we opened it and before it was ours.
-            if is_at(path, &file.metadata()?)? {
+            if Self::is_at(path, &file.metadata()?)? {
                 return Ok(Some(Self {
                     path: path.to_owned(),
                     _file: file,
@@ -40,14 +40,18 @@ impl FileLock {
             }
         }
     }
-}
 
-/// Whether what is at `path` is still `opened`. A link is not followed.
-fn is_at(path: &Path, opened: &Metadata) -> io::Result<bool> {
-    match fs::symlink_metadata(path) {
-        Ok(there) => Ok(is_same(&there, opened)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
+    /// Whether what is at `path` is still `opened`: another process may have put something else there. A link is not
+    /// followed.
+    ///
+    /// # Errors
+    /// The system's error where it doesn't say what is there.
+    pub fn is_at(path: &Path, opened: &Metadata) -> io::Result<bool> {
+        match fs::symlink_metadata(path) {
+            Ok(there) => Ok(is_same(&there, opened)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -79,9 +83,9 @@ mod tests {
         let opened = fs::metadata(&ours).unwrap();
         for (name, expected) in [("ours", true), ("other", false), ("gone", false)] {
             let path = directory.path().join(name);
-            assert_eq!(is_at(&path, &opened).unwrap(), expected, "{name}");
+            assert_eq!(FileLock::is_at(&path, &opened).unwrap(), expected, "{name}");
         }
-        let error = is_at(&ours.join("below"), &opened).unwrap_err();
+        let error = FileLock::is_at(&ours.join("below"), &opened).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
     }
 }

@@ -105,8 +105,12 @@ impl Kit {
                 .map_err(|_| wrong("a document that is not UTF-8"))?;
             match part {
                 Part::Galleries => kit.galleries = text,
-                Part::Key(name) => drop(kit.keys.insert(name.to_owned(), text)),
-                Part::Index(name) => drop(kit.indexes.insert(name.to_owned(), text)),
+                Part::Key(name) => {
+                    kit.keys.insert(name.to_owned(), text);
+                }
+                Part::Index(name) => {
+                    kit.indexes.insert(name.to_owned(), text);
+                }
                 Part::TrustedRoot => kit.trusted_root = Some(text),
                 Part::Lock => kit.lock = Some(text),
             }

@@ -76,6 +76,7 @@ mod carry_out;
 mod check;
 mod config;
 mod content;
+mod directory;
 mod entry_name;
 mod error;
 mod events;

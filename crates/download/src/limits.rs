@@ -1,13 +1,11 @@
 //! Upper bounds on what is read of a gallery or an image.
 
-/// Bounds on a gallery's index and on the content of one image. Reaching one is an error, never a silent cut.
+/// Bounds on the content of one image. Reaching one is an error, never a silent cut.
 ///
 /// The defaults let through the largest images in common use (GPU back ends of tens of gigabytes)
 /// and stop what only an attack or an accident produces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a gallery's index. Default 16 MiB; LocalAI's has 0.3.
-    pub index_bytes: u64,
     /// Layers of one image. Default 128; overlay file systems can't stack more than that either.
     pub layers: u64,
     /// Bytes of the image configuration. Default 4 MiB.
@@ -32,8 +30,6 @@ pub struct Limits {
 /// Which of the [`Limits`] was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Bound {
-    /// [`Limits::index_bytes`]
-    IndexBytes,
     /// [`Limits::layers`]
     Layers,
     /// [`Limits::config_bytes`]
@@ -54,6 +50,23 @@ pub enum Bound {
     Fixed,
 }
 
+impl Bound {
+    /// What is counted: `layers`, `entries`, `directories` or `bytes`.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Layers => "layers",
+            Self::Entries => "entries",
+            Self::Depth => "directories",
+            Self::ConfigBytes
+            | Self::CompressedBytes
+            | Self::UnpackedBytes
+            | Self::Expansion
+            | Self::PathBytes
+            | Self::Fixed => "bytes",
+        }
+    }
+}
+
 impl Limits {
     /// Decompressed bytes of a layer up to which [`Self::expansion`] isn't looked at: a small file
     /// of zeros is no bomb. 64 MiB.
@@ -70,7 +83,6 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            index_bytes: 16 << 20,
             layers: 128,
             config_bytes: 4 << 20,
             compressed_bytes: 32 << 30,

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use countersign_oci::{Digest, Platform, Reference};
+use countersign_oci::{Digest, Platform, Reference, excerpt};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -150,6 +150,18 @@ pub struct Recorded {
     /// Where it is from, if it was installed from a gallery.
     #[serde(default)]
     pub provenance: Option<Provenance>,
+}
+
+impl Recorded {
+    /// What is installed and for which platform, in one line for a person.
+    pub fn describe(&self) -> String {
+        let source = self.provenance.as_ref().map(|from| from.source.clone());
+        let name = match &self.reference {
+            Some(reference) => reference.to_string(),
+            None => source.unwrap_or_else(|| self.digest.to_string()),
+        };
+        format!("{} ({})", excerpt(&name), self.platform)
+    }
 }
 
 /// The image may have been one of an image layout.

@@ -6,6 +6,7 @@
 
 mod duration;
 mod explain;
+mod files;
 mod forms;
 mod mirrors;
 mod mistakes;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use countersign_oci::{Digest, Reference, Repository};
 use serde_json::Value;
 
+pub use self::files::NamedFile;
 use self::mirrors::Mirrors;
 use self::spec::{ConfigSpec, RuleSpec, TufSpec};
 use crate::age::{self, Age};

@@ -74,7 +74,9 @@ pub use export::{Difference, Enforcer, Export, ExportError, ExportedPolicy, Rule
 pub use file::{Gallery, PolicyFile};
 pub use format::SignatureFormat;
 pub use image_pattern::{ImagePattern, PatternError};
-pub use image_verifier::{Demand, ImageRule, ImageVerifierConfig, Mode, Ruling, Unmatched};
+pub use image_verifier::{
+    Demand, ImageRule, ImageVerifierConfig, Mode, NamedFile, Ruling, Unmatched,
+};
 pub use import::{ImportError, ImportedPolicy, import};
 pub use index::{GalleryEntry, GalleryIndex, MisspeltKey};
 pub use instance::SigstoreInstance;

@@ -39,16 +39,16 @@ struct Case {
     trusted_root: PathBuf,
     signing_config: PathBuf,
     /// When the log answers.
-    batches: Batches,
+    answers: Answers,
     target: Duration,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Batches {
-    /// When it can.
-    None,
-    /// Once a second, to all that came in since. Made by the sandbox.
-    OneASecond,
+enum Answers {
+    /// As soon as it can.
+    AtOnce,
+    /// To all that came in since the last time. Made by the sandbox.
+    OnceASecond,
 }
 
 /// Times every case, and says which targets were missed.
@@ -101,7 +101,7 @@ fn cases(
     real: &RealServers,
     directory: &Path,
 ) -> anyhow::Result<Vec<Case>> {
-    let sandbox = |name, host: &str, log, batches, target| {
+    let sandbox = |name, host: &str, log, answers, target| {
         let signing_config = directory.join(format!("signing_config.{log:?}.json"));
         std::fs::write(&signing_config, servers.sigstore.signing_config_json(log))?;
         anyhow::Ok(Case {
@@ -109,12 +109,12 @@ fn cases(
             host: host.to_owned(),
             trusted_root: directory.join("trusted_root.json"),
             signing_config,
-            batches,
+            answers,
             target,
         })
     };
     let (v1, v2) = (RekorVersion::V1, RekorVersion::V2);
-    let (at_once, one_a_second) = (Batches::None, Batches::OneASecond);
+    let (at_once, once_a_second) = (Answers::AtOnce, Answers::OnceASecond);
     let mut cases = vec![
         sandbox("Rekor v1, referrers API", &with_api, v1, at_once, WITH_API)?,
         sandbox(
@@ -128,7 +128,7 @@ fn cases(
             "Rekor v2 that answers once a second",
             &with_api,
             v2,
-            one_a_second,
+            once_a_second,
             ONCE_A_SECOND,
         )?,
     ];
@@ -142,7 +142,7 @@ fn cases(
             host: with_api,
             trusted_root: trusted_root.to_owned(),
             signing_config: signing_config.to_owned(),
-            batches: at_once,
+            answers: at_once,
             target: ONCE_A_SECOND,
         });
     }
@@ -212,11 +212,11 @@ impl Bench<'_> {
             .args([image])
             .directory(self.directory)
             .env("HOME", self.directory);
-        if self.case.batches == Batches::OneASecond {
-            let (log, batches) = (Service::RekorV2, ServiceFault::AnswerOnTheSecond);
+        if self.case.answers == Answers::OnceASecond {
+            let (log, on_the_second) = (Service::RekorV2, ServiceFault::AnswerOnTheSecond);
             self.servers
                 .sigstore
-                .inject(log, batches, EIGHT_PLATFORMS.len() + 1);
+                .inject(log, on_the_second, EIGHT_PLATFORMS.len() + 1);
         }
         let started = Instant::now();
         let status = command.spawn(Stdio::null(), Stdio::null())?.wait()?;

@@ -9,7 +9,7 @@ use countersign_sandbox::image::{Compression, Image, ImageIndex, Layer};
 use countersign_sandbox::{RegistryOptions, RegistryServer, RekorVersion, Sigstore};
 
 use super::Part;
-use crate::command::{Command, Output};
+use crate::command::Command;
 use crate::servers::Servers;
 
 /// Who signs: the workflow of the project whose image is installed.
@@ -77,20 +77,6 @@ impl<'a> Step<'a> {
     pub(super) fn says(mut self, text: &'a str) -> Self {
         self.says = Some(text);
         self
-    }
-
-    fn judge(&self, output: &Output) -> anyhow::Result<()> {
-        let code = output.code();
-        let expected = self.exit_code;
-        ensure!(
-            code == Some(expected),
-            "expected exit code {expected}, found {code:?}"
-        );
-        if let Some(text) = self.says {
-            let said = output.stdout.contains(text) || output.stderr.contains(text);
-            ensure!(said, "expected it to say `{text}`");
-        }
-        Ok(())
     }
 }
 
@@ -232,7 +218,8 @@ impl<'a> Scene<'a> {
         for line in output.stdout.lines().chain(output.stderr.lines()) {
             println!("       {line}");
         }
-        match step.judge(&output).and_then(|()| look(self)) {
+        let ended = output.ended(step.exit_code, step.says.as_slice());
+        match ended.and_then(|_| look(self)) {
             Ok(seen) => {
                 self.ledger.passed += 1;
                 let seen = if seen.is_empty() {
@@ -345,13 +332,7 @@ fn hello(platform: &str, content: &str) -> String {
     format!("#!/bin/sh\necho '{content} on {platform}'\n")
 }
 
-#[cfg(unix)]
 fn executable(path: &Path) -> anyhow::Result<bool> {
     use std::os::unix::fs::PermissionsExt as _;
     Ok(fs::metadata(path)?.permissions().mode() & 0o111 != 0)
-}
-
-#[cfg(not(unix))]
-fn executable(path: &Path) -> anyhow::Result<bool> {
-    Ok(path.exists())
 }

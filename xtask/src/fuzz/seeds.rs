@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use anyhow::ensure;
 use countersign_sandbox::image::{Entry, EntryKind, Layer, LayerBuilder};
 
 use crate::command::workspace;
@@ -70,6 +71,10 @@ fn fixtures(file: &str) -> anyhow::Result<Vec<Vec<u8>>> {
             found.push(fs::read(path)?);
         }
     }
+    ensure!(
+        !found.is_empty(),
+        "expected {file} in a folder of fixtures, found none"
+    );
     Ok(found)
 }
 

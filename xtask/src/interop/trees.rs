@@ -17,7 +17,6 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use clap::ValueEnum as _;
 
 use self::archives::{ARCHIVES, Archive, Readers, Source};
 use self::programs::Programs;
@@ -29,8 +28,11 @@ use super::registries::{self, Registry};
 use super::site::Site;
 use crate::command::Command;
 
+/// The exit code of a peer that refuses an image.
+const REFUSED: i32 = 1;
+
 /// Who unpacks, beside countersign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Peer {
     Umoci,
     Containerd,
@@ -39,6 +41,8 @@ enum Peer {
 }
 
 impl Peer {
+    const ALL: [Self; 3] = [Self::Umoci, Self::Containerd, Self::Storage];
+
     fn name(self) -> &'static str {
         match self {
             Self::Umoci => "umoci",
@@ -170,7 +174,7 @@ impl Trees {
                 &format!("docker://{pinned}"),
                 "oci:unpacked/layout:v1",
             ]))?;
-        let peers = Peer::value_variants().iter();
+        let peers = Peer::ALL.iter();
         let peers = peers.map(|&peer| Ok((peer, self.unpack_as(peer)?)));
         let peers = peers.collect::<anyhow::Result<Vec<_>>>()?;
         Ok(Unpacked { ours, peers })
@@ -199,7 +203,12 @@ impl Trees {
         let output = self.site.home.run(command)?;
         Ok(match output.code() {
             Some(0) => Made::Tree(Tree::read(&self.site.home.join(&into))?),
-            _ => Made::Refused(output.tail().to_owned()),
+            Some(REFUSED) => Made::Refused(output.tail().to_owned()),
+            code => anyhow::bail!(
+                "{} is not well: it ended with {code:?}: {}",
+                peer.name(),
+                output.tail()
+            ),
         })
     }
 

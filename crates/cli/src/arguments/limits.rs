@@ -59,7 +59,6 @@ impl LimitArguments {
         } = *self;
         let default = Limits::default();
         Limits {
-            index_bytes: default.index_bytes,
             layers: max_layers.unwrap_or(default.layers),
             config_bytes: max_config.unwrap_or(default.config_bytes),
             compressed_bytes: max_download.unwrap_or(default.compressed_bytes),
@@ -72,18 +71,21 @@ impl LimitArguments {
     }
 }
 
+macro_rules! raise {
+    ($flag:literal) => {
+        concat!(
+            "if you trust the content to be that large, raise the limit with ",
+            $flag
+        )
+    };
+}
+
+/// What to do where a gallery's index is too large.
+pub(crate) const INDEX_HINT: &str = raise!("--max-index");
+
 /// What to do where a bound was reached.
 pub(crate) fn hint(bound: Bound) -> &'static str {
-    macro_rules! raise {
-        ($flag:literal) => {
-            concat!(
-                "if you trust the content to be that large, raise the limit with ",
-                $flag
-            )
-        };
-    }
     match bound {
-        Bound::IndexBytes => raise!("--max-index"),
         Bound::Layers => raise!("--max-layers"),
         Bound::ConfigBytes => raise!("--max-config"),
         Bound::CompressedBytes => raise!("--max-download"),

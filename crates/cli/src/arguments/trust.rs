@@ -48,9 +48,28 @@ pub(crate) struct TrustArguments {
 }
 
 impl TrustArguments {
+    /// The flag that names an instance, if one does.
+    pub(crate) fn naming_flag(&self) -> Option<&'static str> {
+        // Whole, so that a new flag has to be thought of here.
+        let Self {
+            trust,
+            trusted_root,
+            tuf_url,
+            tuf_root: _,
+            offline: _,
+        } = self;
+        let given = [
+            ("--trust", trust.is_some()),
+            ("--trusted-root", trusted_root.is_some()),
+            ("--tuf-url", tuf_url.is_some()),
+        ];
+        let mut given = given.into_iter();
+        given.find_map(|(flag, is_given)| is_given.then_some(flag))
+    }
+
     /// Whether they name an instance.
     pub(crate) fn name_an_instance(&self) -> bool {
-        self.trust.is_some() || self.trusted_root.is_some() || self.tuf_url.is_some()
+        self.naming_flag().is_some()
     }
 }
 

@@ -226,8 +226,8 @@ pub(super) async fn files(
 pub(super) fn counts(check: &CheckResult) -> String {
     match check {
         CheckResult::Intact { files, bytes } => {
-            let noun = if *files == 1 { "file" } else { "files" };
-            format!("{files} {noun}, {}", output::bytes(*bytes))
+            let files = output::counted(*files, "file", "files");
+            format!("{files}, {}", output::bytes(*bytes))
         }
         CheckResult::Changed { .. } | CheckResult::NoInventory => "not all".to_owned(),
     }
@@ -255,10 +255,7 @@ pub(super) fn differences(
                 .hint("install it again with --reinstall; its record then has them"));
         }
     };
-    let count = match differences.len() {
-        1 => "one difference".to_owned(),
-        count => format!("{count} differences"),
-    };
+    let count = output::counted(differences.len() as u64, "difference", "differences");
     let mut text = format!("{name} in {directory} has changed: {count}\n");
     for Difference { path, change, .. } in differences.iter().take(SHOWN) {
         let (verb, what) = words(*change);

@@ -80,20 +80,21 @@ pub(super) fn run(
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ConfigShowOutput {
     /// One for each key of a file of configuration that is a default.
-    results: Vec<Default>,
+    results: Vec<ShownSetting>,
     /// The files that were looked for. A key of one comes before the same key of the next.
     files: Vec<JsonFile>,
 }
 
 /// What commands take where no flag says it.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Default {
+#[schemars(rename = "Default")]
+struct ShownSetting {
     /// The key.
     setting: &'static str,
     /// Left out where there is none. Of a proxy, without user and password.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
-    from: From,
+    from: ShownFrom,
     /// The flag, the variable or the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<String>,
@@ -103,7 +104,7 @@ struct Default {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "DefaultFrom")]
-enum From {
+enum ShownFrom {
     Flag,
     Variable,
     File,
@@ -148,17 +149,17 @@ enum JsonScope {
     System,
 }
 
-impl Default {
+impl ShownSetting {
     fn none(setting: &'static str) -> Self {
         Self {
             setting,
             value: None,
-            from: From::Nothing,
+            from: ShownFrom::Nothing,
             source: None,
         }
     }
 
-    fn of(setting: &'static str, value: String, from: From, source: Option<String>) -> Self {
+    fn of(setting: &'static str, value: String, from: ShownFrom, source: Option<String>) -> Self {
         Self {
             value: Some(value),
             from,
@@ -168,15 +169,20 @@ impl Default {
     }
 
     fn by_flag(setting: &'static str, value: String, flag: &str) -> Self {
-        Self::of(setting, value, From::Flag, Some(flag.to_owned()))
+        Self::of(setting, value, ShownFrom::Flag, Some(flag.to_owned()))
     }
 
     fn by_variable(setting: &'static str, value: String, variable: &str) -> Self {
-        Self::of(setting, value, From::Variable, Some(variable.to_owned()))
+        Self::of(
+            setting,
+            value,
+            ShownFrom::Variable,
+            Some(variable.to_owned()),
+        )
     }
 
     fn by_file(setting: &'static str, value: String, file: &Path) -> Self {
-        Self::of(setting, value, From::File, Some(words(file)))
+        Self::of(setting, value, ShownFrom::File, Some(path_in_json(file)))
     }
 
     /// A path that a flag or a file names.
@@ -186,15 +192,15 @@ impl Default {
         set: Option<&Setting<PathBuf>>,
     ) -> Self {
         match (given, set) {
-            (Some(path), _) => Self::by_flag(setting, words(path), flag),
-            (None, Some(set)) => Self::by_file(setting, words(&set.value), &set.file),
+            (Some(path), _) => Self::by_flag(setting, path_in_json(path), flag),
+            (None, Some(set)) => Self::by_file(setting, path_in_json(&set.value), &set.file),
             (None, None) => Self::none(setting),
         }
     }
 }
 
 /// A path in JSON, where U+FFFD stands for what is not UTF-8.
-fn words(path: &Path) -> String {
+fn path_in_json(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
@@ -202,7 +208,7 @@ fn words(path: &Path) -> String {
 fn defaults(
     arguments: &ConfigShowArguments,
     environment: &Environment,
-) -> Result<Vec<Default>, Failure> {
+) -> Result<Vec<ShownSetting>, Failure> {
     let ConfigShowArguments {
         gallery,
         policy,
@@ -214,63 +220,52 @@ fn defaults(
     let signing = ("--signing-config", signing_config.as_ref());
     let [proxy, no_proxy] = proxies(environment);
     Ok(vec![
-        Default::path(
+        ShownSetting::path(
             "gallery",
             ("--gallery", gallery.as_ref()),
             settings.gallery.as_ref(),
         ),
-        Default::path(
+        ShownSetting::path(
             "policy",
             ("--policy", policy.as_ref()),
             settings.policy.as_ref(),
         ),
         trusted(trust, environment)?,
-        Default::path("signing-config", signing, settings.signing_config.as_ref()),
+        ShownSetting::path("signing-config", signing, settings.signing_config.as_ref()),
         match (&store.store, environment.store_directory()) {
-            (Some(path), _) => Default::by_flag("store", words(path), "--store"),
+            (Some(path), _) => ShownSetting::by_flag("store", path_in_json(path), "--store"),
             (None, Some((path, Origin::Variable(variable)))) => {
-                Default::by_variable("store", words(&path), variable)
+                ShownSetting::by_variable("store", path_in_json(&path), variable)
             }
             (None, Some((path, Origin::File(file)))) => {
-                Default::by_file("store", words(&path), &file)
+                ShownSetting::by_file("store", path_in_json(&path), &file)
             }
             (None, Some((path, Origin::Default))) => {
-                Default::of("store", words(&path), From::Default, None)
+                ShownSetting::of("store", path_in_json(&path), ShownFrom::Default, None)
             }
-            (None, None) => Default::none("store"),
+            (None, None) => ShownSetting::none("store"),
         },
         proxy,
         no_proxy,
     ])
 }
 
-fn trusted(trust: &TrustArguments, environment: &Environment) -> Result<Default, Failure> {
+fn trusted(trust: &TrustArguments, environment: &Environment) -> Result<ShownSetting, Failure> {
     const TRUST: &str = "trust";
     let value = match trust::instance(trust, None, environment)?.choice {
-        Choice::File(path) => words(&path),
+        Choice::File(path) => path_in_json(&path),
         Choice::Tuf { url, .. } => shown(&url),
         Choice::Named(instance) => instance.name().to_owned(),
     };
-    let flag = match trust {
-        TrustArguments { trust: Some(_), .. } => Some("--trust"),
-        TrustArguments {
-            trusted_root: Some(_),
-            ..
-        } => Some("--trusted-root"),
-        TrustArguments {
-            tuf_url: Some(_), ..
-        } => Some("--tuf-url"),
-        _ => None,
-    };
-    Ok(match (flag, &environment.settings().trust) {
-        (Some(flag), _) => Default::by_flag(TRUST, value, flag),
-        (None, Some(set)) => Default::by_file(TRUST, value, &set.file),
-        (None, None) => Default::of(TRUST, value, From::Default, None),
+    Ok(match (trust.naming_flag(), &environment.settings().trust) {
+        (Some(flag), _) => ShownSetting::by_flag(TRUST, value, flag),
+        (None, Some(set)) => ShownSetting::by_file(TRUST, value, &set.file),
+        (None, None) => ShownSetting::of(TRUST, value, ShownFrom::Default, None),
     })
 }
 
 /// The proxy, and the hosts that are reached without it.
-fn proxies(environment: &Environment) -> [Default; 2] {
+fn proxies(environment: &Environment) -> [ShownSetting; 2] {
     const NAMES: [&str; 2] = ["proxy", "no-proxy"];
     let [proxy, no_proxy] = NAMES;
     let set = environment.settings().proxy.as_ref();
@@ -279,37 +274,39 @@ fn proxies(environment: &Environment) -> [Default; 2] {
             Some(url) => without_slash(shown(&url)),
             None => "(not the address of a proxy)".to_owned(),
         };
-        Default::by_variable(proxy, value, variable)
+        ShownSetting::by_variable(proxy, value, variable)
     });
     let hosts = match (environment.no_proxy(), &by_variable, set) {
-        (Some((variable, hosts)), ..) => Default::by_variable(no_proxy, hosts.to_owned(), variable),
-        (None, None, Some(set)) if !set.value.no_proxy.is_empty() => {
-            Default::by_file(no_proxy, set.value.no_proxy.clone(), &set.file)
+        (Some((variable, hosts)), ..) => {
+            ShownSetting::by_variable(no_proxy, hosts.to_owned(), variable)
         }
-        _ => Default::none(no_proxy),
+        (None, None, Some(set)) if !set.value.no_proxy.is_empty() => {
+            ShownSetting::by_file(no_proxy, set.value.no_proxy.clone(), &set.file)
+        }
+        _ => ShownSetting::none(no_proxy),
     };
     let by_file = set.map(|set| {
         let value = without_slash(shown(&set.value.url));
-        Default::by_file(proxy, value, &set.file)
+        ShownSetting::by_file(proxy, value, &set.file)
     });
     let one = by_variable.or(by_file);
-    [one.unwrap_or(Default::none(proxy)), hosts]
+    [one.unwrap_or(ShownSetting::none(proxy)), hosts]
 }
 
 fn without_slash(url: String) -> String {
     url.strip_suffix('/').map(ToOwned::to_owned).unwrap_or(url)
 }
 
-fn text(results: &[Default], files: &[SettingsFile]) -> String {
+fn text(results: &[ShownSetting], files: &[SettingsFile]) -> String {
     let rows = results.iter().map(|one| {
-        let Default {
+        let ShownSetting {
             setting,
             value,
             from,
             source,
         } = one;
         let from = match (from, source) {
-            (From::Default, _) => "default".to_owned(),
+            (ShownFrom::Default, _) => "default".to_owned(),
             (_, source) => source.clone().unwrap_or_else(|| "-".to_owned()),
         };
         let value = value.clone().unwrap_or_else(|| "-".to_owned());
@@ -347,10 +344,10 @@ fn is_nearest(scope: Scope) -> bool {
     }
 }
 
-impl std::convert::From<&SettingsFile> for JsonFile {
+impl From<&SettingsFile> for JsonFile {
     fn from(file: &SettingsFile) -> Self {
         Self {
-            path: words(&file.path),
+            path: path_in_json(&file.path),
             kind: match file.scope {
                 Scope::Named => JsonScope::Named,
                 Scope::Project => JsonScope::Project,

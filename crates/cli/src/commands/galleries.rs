@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use countersign_download::{
     Capability, FallbackTags, FetchedIndex, Galleries, GalleryClient, GalleryOptions, Integrity,
-    Limits, PrivateAddresses,
+    PrivateAddresses,
 };
 use countersign_policy::{Gallery, PolicyFile, nearest};
 
@@ -52,16 +52,12 @@ pub(super) async fn load(
             ),
         );
     }
-    let mut limits = Limits::default();
-    if let Some(bytes) = arguments.max_index {
-        limits.index_bytes = bytes;
-    }
     let client = GalleryClient::new(GalleryOptions {
         cache: environment
             .cache_directory()
             .map(|directory| directory.join("galleries")),
         connection: connection::options(registry, environment)?,
-        limits,
+        index_bytes: arguments.max_index.unwrap_or(GalleryOptions::INDEX_BYTES),
         ..GalleryOptions::default()
     })?;
     let directory = file.parent().unwrap_or(Path::new(""));

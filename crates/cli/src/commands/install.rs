@@ -17,6 +17,7 @@ use super::report::Report;
 use super::requested_entry::{Group, RequestedEntry};
 use super::store_installer::{NamesFrom, StoreInstaller};
 use super::told::{CheckFiles, SuccessfulInstall, check_files};
+use crate::arguments::dry_run;
 use crate::arguments::layers::LayerArguments;
 use crate::arguments::limits::LimitArguments;
 use crate::arguments::planning::{ChoosingArguments, PlanningArguments};
@@ -77,8 +78,8 @@ pub(crate) struct InstallArguments {
     /// Verify, say what would be done, and install nothing
     ///
     /// Registries are asked and signatures are verified, as for an installation. No layer is fetched. Not with
-    /// --lock and --check.
-    #[arg(long, conflicts_with_all = ["lock", "check"])]
+    /// --lock, --check, --no-wait, --durability, --jobs and --layer-cache.
+    #[arg(long)]
     pub(crate) dry_run: bool,
 
     #[command(flatten)]
@@ -193,22 +194,38 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let operands = std::mem::take(&mut arguments.operands);
-    match (arguments.gallery.gallery.take(), &arguments.gallery.from) {
-        (file @ Some(_), _) | (file @ None, Some(_)) => {
-            by_name(file, operands, arguments, environment, output).await
-        }
-        (None, None) => match environment.settings().gallery() {
-            Some(file) if are_names(&operands) && !arguments.verification.policy.is_given() => {
-                let file = Some(file.to_owned());
-                by_name(file, operands, arguments, environment, output).await
-            }
-            _ => {
-                arguments.gallery.refuse_without_gallery()?;
-                one_image(operands, arguments, environment, output).await
-            }
-        },
+    if arguments.dry_run {
+        let (replacing, planning) = (&arguments.replacing, &arguments.gallery.planning);
+        dry_run::require_effect("install --dry-run", replacing, planning, &arguments.layers)?;
     }
+    let operands = std::mem::take(&mut arguments.operands);
+    let set = environment.settings().gallery();
+    let set = set.filter(|_| are_names(&operands) && !arguments.verification.policy.is_given());
+    let file = arguments.gallery.gallery.take();
+    let source = match (arguments.gallery.from.take(), file) {
+        (Some(kit), own) => Some(Source::Kit { kit, own }),
+        (None, file) => file
+            .or_else(|| set.map(ToOwned::to_owned))
+            .map(Source::File),
+    };
+    match source {
+        Some(source) => by_name(source, operands, arguments, environment, output).await,
+        None => {
+            arguments.gallery.refuse_without_gallery()?;
+            one_image(operands, arguments, environment, output).await
+        }
+    }
+}
+
+/// Where the galleries of entries are.
+enum Source {
+    /// In this file.
+    File(PathBuf),
+    /// In a kit. The user's own file stands in the place of the kit's.
+    Kit {
+        kit: Reference,
+        own: Option<PathBuf>,
+    },
 }
 
 /// Whether these are names of entries. A reference has a `/` behind its registry, and a name has none.
@@ -289,7 +306,7 @@ async fn one_image(
 
 /// Entries of galleries, into the store.
 async fn by_name(
-    file: Option<PathBuf>,
+    source: Source,
     names: Vec<OsString>,
     arguments: InstallArguments,
     environment: &Environment,
@@ -313,15 +330,17 @@ async fn by_name(
     } = arguments;
     let platform = platform.unwrap_or_else(Platform::host);
     let requested = requested_entries(names, &gallery, &platform)?;
-    let kit = match &gallery.from {
-        Some(from) => Some(OpenKit::open(from, &registry, environment).await?),
-        None => None,
-    };
     let choosing = &gallery.planning.choosing;
-    let galleries = match (&kit, &file) {
-        (Some(kit), file) => kit.galleries(file.as_deref(), choosing, environment)?,
-        (None, Some(file)) => galleries::load(file, choosing, &registry, environment).await?,
-        (None, None) => return Err(Failure::new(Kind::Usage, "there is no gallery")),
+    let (galleries, kit, file) = match source {
+        Source::File(file) => {
+            let galleries = galleries::load(&file, choosing, &registry, environment).await?;
+            (galleries, None, Some(file))
+        }
+        Source::Kit { kit, own } => {
+            let kit = OpenKit::open(&kit, &registry, environment).await?;
+            let galleries = kit.galleries(own.as_deref(), choosing, environment)?;
+            (galleries, Some(kit), own)
+        }
     };
     let store = open_store(gallery.planning.store.as_deref(), environment)?;
     let group = Group {

@@ -42,9 +42,9 @@ pub(super) fn outcome_text(
                 }
             };
             let Installed { files, bytes, .. } = **installed;
-            let noun = if files == 1 { "file" } else { "files" };
             let mut text = format!(
-                "{verb} {name} in {directory}{how}: {files} {noun}, {}\n",
+                "{verb} {name} in {directory}{how}: {}, {}\n",
+                output::counted(files, "file", "files"),
                 output::bytes(bytes)
             );
             if let Some(replaced) = replaced {
@@ -73,16 +73,7 @@ pub(super) fn outcome_text(
 /// What was, or would be, replaced: the image and its platform.
 pub(super) fn in_place_of(replaced: Option<&Recorded>) -> String {
     replaced.map_or_else(String::new, |replaced| {
-        let source = replaced.provenance.as_ref().map(|from| from.source.clone());
-        let name = match &replaced.reference {
-            Some(reference) => reference.to_string(),
-            None => source.unwrap_or_else(|| replaced.digest.to_string()),
-        };
-        let platform = &replaced.platform;
-        format!(
-            ", in place of {} ({platform})",
-            countersign_oci::printable(&name)
-        )
+        format!(", in place of {}", replaced.describe())
     })
 }
 

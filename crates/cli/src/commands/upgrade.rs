@@ -13,6 +13,7 @@ use super::requested_entry::Group;
 use super::store_installer::{NamesFrom, StoreInstaller};
 use super::told::CheckFiles;
 use crate::arguments::configuration::ConfigurationArguments;
+use crate::arguments::dry_run;
 use crate::arguments::layers::LayerArguments;
 use crate::arguments::limits::LimitArguments;
 use crate::arguments::planning::{ChoosingArguments, PlanningArguments};
@@ -46,7 +47,7 @@ pub(crate) struct UpgradeArguments {
 
     /// Verify, say what would be done, and install nothing
     ///
-    /// `countersign outdated` does the same. Not with --lock, --check, --no-wait and --durability.
+    /// `countersign outdated` does the same. Not with --lock, --check, --no-wait, --durability, --jobs and --layer-cache.
     #[arg(long)]
     pub(crate) dry_run: bool,
 
@@ -153,42 +154,10 @@ pub(crate) async fn run(
     }
 }
 
-/// An option that has no effect where nothing is installed.
-struct WithoutEffect {
-    id: &'static str,
-    is_given: fn(&UpgradeArguments) -> bool,
-    /// What to do instead.
-    hint: &'static str,
-}
-
-const WITHOUT_EFFECT: [WithoutEffect; 4] = [
-    WithoutEffect {
-        id: "lock",
-        is_given: |arguments| arguments.planning.lock.is_some(),
-        hint: "`countersign upgrade --lock` installs what is new, and pins it",
-    },
-    WithoutEffect {
-        id: "check",
-        is_given: |arguments| arguments.replacing.check,
-        hint: "`countersign check` compares the files of what is installed",
-    },
-    WithoutEffect {
-        id: "no_wait",
-        is_given: |arguments| arguments.replacing.no_wait,
-        hint: "leave it out",
-    },
-    WithoutEffect {
-        id: "durability",
-        is_given: |arguments| arguments.replacing.durability.is_some(),
-        hint: "leave it out",
-    },
-];
-
 /// An option of `upgrade` as `outdated` has it: what has no effect there is not in its help.
 pub(super) fn of_outdated(option: Arg) -> Arg {
-    let id = option.get_id().as_str();
-    let hidden = id == "dry_run" || WITHOUT_EFFECT.iter().any(|other| other.id == id);
-    match hidden {
+    let long = option.get_long().unwrap_or_default();
+    match long == "dry-run" || dry_run::has_no_effect(long) {
         true => option.hide(true),
         false => option,
     }
@@ -196,15 +165,13 @@ pub(super) fn of_outdated(option: Arg) -> Arg {
 
 /// Refuses what has no effect where nothing is installed.
 fn require_effect(arguments: &UpgradeArguments, command: &str) -> Result<(), Failure> {
-    let mut options = WITHOUT_EFFECT.iter();
-    match options.find(|option| (option.is_given)(arguments)) {
-        None => Ok(()),
-        Some(WithoutEffect { id, hint, .. }) => {
-            let flag = id.replace('_', "-");
-            let message = format!("--{flag} has no effect: `{command}` installs nothing");
-            Err(Failure::new(Kind::Usage, message).hint(*hint))
-        }
-    }
+    let UpgradeArguments {
+        replacing,
+        planning,
+        layers,
+        ..
+    } = arguments;
+    dry_run::require_effect(command, replacing, planning, layers)
 }
 
 /// `countersign outdated`: as `upgrade --dry-run`.

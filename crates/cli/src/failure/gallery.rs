@@ -2,21 +2,21 @@
 //!
 //! A hint only advises: it never changes what failed.
 
-use countersign_download::{Bound, HttpError};
+use countersign_download::HttpError;
 use countersign_oci::http::{HostKind, RedirectRefused};
 
 use super::registry::redirect_hint;
 use super::{Failure, Kind};
 use crate::arguments::limits;
 
-/// What to do about a tarball or an index that the web doesn't have for us. `bound` is the one of its
-/// size.
-pub(super) fn http_hint(error: &HttpError, bound: Bound) -> Option<&'static str> {
+/// What to do about a tarball or an index that the web doesn't have for us. `too_large` is for one that
+/// is.
+pub(super) fn http_hint(error: &HttpError, too_large: &'static str) -> Option<&'static str> {
     match error {
         HttpError::NotFound { .. } => {
             Some("check the URL, or add `mirrors` to the entry or the gallery")
         }
-        HttpError::TooLarge { .. } => Some(limits::hint(bound)),
+        HttpError::TooLarge { .. } => Some(too_large),
         HttpError::Redirect {
             reason: RedirectRefused::HttpsRequired,
             ..
@@ -30,7 +30,7 @@ pub(super) fn http_hint(error: &HttpError, bound: Bound) -> Option<&'static str>
 
 impl From<HttpError> for Failure {
     fn from(error: HttpError) -> Self {
-        let hint = http_hint(&error, Bound::IndexBytes);
+        let hint = http_hint(&error, limits::INDEX_HINT);
         Self::new(error.kind(), error).hinted(hint)
     }
 }
@@ -49,7 +49,7 @@ impl From<countersign_download::GalleryError> for Failure {
             GalleryError::NoFile { .. } => {
                 Some("check the path after `file:`: it is relative to the gallery file")
             }
-            GalleryError::Http(http) => http_hint(http, Bound::IndexBytes),
+            GalleryError::Http(http) => http_hint(http, limits::INDEX_HINT),
             GalleryError::Index(_) | GalleryError::NotText { .. } => Some(
                 "correct the index, or the gallery's `url`; an index is a list of entries, each with `name` and `uri`",
             ),

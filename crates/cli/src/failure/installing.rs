@@ -84,7 +84,7 @@ fn source_hint(error: &DownloadError) -> Option<&'static str> {
         DownloadError::Checksum { .. } => Some(
             "do not use it: the file was changed, or the gallery has the `sha256` of another file",
         ),
-        DownloadError::Http(http) => http_hint(http, Bound::CompressedBytes),
+        DownloadError::Http(http) => http_hint(http, limits::hint(Bound::CompressedBytes)),
         DownloadError::NotInLayout { .. } => {
             Some("install it from its gallery, with --gallery FILE: a kit holds images alone")
         }
@@ -174,7 +174,7 @@ impl From<countersign_download::PlanFailure> for Failure {
     /// Hints are those of the decisive error; kind and text are of all sources.
     fn from(failure: countersign_download::PlanFailure) -> Self {
         // No source was asked: none has anything to do with it.
-        if failure.target().is_some() {
+        if failure.before().is_some() {
             return Self::of_one_image(failure);
         }
         let message = failure.to_string();

@@ -355,18 +355,26 @@ async fn a_clone_that_brings_a_store_does_not_decide_what_is_installed() {
 async fn outdated_refuses_what_has_no_effect_there() {
     let stage = Stage::new().await;
     let flags = [
+        "--dry-run",
         "--lock",
         "--check",
         "--no-wait",
         "--durability=full",
-        "--dry-run",
+        "--jobs=2",
+        "--layer-cache=layers",
     ];
     for (command, flags) in [
         (&["outdated"][..], &flags[..]),
-        (&["upgrade", "--dry-run"], &flags[..4]),
+        (&["upgrade", "--dry-run"], &flags[1..]),
+        (&["install", "--dry-run"], &flags[1..]),
     ] {
         for flag in flags {
-            let run = stage.run(&[command, &["--gallery", "galleries.yaml", flag]]);
+            let name: &[&str] = if command[0] == "install" {
+                &["chat"]
+            } else {
+                &[]
+            };
+            let run = stage.run(&[command, &["--gallery", "galleries.yaml", flag], name]);
             assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
             let (command, flag) = (command.join(" "), flag.split('=').next().unwrap());
             let says = format!("{flag} has no effect: `{command}` installs nothing");

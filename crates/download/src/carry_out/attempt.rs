@@ -1,6 +1,6 @@
 //! One attempt: which source is asked, for what, and what may become of what it has.
 
-use countersign_oci::{Digest, Platform, Reference, excerpt};
+use countersign_oci::{Digest, Platform, Reference};
 
 use super::prove;
 use super::replace::{Decision, TargetState, decide};
@@ -59,7 +59,7 @@ impl Attempt<'_> {
             return Ok(None);
         };
         let refused = || format!("{} ({})", self.planned.source, content.digest);
-        let other = || self.is_of_another(recorded).then(|| image_of(recorded));
+        let other = || self.is_of_another(recorded).then(|| recorded.describe());
         match decide(recorded, content, self.options) {
             Decision::Install => Ok(None),
             Decision::Keep => Ok(Some(recorded)),
@@ -138,14 +138,4 @@ impl Attempt<'_> {
             grounds: LockedGrounds::of(content.grounds),
         })
     }
-}
-
-/// What is installed, for a person.
-fn image_of(recorded: &Recorded) -> String {
-    let source = recorded.provenance.as_ref().map(|from| from.source.clone());
-    let name = match &recorded.reference {
-        Some(reference) => reference.to_string(),
-        None => source.unwrap_or_else(|| recorded.digest.to_string()),
-    };
-    format!("{} ({})", excerpt(&name), recorded.platform)
 }

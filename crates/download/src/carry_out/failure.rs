@@ -57,7 +57,7 @@ impl Purpose {
 #[derive(Debug)]
 pub(super) enum Cause {
     /// The place to install to. No source was asked.
-    Target(Error),
+    Before(Error),
     /// Each source that was tried, in order.
     Sources(Vec<SourceFailure>),
 }
@@ -73,10 +73,10 @@ impl PlanFailure {
         self.locked.as_ref()
     }
 
-    /// What is wrong with the place to install to. No source was asked then.
-    pub fn target(&self) -> Option<&Error> {
+    /// What failed before any source was asked: the place to install to, or what asks.
+    pub fn before(&self) -> Option<&Error> {
         match &self.cause {
-            Cause::Target(error) => Some(error),
+            Cause::Before(error) => Some(error),
             Cause::Sources(_) => None,
         }
     }
@@ -84,7 +84,7 @@ impl PlanFailure {
     /// The failure of each source that was tried, in their order.
     pub fn failures(&self) -> &[SourceFailure] {
         match &self.cause {
-            Cause::Target(_) => &[],
+            Cause::Before(_) => &[],
             Cause::Sources(failures) => failures,
         }
     }
@@ -92,18 +92,18 @@ impl PlanFailure {
     /// The same failures, by value.
     pub fn into_failures(self) -> Vec<SourceFailure> {
         match self.cause {
-            Cause::Target(_) => Vec::new(),
+            Cause::Before(_) => Vec::new(),
             Cause::Sources(failures) => failures,
         }
     }
 
-    /// The error that speaks for all: that of the place to install to; else the first that says more
+    /// The error that speaks for all: the one before any source was asked; else the first that says more
     /// than *not found* or *unreachable*, else the first. But if that one says that something is lacking there (access,
     /// the image or its signatures), and another source is unreachable, it is that of the unreachable source: it may have
     /// it, and answer later.
     pub fn decisive(&self) -> Option<&Error> {
         match &self.cause {
-            Cause::Target(error) => Some(error),
+            Cause::Before(error) => Some(error),
             Cause::Sources(failures) => {
                 let failure = failures.get(decisive_source(failures)?)?;
                 Some(&failure.error)
@@ -114,7 +114,7 @@ impl PlanFailure {
     /// The same error, by value.
     pub fn into_decisive(self) -> Option<Error> {
         match self.cause {
-            Cause::Target(error) => Some(error),
+            Cause::Before(error) => Some(error),
             Cause::Sources(mut failures) => {
                 let at = decisive_source(&failures)?;
                 Some(failures.swap_remove(at).error)
@@ -145,7 +145,7 @@ fn decisive_source(failures: &[SourceFailure]) -> Option<usize> {
 impl fmt::Display for PlanFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let failures = match &self.cause {
-            Cause::Target(error) => return f.write_str(&with_causes(error)),
+            Cause::Before(error) => return f.write_str(&with_causes(error)),
             Cause::Sources(failures) => failures,
         };
         let name = countersign_oci::excerpt(&self.name);

@@ -53,7 +53,7 @@ impl Plan {
                     address_limit: Some(limit.clone()),
                     ..registry.connection().options().clone()
                 };
-                Registry::new(options).map_err(|error| failed(Cause::Target(error.into())))?
+                Registry::new(options).map_err(|error| failed(Cause::Before(error.into())))?
             }
         };
         let locked = self.lock().map(LockedEntry::requested);

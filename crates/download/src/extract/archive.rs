@@ -272,7 +272,6 @@ impl<'a, R: BufRead> TarReader<'a, R> {
             return Err(ArchiveError::Limit {
                 what: format!("the target of the link `{}`", name.display()),
                 limit: self.limits.path_bytes,
-                unit: "bytes",
                 bound: Bound::PathBytes,
             });
         }
@@ -290,7 +289,6 @@ impl<'a, R: BufRead> TarReader<'a, R> {
             return Err(ArchiveError::Limit {
                 what: what.into(),
                 limit,
-                unit: "bytes",
                 bound: Bound::Fixed,
             });
         }

@@ -114,14 +114,12 @@ pub enum ArchiveError {
         found: &'static str,
     },
     /// A limit was exceeded: one of [`crate::Limits`], or a fixed one.
-    #[error("{what} is over the limit of {limit} {unit}")]
+    #[error("{what} is over the limit of {limit} {}", .bound.unit())]
     Limit {
         /// What was being counted.
         what: String,
         /// The bound.
         limit: u64,
-        /// What is counted: `bytes`, `entries`, `directories`.
-        unit: &'static str,
         /// Which limit it is.
         bound: Bound,
     },

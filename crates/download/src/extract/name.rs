@@ -25,18 +25,6 @@ impl EntryPath {
         let over = |what: &str, limit, bound| ArchiveError::Limit {
             what: format!("{what} `{}`", shown()),
             limit,
-            unit: match bound {
-                Bound::Depth => "directories",
-                Bound::IndexBytes
-                | Bound::Layers
-                | Bound::ConfigBytes
-                | Bound::CompressedBytes
-                | Bound::UnpackedBytes
-                | Bound::Expansion
-                | Bound::Entries
-                | Bound::PathBytes
-                | Bound::Fixed => "bytes",
-            },
             bound,
         };
         if bytes.is_empty() || bytes.contains(&0) {

@@ -13,6 +13,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
 use rustix::io::{Errno, Result};
 
+#[cfg(target_os = "linux")]
+use crate::directory::lacks_openat2;
+
 /// The maximum number of links in a path, as in the kernel (`MAXSYMLINKS`).
 const LINKS: usize = 40;
 
@@ -47,7 +50,7 @@ impl Resolver {
             use rustix::fs::{ResolveFlags, openat2};
             let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
             match openat2(root, path, DIRECTORY, Mode::empty(), resolve) {
-                Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG) => {
+                Err(errno) if lacks_openat2(errno) => {
                     tracing::debug!("openat2 is not available, walking instead");
                     *self = Self::Walk;
                 }

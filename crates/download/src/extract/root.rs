@@ -16,7 +16,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, mkdirat, openat, statat, symlinkat};
+use rustix::fs::{Dir, FileType, Mode, OFlags, fstat, mkdirat, openat, symlinkat};
 use rustix::io::Errno;
 
 use countersign_oci::archive::display;
@@ -26,6 +26,7 @@ use super::error::ArchiveError;
 use super::name::{EntryPath, split};
 use super::resolve::{Resolver, open_child, walk};
 use super::stream::Cancellation;
+use crate::directory::{file_type, is_dot};
 use crate::limits::{Bound, Limits};
 use remove::Scope;
 use spelling::{OTHER_SPELLING, Spellings};
@@ -97,7 +98,6 @@ impl EntryTally {
             return Err(ArchiveError::Limit {
                 what: "the image".into(),
                 limit: self.limit,
-                unit: "entries",
                 bound: Bound::Entries,
             });
         }
@@ -379,7 +379,6 @@ impl Root {
             return Err(ArchiveError::Limit {
                 what: format!("the depth of `{}`", entry.display()),
                 limit: self.depth_limit,
-                unit: "directories",
                 bound: Bound::Depth,
             });
         }
@@ -405,18 +404,10 @@ pub(super) fn children(directory: &OwnedFd) -> Result<Vec<(Vec<u8>, FileType)>, 
     let mut children = Vec::new();
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if matches!(name, b"." | b"..") {
-            continue;
+        if !is_dot(&entry) {
+            let name = entry.file_name().to_bytes().to_vec();
+            children.push((name, file_type(directory, &entry)?));
         }
-        let kind = match entry.file_type() {
-            FileType::Unknown => {
-                let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
-                FileType::from_raw_mode(stat.st_mode as _)
-            }
-            kind => kind,
-        };
-        children.push((name.to_vec(), kind));
     }
     Ok(children)
 }

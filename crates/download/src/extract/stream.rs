@@ -111,7 +111,6 @@ fn over(what: &str, limit: u64, bound: Bound) -> ArchiveError {
     ArchiveError::Limit {
         what: what.into(),
         limit,
-        unit: "bytes",
         bound,
     }
 }

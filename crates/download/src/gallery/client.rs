@@ -18,22 +18,37 @@ use super::error::{GalleryError, SkippedPlace};
 use super::location::Location;
 use crate::blocking::aside;
 use crate::http::{self, Http, HttpError, Resource};
-use crate::limits::Limits;
 use countersign_oci::http::{AttemptError, HostKind};
 
 /// How galleries are reached, and what is taken from them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct GalleryOptions {
     /// Directory for indexes with their validators, created when needed. None by default: then
     /// every index is fetched whole.
     pub cache: Option<PathBuf>,
-    /// Only [`Limits::index_bytes`] is used.
-    pub limits: Limits,
+    /// Bytes of an index. Default [`Self::INDEX_BYTES`].
+    pub index_bytes: u64,
     /// Where `github:` locations are read from. Default `https://raw.githubusercontent.com`.
     pub github: Option<Url>,
     /// Proxy and exceptions from it, extra roots, user agent, timeouts, retries and the number of redirects are taken
     /// from here; logins are not, and plain http stays for loopback alone.
     pub connection: Options,
+}
+
+impl GalleryOptions {
+    /// Bytes of an index, unless somebody says otherwise: 16 MiB. LocalAI's has 0.3.
+    pub const INDEX_BYTES: u64 = 16 << 20;
+}
+
+impl Default for GalleryOptions {
+    fn default() -> Self {
+        Self {
+            cache: None,
+            index_bytes: Self::INDEX_BYTES,
+            github: None,
+            connection: Options::default(),
+        }
+    }
 }
 
 const GITHUB: &str = "https://raw.githubusercontent.com";
@@ -107,7 +122,7 @@ impl GalleryClient {
         let cache = options
             .cache
             .clone()
-            .map(|directory| Cache::new(directory, options.limits.index_bytes));
+            .map(|directory| Cache::new(directory, options.index_bytes));
         Ok(Self {
             options,
             cache,
@@ -205,7 +220,7 @@ impl GalleryClient {
             return Err(failed(std::io::ErrorKind::InvalidInput.into()));
         }
         let file = tokio::fs::File::open(path).await.map_err(failed)?;
-        let limit = self.options.limits.index_bytes;
+        let limit = self.options.index_bytes;
         let mut bytes = Vec::new();
         let mut bounded = file.take(limit.saturating_add(1));
         bounded.read_to_end(&mut bytes).await.map_err(failed)?;
@@ -282,7 +297,7 @@ impl GalleryClient {
             etag: http::text(response.headers(), &header::ETAG),
             last_modified: http::text(response.headers(), &header::LAST_MODIFIED),
         };
-        let limit = self.options.limits.index_bytes;
+        let limit = self.options.index_bytes;
         Ok(Answer::Content(Cached {
             validators,
             content: response.bytes(limit).await?.to_vec(),

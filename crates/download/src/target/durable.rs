@@ -13,7 +13,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fsync, openat, statat};
+use rustix::fs::{Dir, FileType, Mode, OFlags, fsync, openat};
+
+use crate::directory::{file_type, is_dot};
 
 /// Threads that wait for the disk at once.
 const THREADS: usize = 16;
@@ -77,17 +79,11 @@ fn walk(root: &OwnedFd, names: &SyncSender<PathBuf>) -> io::Result<()> {
         let handle = open(root, &directory)?;
         for entry in Dir::read_from(&handle)? {
             let entry = entry?;
-            let leaf = entry.file_name().to_bytes();
-            if matches!(leaf, b"." | b"..") {
+            if is_dot(&entry) {
                 continue;
             }
-            let kind = match entry.file_type() {
-                FileType::Unknown => {
-                    let stat = statat(&handle, leaf, AtFlags::SYMLINK_NOFOLLOW)?;
-                    FileType::from_raw_mode(stat.st_mode)
-                }
-                kind => kind,
-            };
+            let leaf = entry.file_name().to_bytes();
+            let kind = file_type(&handle, &entry)?;
             let path = directory.join(OsStr::from_bytes(leaf));
             if kind == FileType::Directory {
                 directories.push(path.clone());

@@ -17,6 +17,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::{Claim, OLD, QUARANTINE, ROOT};
+use crate::directory::{file_type, is_dot, lacks_openat2};
 
 const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
@@ -148,7 +149,7 @@ fn open_within(directory: impl AsFd + Copy, leaf: &CStr) -> io::Result<OwnedFd> 
             Mode::empty(),
             ResolveFlags::NO_XDEV,
         ) {
-            Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG) => {}
+            Err(errno) if lacks_openat2(errno) => {}
             Err(Errno::XDEV) => return Err(mounted()),
             result => return Ok(result?),
         }
@@ -164,17 +165,6 @@ fn open_within(directory: impl AsFd + Copy, leaf: &CStr) -> io::Result<OwnedFd> 
     Ok(child)
 }
 
-fn is_dot(entry: &DirEntry) -> bool {
-    matches!(entry.file_name().to_bytes(), b"." | b"..")
-}
-
 fn is_directory(directory: impl AsFd, entry: &DirEntry) -> io::Result<bool> {
-    let kind = match entry.file_type() {
-        FileType::Unknown => {
-            let stat = statat(directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?;
-            FileType::from_raw_mode(stat.st_mode)
-        }
-        kind => kind,
-    };
-    Ok(kind == FileType::Directory)
+    Ok(file_type(directory, entry)? == FileType::Directory)
 }

@@ -93,7 +93,6 @@ fn not_written(source: io::Error) -> ArchiveError {
         io::ErrorKind::FileTooLarge if source.raw_os_error().is_none() => ArchiveError::Limit {
             what: "the list of all paths".into(),
             limit: inventory::MAX_BYTES,
-            unit: "bytes",
             bound: Bound::Fixed,
         },
         _ => ArchiveError::Write {

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use countersign_download::{
-    FetchedIndex, GalleryClient, GalleryError, GalleryOptions, HttpError, Limits, Location,
-    LocationError, Origin,
+    FetchedIndex, GalleryClient, GalleryError, GalleryOptions, HttpError, Location, LocationError,
+    Origin,
 };
 use countersign_oci::http::RedirectRefused::{HttpsRequired, Nowhere, TooMany};
 use countersign_oci::{Limits as RegistryLimits, Options, Retries, Timeouts};
@@ -31,10 +31,7 @@ fn gallery(url: &str, mirrors: &[&str]) -> Gallery {
 
 fn options() -> GalleryOptions {
     GalleryOptions {
-        limits: Limits {
-            index_bytes: 4096,
-            ..Limits::default()
-        },
+        index_bytes: 4096,
         connection: Options {
             retries: Retries {
                 times: 1,

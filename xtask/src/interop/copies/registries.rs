@@ -1,6 +1,6 @@
 //! From registry to registry, by countersign and by the others.
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 
 use super::image::{Signed, referrers_of};
 use super::seen::Place;
@@ -139,9 +139,15 @@ impl Scene<'_> {
             .site
             .home
             .run(Command::new(program).args(["load", "--dir", &folder, &target]))?;
-        let carried = match loaded.success() {
-            Ok(_) => self.edges(signed, Place::Registry(to, &name))?.len(),
-            Err(_) => 0,
+        let carried = match loaded.code() {
+            Some(0) => self.edges(signed, Place::Registry(to, &name))?.len(),
+            // It says that it failed. Whatever else ends it is no finding.
+            Some(1) => 0,
+            code => bail!(
+                "{} load ended with {code:?}: {}",
+                cosign.name(),
+                loaded.tail()
+            ),
         };
         self.copy(&signed.tagged(), &target, DONE)?;
         let all = self.same_as_source(signed, to, &name)?;

@@ -11,13 +11,8 @@ use super::tally::JsonSummary;
 pub(in crate::commands) struct AuditOutput {
     /// One for each image, mirror and platform, in the order of the list.
     pub(super) results: Vec<AuditResult>,
-    pub(super) summary: JsonSummary,
-    /// The part that it is of, with `--shard`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) shard: Option<String>,
-    /// Digest of what images were judged by: the policy, the flags and the trusted root.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) rules: Option<String>,
+    #[serde(flatten)]
+    pub(super) end: AuditEnd,
 }
 
 /// The last line of `--output jsonl`: without it, the audit was not finished.

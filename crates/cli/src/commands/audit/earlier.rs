@@ -23,24 +23,25 @@ const DOCUMENT_MAX: u64 = 1 << 30;
 #[serde(untagged)]
 enum Line {
     Result(Box<AuditResult>),
-    End {
-        summary: Counted,
-        #[serde(default)]
-        shard: Option<String>,
-        #[serde(default)]
-        rules: Option<String>,
-    },
+    End(End),
+}
+
+/// What stands behind the results.
+#[derive(Deserialize)]
+struct End {
+    summary: Counted,
+    #[serde(default)]
+    shard: Option<String>,
+    #[serde(default)]
+    rules: Option<String>,
 }
 
 /// A whole document of `--output json`.
 #[derive(Deserialize)]
 struct Document {
     results: Vec<AuditResult>,
-    summary: Counted,
-    #[serde(default)]
-    shard: Option<String>,
-    #[serde(default)]
-    rules: Option<String>,
+    #[serde(flatten)]
+    end: End,
 }
 
 /// A part of an audit.
@@ -54,6 +55,17 @@ pub(super) struct Part {
 #[derive(Deserialize)]
 struct Counted {
     images: u64,
+}
+
+impl End {
+    fn part(self) -> Option<Part> {
+        let Self {
+            summary: _,
+            shard,
+            rules,
+        } = self;
+        shard.map(|shard| Part { shard, rules })
+    }
 }
 
 /// Reads the results of an audit, in either form, and returns the part that it is of.
@@ -80,15 +92,14 @@ pub(super) fn read(
         }
         let document: Document =
             serde_json::from_str(&first).map_err(|error| refuse(error.to_string()))?;
-        let (found, expected) = (document.results.len() as u64, document.summary.images);
+        let (found, expected) = (document.results.len() as u64, document.end.summary.images);
         if found != expected {
             return Err(refuse(format!(
                 "expected {expected} results, found {found}"
             )));
         }
         document.results.into_iter().for_each(each);
-        let rules = document.rules;
-        return Ok(document.shard.map(|shard| Part { shard, rules }));
+        return Ok(document.end.part());
     }
     let mut count = 0;
     let mut line = first;
@@ -98,13 +109,9 @@ pub(super) fn read(
                 count += 1;
                 each(*result);
             }
-            Ok(Line::End {
-                summary,
-                shard,
-                rules,
-            }) if summary.images == count => {
+            Ok(Line::End(end)) if end.summary.images == count => {
                 return match next_line(&mut from, &mut line).map_err(unreadable)? {
-                    0 => Ok(shard.map(|shard| Part { shard, rules })),
+                    0 => Ok(end.part()),
                     _ => {
                         let found = excerpt(line.trim_end());
                         Err(refuse(format!(
@@ -113,8 +120,8 @@ pub(super) fn read(
                     }
                 };
             }
-            Ok(Line::End { summary, .. }) => {
-                let expected = summary.images;
+            Ok(Line::End(end)) => {
+                let expected = end.summary.images;
                 return Err(refuse(format!(
                     "expected {expected} results, found {count}"
                 )));

@@ -51,14 +51,8 @@ pub(super) fn page(tally: &Tally, results: &[AuditResult], made_at: &str) -> Str
 
 /// How a policy of a page names a text that may be used.
 fn source(text: &str) -> String {
-    let digest = Digest::sha256(text.as_bytes());
-    let hex = digest.hex().as_bytes();
-    let digit = |digit: u8| char::from(digit).to_digit(16).unwrap_or_default();
-    let byte = |pair: &[u8]| pair.iter().fold(0, |byte, one| byte * 16 + digit(*one));
-    let bytes = hex
-        .chunks(2)
-        .map(|pair| u8::try_from(byte(pair)).unwrap_or_default());
-    let bytes: Vec<u8> = bytes.collect();
+    // The hex of a digest can be decoded.
+    let bytes = hex::decode(Digest::sha256(text.as_bytes()).hex()).unwrap_or_default();
     format!("'sha256-{}'", STANDARD.encode(bytes))
 }
 

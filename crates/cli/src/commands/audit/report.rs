@@ -187,18 +187,13 @@ impl<'a> AuditReport<'a> {
             write(path, &metrics::text(&tally, Timestamp::now()))?;
         }
         output.answer(&text::summary(&tally));
-        let summary = tally.summary();
-        output.line(&AuditEnd {
-            summary: summary.clone(),
-            shard: shard.clone(),
-            rules: rules.clone(),
-        });
-        output.document(&AuditOutput {
-            results,
-            summary,
+        let end = AuditEnd {
+            summary: tally.summary(),
             shard,
             rules,
-        });
+        };
+        output.line(&end);
+        output.document(&AuditOutput { results, end });
         let Some(failed) = arguments.fail_on.failed(&tally) else {
             return Ok(ExitCode::SUCCESS);
         };

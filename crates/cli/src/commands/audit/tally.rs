@@ -155,14 +155,14 @@ impl Tally {
         });
         // An installation takes the primary source. What nobody knows, it doesn't know either.
         let decides = result.role.is_none_or(|role| role == JsonRole::Primary);
-        if let Some(entry) = result
-            .entry
-            .as_ref()
-            .filter(|_| decides && state.is_known())
+        if decides
+            && state.is_known()
+            && let Some(entry) = &result.entry
         {
-            match self.refused.len() < NAMES_MAX || self.refused.contains(entry) {
-                true => drop(self.refused.insert(entry.clone())),
-                false => self.refused_is_cut = true,
+            if self.refused.len() < NAMES_MAX || self.refused.contains(entry) {
+                self.refused.insert(entry.clone());
+            } else {
+                self.refused_is_cut = true;
             }
         }
     }

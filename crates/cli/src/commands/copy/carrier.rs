@@ -73,7 +73,7 @@ impl Carrier<'_> {
             output,
         } = self;
         let items = each_once(items);
-        let means = Means {
+        let batch = Batch {
             arguments,
             registry,
             turns: blob_turns(),
@@ -85,7 +85,7 @@ impl Carrier<'_> {
                 repository,
                 tag: None,
             } => {
-                means.mirror(items, repository, &mut report).await?;
+                batch.mirror(items, repository, &mut report).await?;
                 None
             }
             Target::Repository { tag: Some(_), .. } => {
@@ -94,11 +94,11 @@ impl Carrier<'_> {
                     .hint("each image keeps the tag that the gallery names"));
             }
             Target::Layout(path) => {
-                let digest = means.fill(items, path, kit, &mut report).await?;
+                let digest = batch.fill(items, path, kit, &mut report).await?;
                 digest.map(|digest| Location::from(path.clone()).at(digest).to_string())
             }
         };
-        drop(means);
+        drop(batch);
         let (results, code) = report.end();
         let done = results.iter().filter(|result| result.is_copied()).count();
         let mut summary = format!("{done} of {} images copied\n", results.len());
@@ -113,7 +113,7 @@ impl Carrier<'_> {
 }
 
 /// What images are copied with, while the report of them grows.
-struct Means<'a> {
+struct Batch<'a> {
     arguments: &'a CopyArguments,
     registry: Registry,
     turns: BlobTurns,
@@ -121,7 +121,7 @@ struct Means<'a> {
     output: &'a Output,
 }
 
-impl Means<'_> {
+impl Batch<'_> {
     async fn mirror(
         &self,
         items: Vec<Item>,
@@ -129,7 +129,7 @@ impl Means<'_> {
         report: &mut Report<'_, CopyResult>,
     ) -> Result<(), Failure> {
         let copies = targets(items, prefix)?.into_iter();
-        let copies = copies.map(|(item, (repository, tag))| async move {
+        let copies = copies.map(|(item, repository, tag)| async move {
             let copied = async {
                 let copying = self.copying(&item);
                 let plan = self.plan(&copying, &item).await?;
@@ -256,16 +256,21 @@ fn each_once(items: Vec<Item>) -> Vec<Item> {
     once
 }
 
-/// A repository, and the tag to write.
-type Place = (Repository, Option<String>);
-
-/// Where each image goes below `prefix`: under the path and the tag that it has.
-fn targets(items: Vec<Item>, prefix: &Repository) -> Result<Vec<(Item, Place)>, Failure> {
+/// Where each image goes below `prefix`: the repository and the tag, which have the path and the tag that it has.
+fn targets(
+    items: Vec<Item>,
+    prefix: &Repository,
+) -> Result<Vec<(Item, Repository, Option<String>)>, Failure> {
     let mut taken: HashMap<String, Reference> = HashMap::new();
     let mut targets = Vec::new();
     for item in items {
         let Location::Registry(source) = item.reference.location() else {
-            continue;
+            let message = format!(
+                "{} is in a layout: it has no name to be copied to below {prefix}",
+                item.reference
+            );
+            return Err(Failure::new(Kind::Usage, message)
+                .hint("copy it by itself: `countersign copy SOURCE DESTINATION`"));
         };
         let name = format!("{prefix}/{}", source.path());
         let repository = name
@@ -284,7 +289,7 @@ fn targets(items: Vec<Item>, prefix: &Repository) -> Result<Vec<(Item, Place)>, 
                 Failure::new(Kind::Usage, message).hint("copy their galleries to different names")
             );
         }
-        targets.push((item, (repository, tag)));
+        targets.push((item, repository, tag));
     }
     Ok(targets)
 }

@@ -70,22 +70,10 @@ impl Configuration {
 
     /// The files that it names, each once, with its key. They have to be there.
     pub(crate) fn files(&self) -> BTreeSet<(&'static str, PathBuf)> {
-        let named = [
-            ("login_file", self.content.login_file.as_ref()),
-            ("ca_file", self.content.ca_file.as_ref()),
-        ];
-        let named = named
-            .into_iter()
-            .filter_map(|(key, file)| Some((key, file?)));
-        let roots = self.policies().map(Policy::trust);
-        let roots = roots.chain([self.content.trust.as_ref()]);
-        let roots = roots.filter_map(|trust| match trust? {
-            Trust::TrustedRoot { file } => Some(("trusted_root", file)),
-            Trust::Tuf { root_file, .. } => Some(("tuf_root", root_file)),
-            Trust::Instance(_) => None,
-        });
-        let keys = self.keys.iter().map(|file| ("key", file));
-        let all = named.chain(roots).chain(keys);
+        let named = self.content.files().into_iter();
+        let named = named.map(|file| (file.key(), file.path()));
+        let keys = self.keys.iter().map(|file| ("key", file.as_str()));
+        let all = named.chain(keys);
         all.map(|(key, file)| (key, self.path(file))).collect()
     }
 

@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use countersign_download::FileLock;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
 
@@ -72,11 +73,12 @@ fn append(path: &Path, line: &str, limit: u64) -> io::Result<()> {
             OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let mut file: File = open(path, flags, Mode::RUSR | Mode::WUSR | Mode::RGRP)?.into();
         lock(&file, until)?;
-        if !is_at(&file, path) {
+        let metadata = file.metadata()?;
+        if !FileLock::is_at(path, &metadata)? {
             // Another process put it aside after it was opened here.
             continue;
         }
-        let length = file.metadata()?.len();
+        let length = metadata.len();
         if length > 0 && length + line.len() as u64 > limit {
             fs::rename(path, aside(path))?;
             continue;
@@ -94,14 +96,6 @@ fn lock(file: &File, until: Instant) -> io::Result<()> {
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-    }
-}
-
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    match (file.metadata(), fs::symlink_metadata(path)) {
-        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
-        _ => false,
     }
 }
 

@@ -3,9 +3,9 @@
 //! Keys are read with the policy itself.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use countersign_policy::{Demand, ImageVerifierConfig, Policy, PolicyFile, Trust};
+use countersign_policy::{ImageVerifierConfig, NamedFile, Policy, PolicyFile, Trust};
 use countersign_verify::TrustedRoot;
 
 use crate::failure::{Failure, Kind};
@@ -15,64 +15,24 @@ use crate::trust::read_root;
 /// The name of the finding about a file that is not on this machine.
 pub(super) const MISSING_FILE: &str = "missing-file";
 
-/// What each file is read as.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Named {
-    TrustedRoot(PathBuf),
-    TufRoot(PathBuf),
-    /// A file of which nothing is known but that it has to be there.
-    Other(&'static str, PathBuf),
-}
-
 /// The files, each once.
-#[derive(Default)]
-pub(in crate::commands) struct NamedFiles(BTreeSet<Named>);
+pub(in crate::commands) struct NamedFiles<'a>(BTreeSet<NamedFile<'a>>);
 
-impl NamedFiles {
-    pub(in crate::commands) fn of_policies(file: &PolicyFile) -> Self {
-        let mut named = Self::default();
+impl<'a> NamedFiles<'a> {
+    pub(in crate::commands) fn of_policies(file: &'a PolicyFile) -> Self {
         let galleries = file.galleries().iter();
         let policies = galleries.filter_map(|gallery| gallery.policy.as_ref());
         let own = file.galleries().is_empty().then(|| file.policy().ok());
-        policies
-            .chain(own.flatten())
-            .for_each(|policy| named.add_policy(policy));
-        named
+        let roots = policies.chain(own.flatten()).filter_map(Policy::trust);
+        Self(roots.filter_map(Trust::file).collect())
     }
 
-    pub(super) fn of_verifier(config: &ImageVerifierConfig) -> Self {
-        let mut named = Self::default();
-        named.add(config.trust.as_ref());
-        for rule in &config.rules {
-            if let Demand::Signature(policy) = &rule.demand {
-                named.add_policy(policy);
-            }
-        }
-        for (key, file) in [
-            ("login_file", &config.login_file),
-            ("ca_file", &config.ca_file),
-        ] {
-            if let Some(file) = file {
-                named.0.insert(Named::Other(key, file.into()));
-            }
-        }
-        named
+    pub(super) fn of_verifier(config: &'a ImageVerifierConfig) -> Self {
+        Self(config.files())
     }
 
-    fn add_policy(&mut self, policy: &Policy) {
-        self.add(policy.trust());
-    }
-
-    fn add(&mut self, trust: Option<&Trust>) {
-        match trust {
-            Some(Trust::TrustedRoot { file }) => self.0.insert(Named::TrustedRoot(file.into())),
-            Some(Trust::Tuf { root_file, .. }) => self.0.insert(Named::TufRoot(root_file.into())),
-            Some(Trust::Instance(_)) | None => false,
-        };
-    }
-
-    /// Reads them. Paths are relative to the file `path`, which has this text. Returns what to warn of: a file that is named by its whole
-    /// path, and may be on the machine that the policy is for.
+    /// Reads them. Paths are relative to the file `path`, which has this text. Returns what to warn of: a file that is
+    /// named by its whole path, and may be on the machine that the policy is for.
     ///
     /// # Errors
     /// A file that can't be used. If there are several, the failure names them all.
@@ -84,7 +44,7 @@ impl NamedFiles {
         let directory = path.parent().unwrap_or(Path::new(""));
         let (mut warnings, mut failures) = (Vec::new(), Vec::new());
         for named in &self.0 {
-            let (Named::TrustedRoot(file) | Named::TufRoot(file) | Named::Other(_, file)) = named;
+            let file = Path::new(named.path());
             let place = directory.join(file);
             if file.is_absolute() && !place.exists() {
                 warnings.push(format!(
@@ -93,7 +53,7 @@ impl NamedFiles {
                 ));
                 continue;
             }
-            if let Err(failure) = named.read(&place) {
+            if let Err(failure) = read(*named, &place) {
                 let at = place_of(file, text);
                 let message = format!("{}{at}: {}", path.display(), failure.line());
                 let hint = failure
@@ -130,21 +90,20 @@ fn place_of(file: &Path, text: &str) -> String {
     place.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"))
 }
 
-impl Named {
-    fn read(&self, place: &Path) -> Result<(), Failure> {
-        match self {
-            Self::TrustedRoot(_) => {
-                let text = read_text(place, "trusted root")?;
-                TrustedRoot::from_json(&place.display().to_string(), &text)?;
-            }
-            Self::TufRoot(_) => {
-                read_root(place)?;
-            }
-            Self::Other(key, _) => {
-                std::fs::File::open(place)
-                    .map_err(|error| Failure::unreadable(place, key, error))?;
-            }
+/// Reads a file, as far as what it must be is known.
+fn read(named: NamedFile<'_>, place: &Path) -> Result<(), Failure> {
+    match named {
+        NamedFile::TrustedRoot(_) => {
+            let text = read_text(place, "trusted root")?;
+            TrustedRoot::from_json(&place.display().to_string(), &text)?;
         }
-        Ok(())
+        NamedFile::TufRoot(_) => {
+            read_root(place)?;
+        }
+        NamedFile::Logins(_) | NamedFile::CertificateAuthorities(_) => {
+            std::fs::File::open(place)
+                .map_err(|error| Failure::unreadable(place, named.key(), error))?;
+        }
     }
+    Ok(())
 }

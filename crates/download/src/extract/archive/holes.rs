@@ -99,7 +99,6 @@ fn within_map_bytes(name: &EntryPath, bytes: u64) -> Result<(), ArchiveError> {
     Err(ArchiveError::Limit {
         what: format!("the map of the sparse file `{}`", name.display()),
         limit: MAP_BYTES,
-        unit: "bytes",
         bound: Bound::Fixed,
     })
 }

@@ -186,10 +186,10 @@ fn holes_count_as_if_they_were_bytes() {
             ..Scene::new()
         };
         let error = scene.refusal(layers);
-        let ArchiveError::Limit { limit, unit, .. } = error else {
+        let ArchiveError::Limit { limit, bound, .. } = error else {
             panic!("{error:?}");
         };
-        assert_eq!((limit, unit), (1 << 20, "bytes"));
+        assert_eq!((limit, bound.unit()), (1 << 20, "bytes"));
         scene
     };
     assert!(!is_limit(&[hole("9000000000000000000")]).has("holes"));
