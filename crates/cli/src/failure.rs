@@ -7,6 +7,7 @@ mod kind;
 mod layout;
 mod lock;
 mod mistakes;
+mod policy_file;
 mod publishing;
 mod registry;
 mod signing;
@@ -158,6 +159,17 @@ impl Failure {
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// The same, of the galleries of a kit: its hints name the kit in the place of a file.
+    pub(crate) fn of_kit(mut self, kit: &str) -> Self {
+        for hint in &mut self.hints {
+            *hint = hint.replace(
+                "gallery show FILE",
+                &format!("gallery show {}", printable(kit)),
+            );
+        }
         self
     }
 
@@ -392,48 +404,6 @@ fn printable_lines(text: &str) -> String {
 
 /// What to do about a mistake in a file.
 const CORRECT_THERE: &str = "correct the file at that place";
-
-/// What to do about a text that is neither YAML nor JSON, by what the parser says.
-fn syntax_hint(reason: &str) -> &'static str {
-    let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    if has(&[
-        "anchor or alias",
-        "unexpected character",
-        "cannot start any token",
-    ]) {
-        "put a value that begins with `*`, `&`, `@`, `%`, `!` or a backquote in 'single quotes'"
-    } else if has(&["trailing content", "did not find expected ','"]) {
-        "look before that place: a comma is missing there, or a quote ends the text too early"
-    } else if has(&["tab"]) {
-        "indent with spaces and not tabs; the tab may be on the line below"
-    } else {
-        "indent keys of one mapping alike, with spaces and not tabs; write a backslash twice in \"double quotes\", once in 'single quotes'"
-    }
-}
-
-impl From<countersign_policy::PolicyError> for Failure {
-    fn from(error: countersign_policy::PolicyError) -> Self {
-        use countersign_policy::Problem;
-        let hint = match error.problem() {
-            Problem::Syntax { reason } => syntax_hint(reason),
-            Problem::Regex { reason, .. } if reason.to_string().contains("unclosed") => {
-                "close the bracket, or put a backslash before it if it is meant literally: `\\(`, `\\[`"
-            }
-            Problem::Regex { .. } => {
-                "put a backslash before a character that is meant literally: `\\.`, `\\(`, `\\+`, `\\?`"
-            }
-            Problem::Form { .. } if error.place().path.last_key() == Some("verification") => {
-                "a `verification` block needs `issuer` or `issuer_regex`, and `identity` or `identity_regex`"
-            }
-            Problem::SeveralPolicies { .. } => {
-                "copy the `verification` block of one gallery into a file of its own, and pass that file"
-            }
-            _ if error.place().file.is_some() => CORRECT_THERE,
-            _ => "correct the option; `countersign COMMAND --help` explains each",
-        };
-        Self::new(error.kind(), error).hint(hint)
-    }
-}
 
 impl From<crate::environment::NotABoolean> for Failure {
     fn from(error: crate::environment::NotABoolean) -> Self {

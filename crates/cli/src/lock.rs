@@ -39,8 +39,8 @@ pub(crate) struct LockFile {
 
 /// Whose turn it is to write a lock file.
 enum Turn {
-    /// Ours, and it was used.
-    Ours,
+    /// Ours, and it was used. With the other entry that the name and the platform had until now, if it was another.
+    Ours(Option<String>),
     /// Another process writes it.
     Another,
 }
@@ -85,13 +85,14 @@ impl LockFile {
         }
     }
 
-    /// Puts `entry` in, keeps the others, and changes nothing where that is what it says already.
-    pub(crate) async fn record(&self, entry: &LockedEntry) -> Result<(), Failure> {
+    /// Puts `entry` in, keeps the others, and changes nothing where that is what it says already. Returns the entry that the
+    /// name led to until now, if it was another: one for other hardware, say.
+    pub(crate) async fn record(&self, entry: &LockedEntry) -> Result<Option<String>, Failure> {
         let since = Instant::now();
         loop {
             let (file, entry) = (self.clone(), entry.clone());
             match blocking(move || file.record_now(&entry)).await?? {
-                Turn::Ours => return Ok(()),
+                Turn::Ours(before) => return Ok(before),
                 Turn::Another if since.elapsed() < TURN => tokio::time::sleep(PAUSE).await,
                 Turn::Another => {
                     let message = format!(
@@ -109,7 +110,7 @@ impl LockFile {
     /// As [`Self::record`], unless another process writes the file now.
     fn record_now(&self, entry: &LockedEntry) -> Result<Turn, Failure> {
         if self.with(entry)?.is_none() {
-            return Ok(Turn::Ours);
+            return Ok(Turn::Ours(None));
         }
         let unwritable = |error| self.unwritable(error);
         let beside = beside(&self.path).map_err(unwritable)?;
@@ -117,19 +118,24 @@ impl LockFile {
             return Ok(Turn::Another);
         };
         // What was read before may have changed before it was our turn.
-        if let Some(lock) = self.with(entry)? {
-            let text = lock.to_yaml()?;
-            whole_file::write(&self.path, text.as_bytes()).map_err(unwritable)?;
-        }
-        Ok(Turn::Ours)
+        let Some((lock, before)) = self.with(entry)? else {
+            return Ok(Turn::Ours(None));
+        };
+        let text = lock.to_yaml()?;
+        whole_file::write(&self.path, text.as_bytes()).map_err(unwritable)?;
+        Ok(Turn::Ours(before))
     }
 
-    /// What it says with `entry`; `None` where that is what it says already.
-    fn with(&self, entry: &LockedEntry) -> Result<Option<Lock>, Failure> {
+    /// What it says with `entry`, and the other entry that this takes the place of; `None` where that is what it says
+    /// already.
+    fn with(&self, entry: &LockedEntry) -> Result<Option<(Lock, Option<String>)>, Failure> {
         let before = self.read_if_there()?;
         let mut lock = before.clone();
         lock.insert(entry.clone());
-        Ok((lock != before).then_some(lock))
+        let other = before.entry(&entry.name, &entry.platform).ok();
+        let other = other.filter(|other| other.entry != entry.entry);
+        let other = other.map(|other| other.entry.clone());
+        Ok((lock != before).then_some((lock, other)))
     }
 
     fn unwritable(&self, error: io::Error) -> Failure {

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use countersign_oci::{LayoutPath, Location, Reference, printable};
+use countersign_oci::{LayoutPath, Location, Reference, ReferenceError, Repository, printable};
 
 use crate::failure::{Failure, Kind};
 
@@ -47,6 +47,29 @@ pub(crate) fn location(text: &str) -> Result<Location, Box<dyn Error + Send + Sy
     Err(format!("expected a repository, such as {location}, found {found}").into())
 }
 
+/// Reads a kit: `ocifile://path`, or that with a digest.
+///
+/// # Errors
+/// What is wrong with it. A path alone is answered with how to write it.
+pub(crate) fn kit(text: &str) -> Result<Reference, Box<dyn Error + Send + Sync>> {
+    let is_path = text.starts_with(['.', '/', '~']);
+    if is_path {
+        return Err(format!("for a kit in {text} write ocifile://{text}").into());
+    }
+    image(text)
+}
+
+/// Reads a repository of a registry.
+///
+/// # Errors
+/// What is wrong with it. A tag or a digest behind it is refused: it would decide nothing.
+pub(crate) fn repository(text: &str) -> Result<Repository, Box<dyn Error + Send + Sync>> {
+    text.parse().map_err(|error: ReferenceError| {
+        // With neither a tag nor a digest, it is something else that is wrong.
+        location(text).map_or_else(|wrong| wrong, |_| error.into())
+    })
+}
+
 /// Reads the path of a layout, which may be relative.
 pub(crate) fn layout(path: &str) -> Result<LayoutPath, Box<dyn Error + Send + Sync>> {
     if path.is_empty() {
@@ -64,6 +87,31 @@ fn is_document(path: &Path) -> bool {
     let extension = path.extension().and_then(OsStr::to_str);
     extension.is_some_and(|extension| ["yaml", "yml", "json"].contains(&extension))
         && path.is_file()
+}
+
+/// Refuses a directory in the place of the image, and the image in that of the directory.
+pub(crate) fn refuse_swapped(reference: &OsStr, directory: &OsStr) -> Result<(), Failure> {
+    let (first, second) = (reference.to_string_lossy(), directory.to_string_lossy());
+    let is_image = |text: &str| {
+        let named = text.parse::<Reference>();
+        let is_named = |named: Reference| named.digest().is_some() || named.tag().is_some();
+        let has_tag = text
+            .rsplit('/')
+            .next()
+            .is_some_and(|last| last.contains([':', '@']));
+        !text.starts_with(['.', '/', '~'])
+            && text.contains('/')
+            && has_tag
+            && named.is_ok_and(is_named)
+    };
+    if is_image(&second) && !is_image(&first) && !Path::new(directory).exists() {
+        let message =
+            format!("expected REFERENCE and DIRECTORY, found the image {second} as the directory");
+        return Err(Failure::new(Kind::Usage, message).hint(format!(
+            "name the image first, then the directory: countersign install {second} {first}; for a directory of that name, write ./{second}"
+        )));
+    }
+    Ok(())
 }
 
 /// An operand that is a text. A path may hold any bytes, a name may not.

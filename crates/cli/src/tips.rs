@@ -120,7 +120,11 @@ const OPTIONS_OF: &[(&str, &str, &str)] = &[
         "--then-tag",
         "to write one more tag, pass '--tag NAME:TAG' again",
     ),
+    ("upgrade", "--from", UPGRADE_FROM_A_KIT),
+    ("outdated", "--from", UPGRADE_FROM_A_KIT),
 ];
+const UPGRADE_FROM_A_KIT: &str =
+    "what is from a kit is upgraded by 'countersign install --from ocifile://KIT NAME'";
 const SIGN_BY_KEY: &str = "images are signed without a key here, by who you are or by the CI's job; to sign with a key, run 'cosign sign --key FILE'. 'countersign verify --key FILE' verifies that";
 
 /// Commands of two words of other programs, and what is run here in their place.
@@ -254,7 +258,7 @@ pub(crate) fn improve(error: &mut Error, line: &[OsString]) {
     }
     let tip = match error.kind() {
         ErrorKind::UnknownArgument => {
-            value(error, ContextKind::InvalidArg).and_then(|name| option(name, asked.get_name()))
+            value(error, ContextKind::InvalidArg).and_then(|name| argument(name, asked))
         }
         ErrorKind::InvalidSubcommand => value(error, ContextKind::InvalidSubcommand)
             .and_then(|name| pair(name, &words).or_else(|| command(name, &program))),
@@ -366,6 +370,37 @@ fn path(command: &str) -> Option<String> {
     };
     Some(tip.to_owned())
 }
+
+/// What to do about an argument that there is not, or not there.
+fn argument(name: &str, asked: &Command) -> Option<String> {
+    let command = asked.get_name();
+    if !name.starts_with('-') {
+        let operands = OPERANDS_OF.iter();
+        let mut tips = operands.filter(|(of, _)| Some(*of) == asked.get_bin_name());
+        return tips.next().map(|(_, tip)| (*tip).to_owned());
+    }
+    let long = name.strip_prefix("--");
+    let mut own = asked.get_arguments();
+    if long.is_some() && own.any(|known| known.get_long() == long) {
+        let command = asked.get_bin_name().unwrap_or(command);
+        return Some(format!(
+            "write it behind the command: '{command} {name} ...'"
+        ));
+    }
+    option(name, command)
+}
+
+/// Commands without operands, or with others, and the options that are probably meant.
+const OPERANDS_OF: &[(&str, &str)] = &[
+    (
+        "countersign policy init",
+        "to begin with the signers of an image, pass '--from REFERENCE'",
+    ),
+    (
+        "countersign policy test",
+        "a file of cases, or the directory that 'verify --save' wrote, is named by '--case CASES'",
+    ),
+];
 
 fn option(name: &str, command: &str) -> Option<String> {
     let mut own = OPTIONS_OF.iter();

@@ -240,6 +240,18 @@ fn by_bare_form(text: &str) -> Result<Source, SourceError> {
             found: excerpt(text),
         });
     }
+    // Such a name is no image's either way.
+    let scheme = text.split_once(':').and_then(|(scheme, rest)| {
+        let known = [Scheme::File, Scheme::OciFile].into_iter();
+        let mut known = known.filter(|known| known.as_str().eq_ignore_ascii_case(scheme));
+        known.next().filter(|_| rest.starts_with(['.', '/', '~']))
+    });
+    if let Some(scheme) = scheme {
+        return Err(SourceError::NoSlashes {
+            scheme: scheme.as_str(),
+            found: excerpt(text),
+        });
+    }
     image(text)
 }
 
@@ -329,7 +341,10 @@ pub enum SourceError {
     #[error("expected an image reference or a URI, found nothing")]
     Empty,
     /// A scheme that we don't know.
-    #[error("expected {}, found `{found}://`", Scheme::listed())]
+    #[error(
+        "expected {}, or an image without any of them, found `{found}://`",
+        Scheme::listed()
+    )]
     Scheme {
         /// What stands before `://`.
         found: String,
@@ -352,6 +367,16 @@ pub enum SourceError {
         /// The path, or what looks like one.
         found: String,
     },
+    /// A scheme without its `//`.
+    #[error(
+        "expected {scheme}:// and an absolute path, such as {scheme}:///srv/content, found `{found}`"
+    )]
+    NoSlashes {
+        /// `file` or `ocifile`.
+        scheme: &'static str,
+        /// The text.
+        found: String,
+    },
     /// Not a URL.
     #[error("expected a tarball's URL")]
     Url {
@@ -360,7 +385,10 @@ pub enum SourceError {
         source: url::ParseError,
     },
     /// A URL of something else.
-    #[error("expected a URL whose path ends in one of {}, found `{found}`", ENDINGS.join(", "))]
+    #[error(
+        "expected a URL whose path ends in one of {}, found `{found}`; an image is written without https://",
+        ENDINGS.join(", ")
+    )]
     NotATarball {
         /// The URL's path.
         found: String,

@@ -181,6 +181,8 @@ fn layout_errors() -> Vec<LayoutError> {
         Headers { limit: 1 },
         NoImage {},
         SeveralImages { found: vec!["a".into(), "b".into()] },
+        NotEmpty {},
+        NoDirectoryAbove {},
         NoName { name: "v1".into() },
         NeedsRegistry {},
         Busy {},

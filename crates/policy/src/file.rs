@@ -275,17 +275,20 @@ impl Source<'_> {
     /// Refuses an index, and a list of signers: messages about the keys of a gallery would mislead their author.
     fn refuse_other_lists(&self) -> Result<(), PolicyError> {
         let mut entries = self.tree.items().into_iter().flatten();
-        let is_entry = |entry: &Node| {
-            let has = |key| entry.keys().any(|one| one == key);
-            !has("url") && (has("uri") || has("capabilities"))
+        let has = |entry: &Node, key: &str| entry.keys().any(|one| one == key);
+        // One entry with a wrong key, such as `url`, makes no gallery file of an index.
+        let any = |keys: &[&str]| {
+            let mut entries = self.tree.items().into_iter().flatten();
+            entries.any(|entry| keys.iter().any(|key| has(entry, key)))
         };
+        let is_index = any(&["uri", "capabilities"]) && !any(&[VERIFICATION]);
         let is_policy = |entry: &Node| {
             let keys = || entry.keys();
             !keys().any(|key| key == "name" || key == "url") && keys().any(is_of_one_signer)
         };
         let root = KeyPath::default();
         match entries.next() {
-            Some(first) if is_entry(first) => Err(self.error(root, Problem::Index)),
+            Some(_) if is_index => Err(self.error(root, Problem::Index)),
             Some(first) if is_policy(first) => Err(self.error(root, Problem::PolicyInList)),
             Some(_) | None => Ok(()),
         }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::error::{Place, PolicyError, Problem};
+use crate::error::{KeyPath, Place, PolicyError, Problem};
 use crate::nearest::nearest;
 use crate::node::Node;
 use crate::yaml::{self, Bounds};
@@ -70,6 +70,14 @@ impl GalleryIndex {
         )
     }
 
+    /// Where its entries stand. It costs as much as reading the index again.
+    pub fn places(&self) -> IndexPlaces<'_> {
+        IndexPlaces {
+            tree: yaml::parse(&self.text, &self.file_name, &Bounds::INDEX).ok(),
+            file_name: &self.file_name,
+        }
+    }
+
     /// The entries, in the index's order.
     pub fn entries(&self) -> &[GalleryEntry] {
         &self.entries
@@ -85,6 +93,38 @@ impl GalleryIndex {
     /// The entry whose name is most similar to `name`, for messages about a wrong name.
     pub fn nearest(&self, name: &str) -> Option<String> {
         nearest(name, self.entries.iter().map(|entry| entry.name.as_str()))
+    }
+}
+
+/// Where the entries of an index stand, and what they have.
+#[derive(Debug)]
+pub struct IndexPlaces<'a> {
+    tree: Option<Node>,
+    file_name: &'a str,
+}
+
+impl IndexPlaces<'_> {
+    /// Where entry number `entry`, from 0, stands.
+    pub fn entry(&self, entry: usize) -> Place {
+        self.place(KeyPath::default().index(entry))
+    }
+
+    /// Where the value of a key of an entry stands.
+    pub fn value(&self, entry: usize, key: &str) -> Place {
+        self.place(KeyPath::default().index(entry).key(key))
+    }
+
+    /// Where number `item`, from 0, of the list at a key of an entry stands.
+    pub fn item(&self, entry: usize, key: &str, item: usize) -> Place {
+        self.place(KeyPath::default().index(entry).key(key).index(item))
+    }
+
+    fn place(&self, path: KeyPath) -> Place {
+        Place {
+            file: Some(self.file_name.to_owned()),
+            position: self.tree.as_ref().map(|tree| tree.position_of(&path)),
+            path,
+        }
     }
 }
 

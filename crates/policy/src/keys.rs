@@ -2,6 +2,7 @@
 
 pub(crate) const VERIFICATION: &str = "verification";
 pub(crate) const GALLERIES: &str = "galleries";
+pub(crate) const TRUST: &str = "trust";
 const REQUIRE_INTEGRITY: &str = "require_integrity";
 
 /// The keys by which a mapping is a document, and not a `verification` block's own keys.

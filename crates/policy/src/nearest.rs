@@ -1,6 +1,6 @@
 //! Finds the known key or name that is most similar to a misspelt one.
 
-use crate::keys::VERIFICATION;
+use crate::keys::{TRUST, VERIFICATION};
 
 /// The candidate that is most similar to `text`, if it is similar enough: at most one edit for three characters
 /// (Damerau-Levenshtein; case is ignored, and `-` is the same as `_`).
@@ -48,6 +48,11 @@ pub(crate) fn meant<'c>(
     valid: impl IntoIterator<Item = &'c str> + Clone,
 ) -> Option<String> {
     let plain = found.to_lowercase().replace('-', "_");
+    // They stand in `trust`, one level below.
+    let is_root = ["trusted_root", "tuf_root", "tuf_url"].contains(&plain.as_str());
+    if is_root && valid.clone().into_iter().any(|key| key == TRUST) {
+        return Some(format!("{TRUST}: {{{plain}: …}}"));
+    }
     nearest(found, valid.clone()).or_else(|| {
         let mut valid = valid.into_iter();
         let is_word = WORDS_FOR_VERIFICATION.contains(&plain.as_str());

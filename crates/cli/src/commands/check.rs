@@ -256,7 +256,11 @@ pub(super) fn differences(
         }
     };
     let count = output::counted(differences.len() as u64, "difference", "differences");
-    let mut text = format!("{name} in {directory} has changed: {count}\n");
+    let place = match name == directory {
+        true => name.to_owned(),
+        false => format!("{name} in {directory}"),
+    };
+    let mut text = format!("{place} has changed: {count}\n");
     for Difference { path, change, .. } in differences.iter().take(SHOWN) {
         let (verb, what) = words(*change);
         text.push_str(&format!("  {verb:<10} {}{what}\n", printable::path(path)));

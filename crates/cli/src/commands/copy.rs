@@ -44,9 +44,14 @@ Example: the images of galleries, with all that an installer needs who has no ne
   countersign copy --gallery galleries.yaml --to ocifile://kit
   countersign install --from ocifile://kit NAME";
 
+const USAGE: &str = "\
+countersign copy [OPTIONS] SOURCE DESTINATION
+       countersign copy [OPTIONS] --gallery FILE --to NAME
+       countersign copy [OPTIONS] ocifile://KIT NAME";
+
 /// `countersign copy`
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLE)]
+#[command(override_usage = USAGE, after_help = EXAMPLE)]
 pub(crate) struct CopyArguments {
     /// Image to copy
     ///

@@ -18,6 +18,7 @@ use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::policy;
+use crate::printable;
 use crate::settings::Setting;
 
 /// The file of galleries that the command line names by `argument`, or else the one that a file of configuration names.
@@ -41,6 +42,7 @@ pub(super) async fn load(
     registry: &RegistryArguments,
     environment: &Environment,
 ) -> Result<Galleries, Failure> {
+    refuse_kit(file)?;
     let parsed = policy::parse_file(file, "gallery file").map_err(|failure| {
         let set = environment.settings().gallery.as_ref();
         failure.hinted(set.filter(|set| set.value == file).map(Setting::origin))
@@ -67,6 +69,18 @@ pub(super) async fn load(
         fetched.push((gallery.clone(), index));
     }
     assemble(&parsed, fetched, arguments, environment)
+}
+
+/// Refuses a kit in the place of a gallery file: the path would be said not to be there.
+pub(super) fn refuse_kit(file: &Path) -> Result<(), Failure> {
+    if !file.to_string_lossy().starts_with("ocifile://") {
+        return Ok(());
+    }
+    let kit = printable::path(file);
+    let message = format!("expected a gallery file, found a kit or an image layout: {kit}");
+    Err(Failure::new(Kind::Usage, message).hint(format!(
+        "`countersign gallery show {kit}` shows what a kit has, and `countersign install --from {kit} NAME` installs from it"
+    )))
 }
 
 /// Galleries with the indexes that were fetched, or that a kit has.

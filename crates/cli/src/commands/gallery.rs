@@ -2,6 +2,7 @@
 
 pub(super) mod check;
 pub(super) mod show;
+mod shown_gallery;
 mod shown_kit;
 
 use std::process::ExitCode;

@@ -115,7 +115,7 @@ pub(crate) struct GalleryArguments {
     /// trusted root are those of the kit. So whoever can change the kit decides what you trust, unless you
     /// name it by its digest: `ocifile://PATH@DIGEST`. With --gallery and --trusted-root you bring your own.
     /// Not with --policy and its fields.
-    #[arg(long, value_name = "KIT", value_parser = operand::image,
+    #[arg(long, value_name = "KIT", value_parser = operand::kit,
         conflicts_with_all = ["policy", "policy_fields"])]
     pub(crate) from: Option<Reference>,
 
@@ -433,6 +433,7 @@ fn reference_and_directory(operands: Vec<OsString>) -> Result<(Reference, PathBu
             .hint("countersign install [OPTIONS] REFERENCE DIRECTORY")
             .hint("to install entries of a gallery by name, pass --gallery FILE, or set `gallery` in your countersign.toml")
     })?;
+    operand::refuse_swapped(&reference, &directory)?;
     let reference = operand::image(&operand::text(reference, "reference")?);
     let reference = reference.map_err(|error| Failure::new(Kind::Usage, error))?;
     if directory == "-" {

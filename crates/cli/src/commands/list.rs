@@ -2,11 +2,11 @@
 //!
 //! It reads the store and changes nothing. A record that can't be read is listed as that.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign_download::{Installation, Name, RecordState, Store, StoreError};
+use countersign_download::{Installation, Name, Provenance, RecordState, Store, StoreError};
 use countersign_oci::Platform;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -20,6 +20,7 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::json::error::JsonError;
 use crate::json::installation::Listed;
+use crate::lock;
 use crate::output::{self, Output};
 use crate::printable;
 
@@ -39,8 +40,15 @@ pub(crate) struct ListArguments {
 
     /// Compare what is installed with a lock file
     ///
-    /// This goes by the records. Exit code 8 says that something is missing or other than locked. Not with --long.
-    #[arg(long, value_name = "LOCK", conflicts_with = "long")]
+    /// This goes by the records. Exit code 8 says that something is missing or other than locked. The default LOCK is
+    /// countersign.lock. Not with --long.
+    #[arg(
+        long,
+        value_name = "LOCK",
+        num_args = 0..=1,
+        default_missing_value = lock::DEFAULT,
+        conflicts_with = "long",
+    )]
     pub(crate) check: Option<PathBuf>,
 
     /// Platform to compare [default: this machine's]
@@ -151,6 +159,9 @@ fn long(installation: &Installation) -> String {
     if let Some(recorded) = installation.recorded() {
         text.push_str(&digest_text(&recorded.digest, recorded.reference.as_ref()));
         text.push_str(&details(&recorded.grounds, recorded.provenance.as_ref()));
+        if let Some(provenance) = &recorded.provenance {
+            text.push_str(&origin(provenance));
+        }
         text.push_str(&format!("  platform   {}\n", recorded.platform));
         text.push_str(&format!("  installed  {}\n", recorded.installed_at));
         if let (Some(files), Some(bytes)) = (recorded.files, recorded.bytes) {
@@ -161,6 +172,19 @@ fn long(installation: &Installation) -> String {
     }
     if let Some(advice) = advice(installation) {
         text.push_str(&format!("  warning    {advice}\n"));
+    }
+    text
+}
+
+/// Which entry it is, and which file names its gallery.
+fn origin(provenance: &Provenance) -> String {
+    let mut text = format!("  gallery    {}\n", provenance.gallery);
+    if provenance.entry != provenance.name {
+        text.push_str(&format!("  entry      {}\n", provenance.entry));
+    }
+    if let Some(file) = &provenance.file {
+        let file = printable::path(Path::new(file));
+        text.push_str(&format!("  file       {file}\n"));
     }
     text
 }

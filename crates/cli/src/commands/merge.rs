@@ -20,6 +20,7 @@ use crate::environment::Environment;
 use crate::failure::{Failure, Kind, needing_digests};
 use crate::json::evidence::JsonPlatform;
 use crate::json::signing::SignResult;
+use crate::operand;
 use crate::output::Output;
 use crate::progress::Progress;
 
@@ -59,7 +60,7 @@ pub(crate) struct MergeArguments {
     /// Repository of the digests in --digests-from
     ///
     /// Without this flag, it is the repository of the first --tag.
-    #[arg(long, value_name = "NAME", requires = "digests_from")]
+    #[arg(long, value_name = "NAME", value_parser = operand::repository, requires = "digests_from")]
     pub(crate) from: Option<Repository>,
 
     /// Print the index that would be written, and change nothing

@@ -13,6 +13,8 @@ pub(super) struct Report<'a, R> {
     output: &'a Output,
     results: Vec<R>,
     failed: Vec<Kind>,
+    /// What was told of a trusted root that nobody knows now.
+    absent_root: Option<String>,
 }
 
 impl<'a, R> Report<'a, R> {
@@ -21,6 +23,7 @@ impl<'a, R> Report<'a, R> {
             output,
             results: Vec::new(),
             failed: Vec::new(),
+            absent_root: None,
         }
     }
 
@@ -28,10 +31,17 @@ impl<'a, R> Report<'a, R> {
         self.results.push(result);
     }
 
-    /// Tells the failure, and makes the result that has it.
+    /// Tells the failure, and makes the result that has it. That nobody knows the trusted root now is of the whole run, and
+    /// is told once.
     pub(super) fn fail(&mut self, failure: &Failure, result: impl FnOnce(JsonError) -> R) {
         self.output.failed(failure.kind);
-        self.output.failure(failure);
+        let absent = failure.is_of_absent_root().then(|| failure.line());
+        if absent.is_none() || absent != self.absent_root {
+            self.output.failure(failure);
+        }
+        if absent.is_some() {
+            self.absent_root = absent;
+        }
         self.push_failed(failure, result);
     }
 

@@ -15,7 +15,7 @@ use futures_util::{StreamExt, stream};
 use super::kit::OpenKit;
 use super::report::Report;
 use super::requested_entry::{Group, RequestedEntry};
-use super::told::{CheckFiles, Checked, Pinned, SuccessfulInstall, check_files};
+use super::told::{CheckFiles, Checked, Pinned, PinnedIn, SuccessfulInstall, check_files};
 use crate::arguments::trust::TrustArguments;
 use crate::cache::warn;
 use crate::environment::Environment;
@@ -169,7 +169,11 @@ impl StoreInstaller {
         requested: &RequestedEntry,
         planned: &[Planned],
     ) -> Result<Planned, Failure> {
-        let plan = requested.plan(galleries)?;
+        let plan = requested.plan(galleries).map_err(Failure::from);
+        let plan = plan.map_err(|failure| match &self.kit {
+            Some(kit) => failure.of_kit(&kit.reference.to_string()),
+            None => failure,
+        })?;
         let plan = match group.recorded_file() {
             Some(file) => plan.named_in(&file),
             None => plan,
@@ -229,8 +233,8 @@ impl StoreInstaller {
     async fn pin(&self, outcome: &Outcome) -> Pinned<'_> {
         match (&self.lock_file, outcome.locked()) {
             (Some(file), Some(entry)) => {
-                file.record(entry).await?;
-                Ok(Some(file))
+                let before = file.record(entry).await?;
+                Ok(Some(PinnedIn { file, before }))
             }
             (None, _) | (_, None) => Ok(None),
         }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use countersign_download::{CheckResult, Outcome};
+use countersign_oci::excerpt;
 
 use super::check;
 use super::report::Report;
@@ -37,7 +38,14 @@ impl CheckFiles {
 pub(super) type Checked = Result<Option<CheckResult>, Failure>;
 
 /// The lock file that something was pinned in, if it was.
-pub(super) type Pinned<'a> = Result<Option<&'a LockFile>, Failure>;
+pub(super) type Pinned<'a> = Result<Option<PinnedIn<'a>>, Failure>;
+
+/// Where something was pinned.
+pub(super) struct PinnedIn<'a> {
+    pub(super) file: &'a LockFile,
+    /// The other entry that the name had there until now, if it was another.
+    pub(super) before: Option<String>,
+}
 
 /// Looks at the files of what is up to date, if that is asked for.
 pub(super) async fn check_files(
@@ -108,9 +116,16 @@ impl SuccessfulInstall<'_> {
             checked.as_ref(),
         ));
         warn(output, name, outcome);
-        if let Some(file) = pinned? {
+        if let Some(PinnedIn { file, before }) = pinned? {
             let path = printable::path(file.path());
             output.result(&format!("  locked in  {path}\n"));
+            if let Some(before) = before {
+                output.warning(&format!(
+                    "{name}: {path} had the entry `{}` for it until now; if that is for other hardware, use a lock file for \
+                     each kind of hardware: --lock=FILE",
+                    excerpt(&before)
+                ));
+            }
         }
         Ok(())
     }

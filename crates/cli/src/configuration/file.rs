@@ -128,7 +128,11 @@ impl Reader<'_> {
             }
             Some(_) => return true,
             None => {
-                let expected = match nearest(name, KEYS) {
+                let meant = match name.replace('_', "-").as_str() {
+                    "trusted-root" => Some("trust".to_owned()),
+                    _ => nearest(name, KEYS),
+                };
+                let expected = match meant {
                     Some(name) => format!("did you mean `{name}`?"),
                     None => format!("expected one of {}", KEYS.join(", ")),
                 };

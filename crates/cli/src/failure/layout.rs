@@ -39,7 +39,8 @@ pub(super) fn hint(error: &LayoutError) -> Option<&'static str> {
         LayoutError::NeedsRegistry => Some("name a repository in a registry"),
         LayoutError::Busy => Some("wait until the other run has ended"),
         LayoutError::Exists => Some("name another file, or remove this one first"),
-        LayoutError::NotADirectory => {
+        LayoutError::NoDirectoryAbove => Some("make that directory first, or correct the path"),
+        LayoutError::NotADirectory | LayoutError::NotEmpty => {
             Some("name a directory that is missing, empty or a layout, or a new file FILE.tar")
         }
         LayoutError::Write { .. } => Some("check the path, and who may write there"),

@@ -103,8 +103,10 @@ fn what_is_said_of_registries_and_layouts() {
         Layout/NoIndex
     2 Usage: make one with `countersign copy IMAGE ocifile://DIR`, `oras copy --recursive --to-oci-layout` or `skopeo copy docker://IMAGE oci-archive:FILE`
         Layout/NoMarker, Layout/NoArchive
+    2 Usage: make that directory first, or correct the path
+        Layout/NoDirectoryAbove
     2 Usage: name a directory that is missing, empty or a layout, or a new file FILE.tar
-        Layout/NotADirectory
+        Layout/NotEmpty, Layout/NotADirectory
     2 Usage: name a repository in a registry
         Layout/NeedsRegistry
     2 Usage: name another file, or remove this one first

@@ -61,6 +61,14 @@ fn a_tip_says_what_to_type() {
             "tip: to write one more tag, pass '--tag NAME:TAG' again",
         ),
         (
+            "upgrade --from ocifile://kit x",
+            "tip: what is from a kit is upgraded by 'countersign install --from ocifile://KIT NAME'",
+        ),
+        (
+            "--config x.toml list",
+            "tip: write it behind the command: 'countersign list --config ...'",
+        ),
+        (
             "download attestation x",
             "tip: to write what a proven attestation says, run 'countersign verify --policy FILE --save-predicate FILE IMAGE'",
         ),
@@ -71,6 +79,25 @@ fn a_tip_says_what_to_type() {
         (
             "upgrade --gallery x ./dir",
             "tip: entries are upgraded by their names in 'countersign list'; what was installed into a directory is upgraded by 'countersign install REFERENCE DIRECTORY'",
+        ),
+    ] {
+        let said = said_of(line);
+        let found: Vec<&str> = said.lines().filter(|line| line.contains("tip")).collect();
+        assert_eq!(found, [format!("  {tips}")], "{line}");
+    }
+}
+
+/// An operand where none is, or too many.
+#[test]
+fn an_operand_that_is_not_taken_is_answered_with_its_option() {
+    for (line, tips) in [
+        (
+            "policy init quay.io/a/b:v1",
+            "tip: to begin with the signers of an image, pass '--from REFERENCE'",
+        ),
+        (
+            "policy test p.yaml case1",
+            "tip: a file of cases, or the directory that 'verify --save' wrote, is named by '--case CASES'",
         ),
     ] {
         let said = said_of(line);

@@ -54,13 +54,14 @@ async fn a_file_without_a_good_signature_proves_nothing_whatever_the_registry_ha
     for (content, said) in [
         ("", "found an empty file"),
         ("<html>", "expected bundles in JSON"),
+        ("{\"schemaVersion\": 2}", "found JSON without a signature"),
     ] {
         stage.write("wrong.json", content);
         let wrong = stage.verify(&["--bundle", "wrong.json", &app]);
         assert_eq!(wrong.code, 2, "{}", wrong.shown());
         assert!(wrong.stderr.contains(said), "{}", wrong.stderr);
     }
-    stage.write("wrong.json", "{}\n[]\n5");
+    stage.write("wrong.json", "{\"dsseEnvelope\": {}}\n[]\n5");
     assert_eq!(stage.verify(&["--bundle", "wrong.json", &app]).code, 5);
     let denied = format!(
         "{}  deny_digests: ['{}']\n",

@@ -198,3 +198,87 @@ async fn an_index_in_a_kit_names_no_place_of_the_machine_that_installs() {
     let served = stage.run(&[&["copy", "ocifile://kit", &to]]);
     assert_eq!(served.code, 0, "{}", served.shown());
 }
+
+/// What a kit lacks is of that entry alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kit_that_lacks_a_manifest_has_the_other_images() {
+    let stage = stage(|stage| {
+        format!(
+            "[{{name: app, uri: '{}'}}, {{name: tool, uri: '{}'}}]",
+            stage.reference("app:v1"),
+            stage.reference("tool:v1"),
+        )
+    })
+    .await;
+    let own = Layer::builder().file("bin/tool", "tool", 0o755);
+    let own = own.build(Compression::Gzip);
+    let tool = Image::builder("linux/amd64".parse().unwrap()).layer(own);
+    let tool = tool.build();
+    tool.push(&stage.registry, "tool", Some("v1"));
+    stage.signed("tool:v1", RELEASE);
+    let copy = ["copy", "--gallery=galleries.yaml", "--to=ocifile://kit"];
+    let run = stage.run(&[&copy, &TRUST]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    // All images of a layout are named, with their digests.
+    let run = stage.run(&[&["tree", "ocifile://kit"], &TRUST]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+    for name in ["app:v1", "tool:v1"] {
+        let named = format!("{} (sha256:", stage.reference(name));
+        assert!(run.stderr.contains(&named), "{}", run.shown());
+    }
+    let blob = tool.digest().to_string().replace(':', "/");
+    fs::remove_file(stage.path("kit/blobs").join(blob)).unwrap();
+    let install = ["install", "--from=ocifile://kit", "--store=store"];
+    let run = stage.run(&[&install, &LINUX, &["app"]]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    let run = stage.run(&[&install, &LINUX, &["tool"]]);
+    assert_eq!(run.code, 6, "{}", run.shown());
+    let run = stage.run(&[&install, &LINUX, &["nothing"]]);
+    assert!(
+        run.stderr.contains("gallery show ocifile://"),
+        "{}",
+        run.shown()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_can_t_be_a_kit_is_told_as_what_it_is() {
+    let stage =
+        stage(|stage| format!("[{{name: app, uri: '{}'}}]", stage.reference("app:v1"))).await;
+    fs::create_dir(stage.path("full")).unwrap();
+    stage.write("full/file", "x");
+    for (to, says, hint) in [
+        (
+            "full",
+            "the directory is not empty",
+            "missing, empty or a layout",
+        ),
+        (
+            "none/kit",
+            "the directory above it doesn't exist",
+            "make that directory first",
+        ),
+    ] {
+        let to = format!("--to=ocifile://{to}");
+        let run = stage.run(&[&["copy", "--gallery=galleries.yaml", &to], &TRUST]);
+        assert_eq!(run.code, 2, "{}", run.shown());
+        assert!(run.stderr.contains(says), "{}", run.shown());
+        assert!(run.stderr.contains(hint), "{}", run.shown());
+    }
+    let run = stage.run(&[&["install", "--from=../kit", "app"]]);
+    assert!(
+        run.stderr.contains("write ocifile://../kit"),
+        "{}",
+        run.shown()
+    );
+    let run = stage.run(&[
+        &["install", "app", "registry.example.org/acme/app:v1"],
+        &TRUST,
+    ]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+    assert!(
+        run.stderr.contains("name the image first"),
+        "{}",
+        run.shown()
+    );
+}

@@ -178,7 +178,7 @@ async fn nothing_is_overwritten_and_nothing_outside_is_written() {
     refused(&copy("ocifile://policy.yaml"), 2, "found a file");
     stage.write("mine/of/mine", "mine");
     refused(&copy("ocifile://mine"), 2, "`oci-layout` is missing");
-    refused(&copy("ocifile://no/such"), 2, "can't be written");
+    refused(&copy("ocifile://no/such"), 2, "above it doesn't exist");
 
     stage.write("elsewhere/x", "");
     stage.write("linked/oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);

@@ -198,6 +198,59 @@ async fn what_is_locked_for_another_platform_is_not_installed_on_this() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_entry_for_other_hardware_is_not_silently_taken_out_of_a_lock_file() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    shop.publish("latest-draw", "d1", EARLIER);
+    let host = shop.registry.host();
+    let index = format!(
+        "- {{name: any, capabilities: {{default: cpu, nvidia: gpu}}}}\n\
+         - {{name: cpu, uri: '{host}/acme/app:latest-chat'}}\n\
+         - {{name: gpu, uri: '{host}/acme/app:latest-draw'}}\n"
+    );
+    shop.write("index.yaml", &index);
+    let lock = |capability: &str, store: &str| {
+        let flags = [
+            "--lock",
+            "--capability",
+            capability,
+            "--store",
+            store,
+            "any",
+        ];
+        let all = [
+            &[
+                "install",
+                "--gallery",
+                "galleries.yaml",
+                "--trusted-root",
+                "root.json",
+            ],
+            &["--platform", "linux/amd64"][..],
+            &flags,
+        ];
+        let (code, _, told) = shop.shown(&all.concat());
+        assert_eq!(code, 0, "{told}");
+        told
+    };
+    assert!(!lock("nvidia", "one").contains("warning"));
+    let told = lock("default", "two");
+    assert!(
+        told.contains("any: countersign.lock had the entry `gpu` for it until now"),
+        "{told}"
+    );
+    assert!(!lock("default", "two").contains("warning"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_installed_is_compared_with_the_usual_lock_file() {
+    let shop = locked().await;
+    let (code, document) = shop.run(&["list", "--check"]);
+    assert_eq!(code, 8, "{document}");
+    assert_eq!(document["lock"], LOCK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_shows_what_is_locked() {
     let shop = locked().await;
     shop.publish("latest-chat", "v2", LATER);

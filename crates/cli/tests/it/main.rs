@@ -31,6 +31,7 @@ mod exit_codes;
 mod faults;
 mod file_systems;
 mod gallery;
+mod gallery_mistakes;
 mod help;
 mod identity;
 mod image_verifier;

@@ -186,7 +186,7 @@ async fn what_is_not_there_is_told_and_what_can_not_be_read_is_an_error() {
     let run = stage.run(&[&["tree"], &TRUST, &[&lost]]);
     assert_eq!(run.code, 0, "{}", run.shown());
     for told in [
-        "not signed  no genuine signature was found".to_owned(),
+        "not signed  no signature was found".to_owned(),
         "not signed  no genuine signature of its own, and none of the index".to_owned(),
         format!("missing     {child} for linux/riscv64"),
     ] {
@@ -328,6 +328,15 @@ async fn without_a_trusted_root_everything_is_unproven_and_it_is_said_why() {
         .run(&[&["tree", "--offline", "--output", "json", &app]])
         .json();
     assert_eq!(json["trusted_root_error"]["kind"], "usage");
+    // Of an image with nothing attached there is nothing to say.
+    stage.push_unsigned("bare");
+    let bare = stage.run(&[&["tree", "--offline", &stage.reference("app:bare")]]);
+    assert!(
+        bare.stdout.contains("not signed  no signature was found"),
+        "{}",
+        bare.stdout
+    );
+    assert!(!bare.stdout.contains("trusted root"), "{}", bare.stdout);
     // A policy can't be applied without.
     let judged = stage.run(&[&["tree", "--offline", "--policy", "policy.yaml", &app]]);
     assert_eq!(judged.code, 2, "{}", judged.shown());

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use countersign_oci::excerpt;
-use countersign_policy::{GalleryEntry, GalleryIndex, MisspeltKey, nearest};
+use countersign_policy::{
+    GalleryEntry, GalleryIndex, IndexPlaces, MisspeltKey, Place, PolicyError, nearest,
+};
 
 use crate::capability::{Capability, EntryError, ResolvedEntry};
 use crate::limits::Limits;
@@ -16,6 +18,8 @@ use crate::store::{Name, NameError};
 pub struct IndexFinding {
     /// The entry, by its name or, if that can't be read, its number.
     pub entry: String,
+    /// Where it stands in the index.
+    pub place: Place,
     /// What it is.
     pub fault: IndexFault,
 }
@@ -27,6 +31,9 @@ pub enum IndexFault {
     /// It leads to no content, on one of the machines that it names at least.
     #[error(transparent)]
     Entry(EntryError),
+    /// It has another form than an entry has.
+    #[error("{}", .0.problem())]
+    Form(Box<PolicyError>),
     /// A `uri`, a mirror or a `sha256` that can't be read.
     #[error(transparent)]
     Source(SourceError),
@@ -38,17 +45,21 @@ pub enum IndexFault {
         /// How many are.
         found: usize,
     },
-    /// Entry number `first`, counted from 1, has the same name: this one can't be asked for.
-    #[error("entry {first} of the index has the same name, and is the one that is installed")]
+    /// Another entry before it has the same name: this one can't be asked for.
+    #[error(
+        "{}{} has the same name, and is the one that is installed",
+        .first.path,
+        .first.position.map(|at| format!(" in line {}", at.line)).unwrap_or_default()
+    )]
     SameName {
-        /// From 1.
-        first: usize,
+        /// Where the other one stands.
+        first: Place,
     },
     /// A name that no installation can have, and no other name leads to it.
     #[error(transparent)]
     Name(NameError),
     /// A key that nothing reads, and that looks like one that something reads.
-    #[error("{}: nothing reads the key `{}`; did you mean `{}`?", .0.place, excerpt(&.0.found), .0.meant)]
+    #[error("nothing reads the key `{}`; did you mean `{}`?", excerpt(&.0.found), .0.meant)]
     Misspelt(MisspeltKey),
     /// A capability that no machine has.
     #[error("no machine has the capability `{found}`{}", .nearest.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
@@ -64,7 +75,11 @@ impl IndexFault {
     /// Whether the entry, or what it leads to on some machine, can't be installed. What only looks wrong is none.
     pub fn is_error(&self) -> bool {
         match self {
-            Self::Entry(_) | Self::Source(_) | Self::Mirrors { .. } | Self::Name(_) => true,
+            Self::Entry(_)
+            | Self::Form(_)
+            | Self::Source(_)
+            | Self::Mirrors { .. }
+            | Self::Name(_) => true,
             Self::SameName { .. } | Self::Misspelt(_) | Self::UnknownCapability { .. } => false,
         }
     }
@@ -76,28 +91,119 @@ pub fn check_index(index: &GalleryIndex, known: &[&str]) -> Vec<IndexFinding> {
     for (entry, key) in index.misspelt_keys() {
         misspelt.entry(entry).or_default().push(key);
     }
+    let places = &index.places();
     let mut first: HashMap<&str, usize> = HashMap::new();
     let mut findings = Vec::new();
     for (at, entry) in index.entries().iter().enumerate() {
-        let mut faults = Vec::new();
+        let mut look = Look {
+            index,
+            entry,
+            at,
+            places,
+            found: Vec::new(),
+        };
         let before = *first.entry(&entry.name).or_insert(at);
         if before != at {
-            faults.push(IndexFault::SameName { first: before + 1 });
+            let first = places.entry(before);
+            look.found_at(places.entry(at), IndexFault::SameName { first });
         }
-        if EntryError::of_fault(entry).is_none() && !has_other_name(index, entry) {
-            let name = entry.name.parse::<Name>();
-            faults.extend(name.err().map(IndexFault::Name));
+        match &entry.fault {
+            Some(fault) => look.found_at(fault.place().clone(), IndexFault::Form(fault.clone())),
+            None => look.look(known),
         }
-        leads(index, entry, known, &mut faults);
-        sources(entry, &mut faults);
-        let keys = misspelt.remove(&at).unwrap_or_default();
-        faults.extend(keys.into_iter().map(IndexFault::Misspelt));
-        findings.extend(faults.into_iter().map(|fault| IndexFinding {
-            entry: excerpt(&entry.name),
-            fault,
-        }));
+        for key in misspelt.remove(&at).unwrap_or_default() {
+            look.found_at(key.place.clone(), IndexFault::Misspelt(key));
+        }
+        findings.append(&mut look.found);
     }
     findings
+}
+
+/// A look at one entry.
+struct Look<'a> {
+    index: &'a GalleryIndex,
+    entry: &'a GalleryEntry,
+    /// Its number, from 0.
+    at: usize,
+    places: &'a IndexPlaces<'a>,
+    found: Vec<IndexFinding>,
+}
+
+impl Look<'_> {
+    fn found_at(&mut self, place: Place, fault: IndexFault) {
+        self.found.push(IndexFinding {
+            entry: excerpt(&self.entry.name),
+            place,
+            fault,
+        });
+    }
+
+    fn look(&mut self, known: &[&str]) {
+        if !has_other_name(self.index, self.entry)
+            && let Err(error) = self.entry.name.parse::<Name>()
+        {
+            self.found_at(self.places.value(self.at, "name"), IndexFault::Name(error));
+        }
+        self.leads(known);
+        self.sources();
+    }
+
+    /// Follows the entry for each machine that it names.
+    fn leads(&mut self, known: &[&str]) {
+        let Self { index, entry, .. } = *self;
+        if entry.capabilities.is_empty() || entry.content().is_some() {
+            let resolved = ResolvedEntry::of(index, entry, &Capability::default());
+            if let Err(error) = resolved {
+                self.found_at(self.places.entry(self.at), IndexFault::Entry(error));
+            }
+            return;
+        }
+        let place = self.places.value(self.at, "capabilities");
+        for key in entry.capabilities.keys() {
+            let capability = key.parse::<Capability>();
+            let is_known =
+                |capability: &Capability| capability.own_keys().any(|one| known.contains(&one));
+            if !capability.as_ref().is_ok_and(is_known) {
+                self.found_at(place.clone(), unknown(key, known));
+            }
+            let Ok(capability) = capability else {
+                continue;
+            };
+            match ResolvedEntry::of(index, entry, &capability) {
+                // What it leads to is for another machine, which is the other entry's matter.
+                Ok(_) | Err(EntryError::NotForCapability { .. }) => {}
+                Err(error) => self.found_at(place.clone(), IndexFault::Entry(error)),
+            }
+        }
+    }
+
+    /// Reads the places of its content.
+    fn sources(&mut self) {
+        let (entry, at, places) = (self.entry, self.at, self.places);
+        if entry.mirrors.len() > Limits::MIRRORS {
+            let fault = IndexFault::Mirrors {
+                limit: Limits::MIRRORS,
+                found: entry.mirrors.len(),
+            };
+            self.found_at(places.value(at, "mirrors"), fault);
+        }
+        let sha256 = entry.sha256.as_deref().filter(|text| !text.is_empty());
+        let uri = entry.content().map(|uri| (places.value(at, "uri"), uri));
+        let mirrors = entry.mirrors.iter().enumerate();
+        let mirrors =
+            mirrors.map(|(item, mirror)| (places.item(at, "mirrors", item), mirror.as_str()));
+        for (place, text) in uri.into_iter().chain(mirrors) {
+            match Source::parse(text, sha256) {
+                Ok(_) => {}
+                Err(error @ SourceError::Sha256 { .. }) => {
+                    self.found_at(places.value(at, "sha256"), IndexFault::Source(error));
+                    // It is the same for all of them.
+                    return;
+                }
+                Err(error) => self.found_at(place, IndexFault::Source(error)),
+            }
+        }
+    }
 }
 
 /// Whether an installation of it can have another name than its own: its alias, or that of a meta entry.
@@ -107,53 +213,10 @@ fn has_other_name(index: &GalleryIndex, entry: &GalleryEntry) -> bool {
     alias.is_some_and(|alias| alias.parse::<Name>().is_ok()) || index.entries().iter().any(led)
 }
 
-/// Follows the entry for each machine that it names.
-fn leads(index: &GalleryIndex, entry: &GalleryEntry, known: &[&str], faults: &mut Vec<IndexFault>) {
-    if entry.capabilities.is_empty() || entry.content().is_some() {
-        let resolved = ResolvedEntry::of(index, entry, &Capability::default());
-        faults.extend(resolved.err().map(IndexFault::Entry));
-        return;
-    }
-    for key in entry.capabilities.keys() {
-        let capability = key.parse::<Capability>();
-        let is_known =
-            |capability: &Capability| capability.own_keys().any(|one| known.contains(&one));
-        match capability {
-            Ok(capability) => {
-                if !is_known(&capability) {
-                    faults.push(unknown(key, known));
-                }
-                match ResolvedEntry::of(index, entry, &capability) {
-                    // What it leads to is for another machine, which is the other entry's matter.
-                    Ok(_) | Err(EntryError::NotForCapability { .. }) => {}
-                    Err(error) => faults.push(IndexFault::Entry(error)),
-                }
-            }
-            Err(_) => faults.push(unknown(key, known)),
-        }
-    }
-}
-
 fn unknown(key: &str, known: &[&str]) -> IndexFault {
     IndexFault::UnknownCapability {
         found: excerpt(key),
         nearest: nearest(key, known.iter().copied()),
-    }
-}
-
-/// Reads the places of its content.
-fn sources(entry: &GalleryEntry, faults: &mut Vec<IndexFault>) {
-    if entry.mirrors.len() > Limits::MIRRORS {
-        faults.push(IndexFault::Mirrors {
-            limit: Limits::MIRRORS,
-            found: entry.mirrors.len(),
-        });
-    }
-    let sha256 = entry.sha256.as_deref().filter(|text| !text.is_empty());
-    let mirrors = entry.mirrors.iter().map(String::as_str);
-    for text in entry.content().into_iter().chain(mirrors) {
-        let source = Source::parse(text, sha256);
-        faults.extend(source.err().map(IndexFault::Source));
     }
 }
 
@@ -167,9 +230,13 @@ mod tests {
     fn found(index: &str) -> Vec<String> {
         let index = GalleryIndex::parse(index, "index.yaml").unwrap();
         let findings = check_index(&index, &KNOWN);
-        let line = |IndexFinding { entry, fault }: IndexFinding| {
+        let line = |IndexFinding {
+                        entry,
+                        place,
+                        fault,
+                    }: IndexFinding| {
             let level = if fault.is_error() { "error" } else { "warning" };
-            format!("{level} {entry}: {fault}")
+            format!("{level} {entry}: {place}: {fault}")
         };
         findings.into_iter().map(line).collect()
     }
@@ -194,11 +261,11 @@ mod tests {
         let found = found(index);
         assert_eq!(found.len(), 2, "{found:#?}");
         assert!(
-            found[0].starts_with(&format!("error T 7: {expected}")),
+            found[0].starts_with(&format!("error T 7: index.yaml:2:4: [0].name: {expected}")),
             "{found:#?}"
         );
         assert!(
-            found[1].starts_with(&format!("error ../t: {expected}")),
+            found[1].starts_with(&format!("error ../t: index.yaml:3:4: [1].name: {expected}")),
             "{found:#?}"
         );
     }
@@ -211,19 +278,24 @@ mod tests {
 - {name: none}
 - {name: lost, capabilities: {default: a, nvidia: b, metla: a}}
 - {name: round, capabilities: {default: round}}
-- {name: bad, uri: 'oci://'}
+- {name: bad, uri: 'oci://', mirrors: ['quay.io/a/a:1', '']}
+- {name: here, uri: 'file:./dir', mirrors: ['https://quay.io/a/a:1', 'docker://a/a']}
 - {name: list, uri: ['quay.io/a/a:1']}
 - [not, an, entry]";
         insta::assert_snapshot!(found(index).join("\n"), @"
         warning a: index.yaml:2:35: [0].mirror: nothing reads the key `mirror`; did you mean `mirrors`?
-        warning a: entry 1 of the index has the same name, and is the one that is installed
-        error none: `none` has neither a uri nor capabilities
-        warning lost: no machine has the capability `metla`; did you mean `metal`?
-        error lost: `lost` leads to `b` for nvidia, and there is no such entry
-        error round: meta entries lead in a circle: round → round
-        error bad: `` is not an image reference (registry/repository:tag or registry/repository@sha256:…): it is empty
-        error list: the entry `list` of the index can't be read
-        error [7]: the entry `[7]` of the index can't be read
+        warning a: index.yaml:3:3: [1]: [0] in line 2 has the same name, and is the one that is installed
+        error none: index.yaml:4:3: [2]: `none` has neither a uri nor capabilities
+        warning lost: index.yaml:5:16: [3].capabilities: no machine has the capability `metla`; did you mean `metal`?
+        error lost: index.yaml:5:16: [3].capabilities: `lost` leads to `b` for nvidia, and there is no such entry
+        error round: index.yaml:6:17: [4].capabilities: meta entries lead in a circle: round → round
+        error bad: index.yaml:7:15: [5].uri: `` is not an image reference (registry/repository:tag or registry/repository@sha256:…): it is empty
+        error bad: index.yaml:7:57: [5].mirrors[1]: expected an image reference or a URI, found nothing
+        error here: index.yaml:8:16: [6].uri: expected file:// and an absolute path, such as file:///srv/content, found `file:./dir`
+        error here: index.yaml:8:45: [6].mirrors[0]: expected a URL whose path ends in one of .tar, .tar.gz, .tgz, .tar.zst, found `/a/a:1`; an image is written without https://
+        error here: index.yaml:8:70: [6].mirrors[1]: expected oci://, ocifile://, https://, http:// or file://, or an image without any of them, found `docker://`
+        error list: index.yaml:9:16: [7].uri: expected a text, found a list
+        error [8]: index.yaml:10:3: [8]: expected a mapping, found a list
         ");
     }
 }

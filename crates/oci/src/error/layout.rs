@@ -130,6 +130,12 @@ pub enum LayoutError {
     /// The path of a layout to write is a file.
     #[error("expected a directory, or a name that ends in `.tar` for an archive; found a file")]
     NotADirectory,
+    /// The directory of a layout to write has other files.
+    #[error("the directory is not empty, and is no image layout: the file `oci-layout` is missing")]
+    NotEmpty,
+    /// The directory around the layout to write doesn't exist.
+    #[error("the directory above it doesn't exist")]
+    NoDirectoryAbove,
     /// A file of the layout can't be written.
     #[error("`{part}` can't be written")]
     Write {
@@ -192,6 +198,8 @@ impl LayoutError {
             | Self::NeedsRegistry
             | Self::Busy
             | Self::Exists
+            | Self::NotEmpty
+            | Self::NoDirectoryAbove
             | Self::NotADirectory => (ErrorKind::Usage, Consequence::TrySameDigest),
             Self::Write { source, .. } => {
                 let kind = match MachineFault::of(source) {

@@ -122,7 +122,7 @@ impl Registry {
         self.in_layout(path, |mut reader| {
             let entries = reader.entries()?.into_iter();
             let entries = entries.filter(|entry| !holds_signatures(entry)).collect();
-            let roots = reader.roots(entries)?.into_iter();
+            let roots = reader.roots(entries, Missing::Keep)?.into_iter();
             Ok(roots.map(LayoutImage::of).collect())
         })
         .await
@@ -272,7 +272,7 @@ impl LayoutReader {
             .collect();
         let mut roots = match <[Descriptor; 1]>::try_from(entries) {
             Ok([only]) => return Ok(only),
-            Err(several) => self.roots(several)?,
+            Err(several) => self.roots(several, Missing::Refuse)?,
         };
         match (roots.pop(), roots.is_empty()) {
             (Some(root), true) => Ok(root),
@@ -285,10 +285,17 @@ impl LayoutReader {
     }
 
     /// The entries that are images, and that no index among the entries lists.
-    fn roots(&mut self, entries: Vec<Descriptor>) -> Result<Vec<Descriptor>> {
+    fn roots(&mut self, entries: Vec<Descriptor>, missing: Missing) -> Result<Vec<Descriptor>> {
         let (mut roots, mut below) = (Vec::new(), HashSet::new());
         for entry in entries {
-            let (subject, artifact_type) = match self.document(&entry)?.document() {
+            let image = match self.document(&entry) {
+                Err(error) if missing == Missing::Keep && error.is_absence() => {
+                    roots.push(entry);
+                    continue;
+                }
+                image => image?,
+            };
+            let (subject, artifact_type) = match image.document() {
                 Document::Manifest(manifest) => {
                     (manifest.subject.clone(), manifest.artifact_type.clone())
                 }
@@ -361,9 +368,18 @@ fn holds_signatures(entry: &Descriptor) -> bool {
     hex.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|c| c.is_ascii_hexdigit()))
 }
 
+/// What becomes of an entry whose document the layout lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Refuse,
+    /// It counts as an image: whoever asks for it is told. The others can be used.
+    Keep,
+}
+
 /// An entry's name for people.
 fn called(entry: &Descriptor) -> String {
-    match entry.annotations.get(REF_NAME) {
+    let names = [IMAGE_NAME, REF_NAME];
+    match names.iter().find_map(|name| entry.annotations.get(*name)) {
         Some(name) => format!("{} ({})", crate::excerpt::excerpt(name), entry.digest),
         None => entry.digest.to_string(),
     }

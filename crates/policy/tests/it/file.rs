@@ -182,6 +182,25 @@ fn no_key_beside_a_gallery_s_own_is_passed_over() {
 #[test]
 fn an_index_is_not_a_gallery_file() {
     let index = "- {name: chat, uri: 'ghcr.io/acme/chat:v1'}\n- {name: draw, capabilities: {default: chat}}\n";
+    // One of its entries has a key of a gallery.
+    for index in [
+        "- {name: a, url: 'quay.io/a/a:1'}\n- {name: b, uri: 'quay.io/a/b:1'}",
+        "- {name: b, uri: 'quay.io/a/b:1', url: x}",
+    ] {
+        assert!(
+            error(index).to_string().contains("this is an index"),
+            "{}",
+            error(index)
+        );
+    }
+    // A gallery's policy is never taken for a part of an index.
+    let gallery =
+        "- {name: a, uri: 'file:i.yaml', verification: {issuer: 'https://a.example', identity: b}}";
+    assert!(
+        error(gallery).to_string().contains("unknown key `uri`"),
+        "{}",
+        error(gallery)
+    );
     assert_snapshot!(error(index), @"policy.yaml:1:1: this is an index (its entries have `uri` or `capabilities`), and no gallery file; in a gallery file, name the index by `url`, such as `url: file:index.yaml`");
     let mistakes = PolicyFile::mistakes(index, "policy.yaml", &|_: &str| {
         Err(std::io::ErrorKind::NotFound.into())

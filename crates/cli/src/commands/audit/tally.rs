@@ -277,7 +277,10 @@ pub(super) fn policy_change(key: &GroupKey, group: &Group) -> Option<String> {
         }
         State::LegacyOnly => "signature_formats: [bundle, simple_signing]".to_owned(),
         State::AttestationOnly => "predicate_types, with the type of the attestation".to_owned(),
-        State::Uncovered => "a `verification` block in the gallery".to_owned(),
+        State::Uncovered => {
+            "a `verification` block in the gallery; for a tarball, its `sha256` in the index"
+                .to_owned()
+        }
         State::Proven
         | State::Digest
         | State::OtherCondition

@@ -223,7 +223,12 @@ impl Batch<'_> {
                 for one in &copied.not_copied {
                     output.warning(&format!("{name}: not copied: {}: {}", one.name, one.reason));
                 }
-                output.result(&format!("copied {name}: {}\n", item.reference));
+                let to = match (&copied.tag, copied.image.location()) {
+                    (Some(tag), Location::Registry(_)) => format!(" to {tag}"),
+                    (None, Location::Registry(_)) => format!(" to {}", copied.image),
+                    (_, Location::Layout(_)) => String::new(),
+                };
+                output.result(&format!("copied {name}: {}{to}\n", item.reference));
                 report.done(CopyResult::of_entry(name, &item.reference, &copied));
             }
             Err(failure) => {

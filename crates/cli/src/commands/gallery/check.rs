@@ -2,6 +2,7 @@
 //!
 //! An entry that can't be installed is an error. What only looks wrong is a warning.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -81,6 +82,8 @@ pub(super) async fn run(
 struct NamedIndex {
     name: String,
     index: GalleryIndex,
+    /// Where the index was looked for before, and why it is not from there.
+    skipped: Vec<JsonFinding>,
     /// What its gallery refuses to install, and why.
     refused: Vec<JsonFinding>,
 }
@@ -90,17 +93,31 @@ impl NamedIndex {
     fn of((gallery, fetched): &(Gallery, FetchedIndex), galleries: &Galleries) -> Self {
         let plans = galleries.plan_all();
         let plans = plans.filter(|(of, ..)| of.name == gallery.name);
-        let refused = plans.filter_map(|(_, entry, plan)| match plan {
-            Err(error @ PlanError::Requirement { .. }) => Some(JsonFinding {
-                level: Level::Error,
-                entry: excerpt(&entry.name),
-                message: countersign_oci::with_causes(&error),
-            }),
-            _ => None,
+        let places = OnceCell::new();
+        let refused = plans
+            .enumerate()
+            .filter_map(|(at, (_, entry, plan))| match plan {
+                Err(error @ PlanError::Requirement { .. }) => {
+                    let places = places.get_or_init(|| fetched.index.places());
+                    Some(JsonFinding {
+                        level: Level::Error,
+                        entry: Some(excerpt(&entry.name)),
+                        place: Some(places.value(at, "uri").to_string()),
+                        message: countersign_oci::with_causes(&error),
+                    })
+                }
+                _ => None,
+            });
+        let skipped = fetched.skipped.iter().map(|skipped| JsonFinding {
+            level: Level::Warning,
+            entry: None,
+            place: None,
+            message: format!("the index is not from its first place: {skipped}"),
         });
         Self {
             name: gallery.name.clone(),
             index: fetched.index.clone(),
+            skipped: skipped.collect(),
             refused: refused.collect(),
         }
     }
@@ -128,6 +145,7 @@ async fn indexes(
         "FILE",
         environment,
     )?;
+    galleries::refuse_kit(file)?;
     let text = read_text(file, "gallery")?;
     let name = file.display().to_string();
     let parsed = PolicyFile::parse(&text, &name).ok();
@@ -137,6 +155,7 @@ async fn indexes(
             return Ok(vec![NamedIndex {
                 name,
                 index,
+                skipped: Vec::new(),
                 refused: Vec::new(),
             }]);
         }
@@ -166,20 +185,24 @@ struct CheckedIndex {
     name: String,
     /// How many entries it has.
     entries: usize,
-    /// What was found, in the order of the entries; then what the gallery's policy refuses.
+    /// What was found: of the gallery, of its entries in their order, then what the gallery's policy refuses.
     findings: Vec<JsonFinding>,
     /// If a finding is an error or, with `--strict`, a warning.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<JsonError>,
 }
 
-/// Something that is wrong with an entry, or that looks wrong.
+/// Something that is wrong with an entry or its gallery, or that looks wrong.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "IndexFinding")]
 struct JsonFinding {
     level: Level,
-    /// The entry, by its name or its number.
-    entry: String,
+    /// The entry, by its name or, if that can't be read, its number from 0. Left out for what is wrong with the gallery.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<String>,
+    /// Where it stands: the index's file or URL, line, column, and the keys that lead there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
     message: String,
 }
 
@@ -201,7 +224,12 @@ impl CheckedIndex {
         Self {
             name: named.name,
             entries: named.index.entries().len(),
-            findings: findings.chain(named.refused).collect(),
+            findings: named
+                .skipped
+                .into_iter()
+                .chain(findings)
+                .chain(named.refused)
+                .collect(),
             error: None,
         }
     }
@@ -220,6 +248,7 @@ impl CheckedIndex {
         for JsonFinding {
             level,
             entry,
+            place,
             message,
         } in &self.findings
         {
@@ -227,7 +256,10 @@ impl CheckedIndex {
                 Level::Warning => "warning",
                 Level::Error => "error",
             };
-            text.push_str(&format!("{level}: {entry}: {message}\n"));
+            let entry = entry.as_ref().unwrap_or(&self.name);
+            let place = place.as_ref().map(|place| format!("{place}: "));
+            let place = place.unwrap_or_default();
+            text.push_str(&format!("{level}: {entry}: {place}{message}\n"));
         }
         text.push_str(&format!("{}\n", self.summary()));
         text
@@ -249,13 +281,20 @@ impl CheckedIndex {
 }
 
 impl JsonFinding {
-    fn of(IndexFinding { entry, fault, .. }: &IndexFinding) -> Self {
+    fn of(finding: &IndexFinding) -> Self {
+        let IndexFinding {
+            entry,
+            place,
+            fault,
+            ..
+        } = finding;
         Self {
             level: match fault.is_error() {
                 true => Level::Error,
                 false => Level::Warning,
             },
-            entry: entry.clone(),
+            entry: Some(entry.clone()),
+            place: Some(place.to_string()),
             message: countersign_oci::with_causes(fault),
         }
     }

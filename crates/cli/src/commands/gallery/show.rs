@@ -3,18 +3,21 @@
 //! It shows the plans that an installation would carry out. It asks no registry and writes nothing but the cache of
 //! galleries.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use countersign_download::{
-    EntryError, EntryName, FetchedIndex, Galleries, Integrity, Plan, PlanError, PlannedSource,
-    RequirementKind, Source,
+    EntryError, EntryName, Galleries, Integrity, Plan, PlanError, PlannedSource, RequirementKind,
+    Source,
 };
-use countersign_policy::{Gallery, Policy};
+use countersign_oci::excerpt;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::shown_gallery::JsonGallery;
 use super::shown_kit::JsonKit;
 use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::planning::ChoosingArguments;
@@ -135,7 +138,24 @@ fn show(galleries: &Galleries, names: &[String], output: &Output) -> (Vec<PlanRe
         add(&mut report, output, Scope::Named, asked, plan);
     }
     if names.is_empty() {
+        let mut seen = HashSet::new();
         for (gallery, entry, plan) in galleries.plan_all() {
+            if !seen.insert((gallery.name.as_str(), entry.name.as_str())) {
+                let name = excerpt(&entry.name);
+                let message = format!(
+                    "`{name}` stands in the index again: the entry before is the one that is installed"
+                );
+                output.answer(&format!("{message}\n"));
+                let result = PlanResult {
+                    gallery: Some(gallery.name.clone()),
+                    name: entry.name.clone(),
+                    plan: None,
+                    error: None,
+                };
+                let failure = Failure::new(Kind::Usage, message);
+                report.done(result.failed(failure.to_json()));
+                continue;
+            }
             let asked = (Some(gallery.name.as_str()), entry.name.as_str());
             add(&mut report, output, Scope::All, asked, plan);
         }
@@ -235,34 +255,6 @@ enum JsonIntegrity {
     Strict,
     /// It is installed, with a warning.
     Permissive,
-}
-
-/// A gallery whose index was read.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Gallery")]
-struct JsonGallery {
-    name: String,
-    /// Where its index was read.
-    location: String,
-    /// How many entries the index has.
-    entries: usize,
-    /// Its policy, in words. Left out if it has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<String>,
-    /// Why the index was not read at the locations before this one, a text each.
-    skipped: Vec<String>,
-}
-
-impl JsonGallery {
-    fn new((gallery, fetched): &(Gallery, FetchedIndex)) -> Self {
-        Self {
-            name: gallery.name.clone(),
-            location: fetched.location.to_string(),
-            entries: fetched.index.entries().len(),
-            policy: gallery.policy.as_ref().map(Policy::explain),
-            skipped: fetched.skipped.iter().map(ToString::to_string).collect(),
-        }
-    }
 }
 
 /// What installing one entry would do.

@@ -19,7 +19,7 @@ pub(super) fn tree(
 ) -> String {
     let mut text = format!("{reference}\n");
     node(&mut text, image, Above::Nothing, rootless.is_some());
-    if let Some(failure) = rootless {
+    if let Some(failure) = rootless.filter(|_| has_policy || any_may_be_signed(image)) {
         let why = failure.line().replace('\n', " ");
         let what = match has_policy {
             true => "Nothing is judged, and no certificate or log entry could be checked",
@@ -142,6 +142,13 @@ fn verdict(image: &TreeImage) -> Option<String> {
     }
 }
 
+/// Whether that is so of the image, or of one that it lists.
+fn any_may_be_signed(image: &TreeImage) -> bool {
+    may_be_signed(image)
+        || image.children_not_read > 0
+        || image.children.iter().any(any_may_be_signed)
+}
+
 /// Whether something is attached that may be a signature, or was not read.
 fn may_be_signed(image: &TreeImage) -> bool {
     let unproven = |one: &TreeAttached| {
@@ -159,6 +166,8 @@ fn unsigned(image: &TreeImage, above: Above) -> Option<&'static str> {
         return None;
     }
     Some(match above {
+        // Nothing is attached that could be one.
+        Above::Nothing if !may_be_signed(image) => "no signature was found",
         Above::Nothing => "no genuine signature was found",
         Above::Index { signed: false, .. } => {
             "no genuine signature of its own, and none of the index"

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use countersign_verify::Bundles;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::failure::{Failure, Kind};
 use crate::input::text_of;
@@ -27,7 +29,30 @@ pub(super) fn read(path: Option<&Path>) -> Result<Option<Bundles>, Failure> {
     };
     match Bundles::from_json(&text) {
         Ok(bundles) if bundles.is_empty() => Err(usage("expected a bundle, found an empty file")),
+        Ok(_) if !has_bundle(&text) => Err(usage(
+            "expected a bundle, found JSON without a signature: another file than was meant",
+        )),
         Ok(bundles) => Ok(Some(bundles)),
         Err(error) => Err(usage(&format!("expected bundles in JSON: {error}"))),
     }
+}
+
+/// The keys by which a text is known as a bundle, be it a good one or not.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Keys {
+    verification_material: Option<IgnoredAny>,
+    dsse_envelope: Option<IgnoredAny>,
+    message_signature: Option<IgnoredAny>,
+}
+
+/// Whether any of the texts is a bundle.
+fn has_bundle(text: &str) -> bool {
+    let texts = serde_json::Deserializer::from_str(text).into_iter::<Keys>();
+    let mut keys = texts.map_while(Result::ok);
+    keys.any(|keys| {
+        keys.verification_material.is_some()
+            || keys.dsse_envelope.is_some()
+            || keys.message_signature.is_some()
+    })
 }

@@ -59,6 +59,8 @@ async fn a_machine_is_compared_with_its_lock_file() {
       signed at  2024-01-01T00:00:00Z
       log entry  2
       served by  the primary, registry.example.org/acme/app:latest-chat
+      gallery    acme
+      file       /srv/me/galleries.yaml
       platform   linux/amd64
       installed  TODAY
       size       2 B in 1 file

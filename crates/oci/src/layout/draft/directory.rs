@@ -96,6 +96,9 @@ impl DirectoryDraft {
         match fs::create_dir(path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(LayoutError::NoDirectoryAbove);
+            }
             Err(error) => return Err(not_written(".", error)),
         }
         let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -117,7 +120,7 @@ impl DirectoryDraft {
         if draft.reading.content(Part::Marker)?.is_none() {
             let mut entries = fs::read_dir(path).map_err(|e| LayoutError::io(".", e))?;
             if entries.next().is_some() {
-                return Err(LayoutError::NoMarker);
+                return Err(LayoutError::NotEmpty);
             }
             draft.put(Part::Marker, marker().as_bytes())?;
         }

@@ -1,0 +1,71 @@
+//! What people write into galleries and type beside them that is nearly right.
+
+use std::fs;
+
+use crate::gallery::{Directory, UNCOVERED, read};
+
+#[test]
+fn a_check_says_that_the_index_is_from_another_place_and_that_a_kit_is_none() {
+    let galleries = "[{name: acme, url: 'file:gone.yaml', mirrors: ['file:index.yaml']}]";
+    let directory = Directory::new(galleries);
+    let check = ["gallery", "check", "galleries.yaml"];
+    let (code, out, _) = read(&directory.run(&check, &[]));
+    assert_eq!(code, Some(0), "{out}");
+    assert!(
+        out.starts_with("warning: acme: the index is not from its first place: "),
+        "{out}"
+    );
+    assert!(out.contains("gone.yaml"), "{out}");
+    let (code, ..) = read(&directory.run(&[&check[..], &["--strict"]].concat(), &[]));
+    assert_eq!(code, Some(2));
+    for command in [
+        &check[..2],
+        &["audit", "--gallery"],
+        &["outdated", "--gallery"],
+    ] {
+        let store = [("COUNTERSIGN_STORE_DIR", "store")];
+        let (code, _, err) = read(&directory.run(&[command, &["ocifile://kit"]].concat(), &store));
+        assert_eq!(code, Some(2), "{err}");
+        assert!(
+            err.contains("found a kit or an image layout: ocifile://kit"),
+            "{command:?}: {err}"
+        );
+    }
+}
+
+#[test]
+fn an_entry_behind_another_of_its_name_is_not_shown_as_what_is_installed() {
+    let directory = Directory::new(UNCOVERED);
+    let index =
+        "- {name: chat, uri: 'quay.io/a/chat:1'}\n- {name: chat, uri: 'quay.io/a/chat:2'}\n";
+    fs::write(directory.0.path().join("index.yaml"), index).unwrap();
+    let (code, out, err) = directory.plan(&[]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(!out.contains("quay.io/a/chat:2"), "{out}");
+    assert!(out.contains("`chat` stands in the index again"), "{out}");
+}
+
+#[test]
+fn sources_that_are_nearly_right_are_answered_with_the_right_form() {
+    let directory = Directory::new(UNCOVERED);
+    for (uri, says) in [
+        ("file:./dir", "expected file:// and an absolute path"),
+        ("ocifile:./dir", "expected ocifile:// and an absolute path"),
+        (
+            "https://quay.io/a/chat:1",
+            "an image is written without https://",
+        ),
+        (
+            "docker://quay.io/a/chat:1",
+            "or an image without any of them",
+        ),
+    ] {
+        let index = format!("[{{name: chat, uri: 'quay.io/a/a:1', mirrors: ['{uri}']}}]");
+        fs::write(directory.0.path().join("index.yaml"), index).unwrap();
+        let (code, out, err) = read(&directory.run(&["gallery", "check", "index.yaml"], &[]));
+        assert_eq!(code, Some(2), "{out}{err}");
+        assert!(out.starts_with("error: chat: index.yaml:1:"), "{out}");
+        assert!(out.contains(": [0].mirrors[0]: "), "{out}");
+        assert!(out.contains(says), "{out}");
+    }
+}
