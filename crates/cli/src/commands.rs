@@ -221,7 +221,25 @@ impl Command {
             Self::Install(arguments) => !arguments.dry_run,
             Self::Upgrade(arguments) => !arguments.dry_run,
             Self::Copy(arguments) => arguments.writes_layout(),
-            _ => false,
+            Self::Sign(_)
+            | Self::Merge(_)
+            | Self::Verify(_)
+            | Self::Tree(_)
+            | Self::Audit(_)
+            | Self::Outdated(_)
+            | Self::Gallery(_)
+            | Self::List(_)
+            | Self::Check(_)
+            | Self::Remove(_)
+            | Self::Policy(_)
+            | Self::Trust(_)
+            | Self::Config(_)
+            | Self::ImageVerifier(_)
+            | Self::Doctor(_)
+            | Self::Version
+            | Self::Completions(_)
+            | Self::Man(_)
+            | Self::Schema(_) => false,
         }
     }
 

@@ -87,10 +87,7 @@ impl Source {
 
     /// Whether it is on this machine.
     pub(crate) fn is_local(&self) -> bool {
-        match self {
-            Self::Layout { .. } | Self::Directory { .. } => true,
-            Self::Image { .. } | Self::Tarball(_) => false,
-        }
+        self.server() == Server::Files
     }
 
     /// The reference by which content of this kind is verified; `None` where it can't have a signature.
@@ -104,10 +101,7 @@ impl Source {
 
     /// Whether content of this kind can carry a signature.
     pub(crate) fn can_be_signed(&self) -> bool {
-        match self {
-            Self::Image { .. } | Self::Layout { .. } => true,
-            Self::Tarball(_) | Self::Directory { .. } => false,
-        }
+        self.to_reference().is_some()
     }
 
     /// The digest that its text names: of an image's index or manifest, or of a tarball's bytes.

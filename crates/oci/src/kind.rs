@@ -38,6 +38,15 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// The kind of an HTTP status that brings no content, of a server that has content.
+    pub fn of_status(status: u16) -> Self {
+        match StatusMeaning::of(status) {
+            StatusMeaning::Absent => Self::NotFound,
+            StatusMeaning::NotNow | StatusMeaning::NotAble => Self::Unreachable,
+            StatusMeaning::Refused => Self::Rejected,
+        }
+    }
+
     /// The kind of an error when reading a file that the user named: the name or the permissions
     /// are wrong, unless the machine has a problem.
     pub fn of_input(error: &io::Error) -> Self {
@@ -66,6 +75,35 @@ impl ErrorKind {
     }
 }
 
+/// What an HTTP status says that brings no content. This is the one place that sorts statuses, for registries, web servers
+/// and signing services: what is asked again, which source is asked next, and the kind of the failure follow from it.
+///
+/// Not `#[non_exhaustive]`, so that callers must handle each value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusMeaning {
+    /// It isn't there.
+    Absent,
+    /// The server can't answer now. The same request may succeed later.
+    NotNow,
+    /// The server can't do this at all. Another one may.
+    NotAble,
+    /// The server answers, and the answer is no content.
+    Refused,
+}
+
+impl StatusMeaning {
+    /// The meaning of a status that is none of success.
+    pub fn of(status: u16) -> Self {
+        match status {
+            404 | 410 => Self::Absent,
+            // "Not implemented" doesn't change within minutes.
+            501 | 505 => Self::NotAble,
+            408 | 425 | 429 | 500.. => Self::NotNow,
+            _ => Self::Refused,
+        }
+    }
+}
+
 /// What one source's failure means for other sources of the same content.
 ///
 /// Not `#[non_exhaustive]`, so that callers must handle each value.
@@ -80,18 +118,14 @@ pub enum Consequence {
 }
 
 impl Consequence {
-    /// What an HTTP status says about other sources, if it brings no content. This is the one place
-    /// that decides it, for registries and for web servers. A caller decides only about 401 and 403:
+    /// What an HTTP status says about other sources, if it brings no content. A caller decides only about 401 and 403:
     /// some registries answer so for an image that doesn't exist, but a web server that answers so
     /// for a tarball refuses access to it.
     pub fn of_status(status: u16) -> Self {
-        match status {
-            // It isn't there.
-            404 | 410 => Self::TryNext,
-            // The server can't answer now. 408, 425 and 429 say so, as does any 5xx.
-            408 | 425 | 429 | 500.. => Self::TryNext,
-            // The server answers, and the answer is no content: perhaps another copy's is.
-            _ => Self::TrySameDigest,
+        match StatusMeaning::of(status) {
+            StatusMeaning::Absent | StatusMeaning::NotNow | StatusMeaning::NotAble => Self::TryNext,
+            // Perhaps another copy's answer is the content.
+            StatusMeaning::Refused => Self::TrySameDigest,
         }
     }
 }
@@ -204,10 +238,12 @@ mod tests {
                 _ => Consequence::TrySameDigest,
             };
             assert_eq!(Consequence::of_status(status), expected, "{status}");
-            // What is asked again is also asked elsewhere.
+            // What is asked again may be there later, and is also asked elsewhere.
+            let kind = ErrorKind::of_status(status);
             let status = reqwest::StatusCode::from_u16(status).unwrap();
             if crate::http::status_may_pass(status) {
                 assert_eq!(expected, Consequence::TryNext, "{status}");
+                assert_eq!(kind, ErrorKind::Unreachable, "{status}");
             }
         }
     }

@@ -78,7 +78,7 @@ pub use document::Document;
 pub use error::{Error, LayoutError, Result};
 pub use excerpt::{excerpt, printable};
 pub use index::{Index, NoSuchPlatform, UnreadEntries};
-pub use kind::{Consequence, ErrorKind, MachineFault, Sorted};
+pub use kind::{Consequence, ErrorKind, MachineFault, Sorted, StatusMeaning};
 pub use layout::{LayoutDraft, LayoutTurn, ListedAs};
 pub use manifest::{Manifest, ManifestError};
 pub use options::{

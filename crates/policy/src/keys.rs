@@ -49,3 +49,27 @@ pub(crate) const IDENTITY: Pair = Pair {
 pub(crate) const KEY: &str = "key";
 /// Whether log entries and timestamps of a key's signatures are not read.
 pub(crate) const IGNORE_TLOG: &str = "ignore_tlog";
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// Which proven time a condition goes by is no detail: it says who can cheat it.
+    #[test]
+    fn the_page_on_security_says_which_time_each_condition_goes_by() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let page = fs::read_to_string(root.join("docs/security-model.md")).unwrap();
+        let (_, times) = page.split_once("\n## Times\n").unwrap();
+        let (times, _) = times.split_once("\n## ").unwrap();
+        for key in TIME_CONDITIONS {
+            let named = times.contains(&format!("`{key}`"));
+            assert!(
+                named,
+                "docs/security-model.md says nothing of `{key}` in \"Times\""
+            );
+        }
+    }
+}

@@ -17,8 +17,9 @@ use crate::predicate::JsonPointer;
 use crate::public_key::KeyFingerprint;
 
 /// The condition of the policy that a verified signature does not meet.
+///
+/// Not `#[non_exhaustive]`: an audit sorts each of them into a state, and a new one has to be sorted too.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Violation {
     /// The image is on the policy's list of denied digests.
     #[error("the policy's `deny_digests` lists {digest}")]

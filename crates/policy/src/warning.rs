@@ -7,6 +7,7 @@ use countersign_oci::printable;
 use jiff::Timestamp;
 
 use crate::format::SignatureFormat;
+use crate::keys::TIME_CONDITIONS;
 use crate::policy::{LogUse, Policy, Signer};
 
 mod name;
@@ -232,8 +233,9 @@ pub enum Warning {
     /// Log entries and timestamps of a key's signatures are not read.
     #[error(
         "`ignore_tlog`: nothing proves when the key signed, and no log shows what it has signed; \
-         `not_before` and `min_age` are not possible, an older image is not recognised as older, and if \
-         the key is stolen nobody will see what is signed with it"
+         {} are not possible, an older image is not recognised as older, and if \
+         the key is stolen nobody will see what is signed with it",
+        TIME_CONDITIONS.map(|key| format!("`{key}`")).join(" and ")
     )]
     IgnoredLog {
         /// Which signer.

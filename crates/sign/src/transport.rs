@@ -14,7 +14,7 @@ use bytes::Bytes;
 use countersign_oci::http::{
     Answer, AttemptError, Body, Connection, Credential, Request, retrying, status_may_pass,
 };
-use countersign_oci::{Consequence, ErrorKind, Patience, Retries, excerpt};
+use countersign_oci::{ErrorKind, Patience, Retries, StatusMeaning, excerpt};
 use reqwest::Method;
 use reqwest::header::{self, HeaderValue};
 use tokio::time::Instant;
@@ -107,7 +107,11 @@ impl Transport {
         };
         let asked = retrying(&self.retries, || async {
             let read = self.attempt(call).await.and_then(&read);
-            read.map_err(|failure| failure.map(failed))
+            read.map_err(|failure| {
+                // A failure of another kind would end with the advice that the same request gets the same answer.
+                debug_assert!(!failure.may_pass() || failure.error.kind() != ErrorKind::Rejected);
+                failure.map(failed)
+            })
         });
         asked.await.map_err(|failed| failed.reason)
     }
@@ -298,7 +302,11 @@ impl NoAnswer {
     /// What kind of failure it is.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::Status { status, .. } => of_status(*status),
+            Self::Status { status, .. } => match StatusMeaning::of(*status) {
+                StatusMeaning::NotNow | StatusMeaning::NotAble => ErrorKind::Unreachable,
+                // A service that isn't there is no content that somebody else may have.
+                StatusMeaning::Absent | StatusMeaning::Refused => ErrorKind::Rejected,
+            },
             Self::Network(source) => ErrorKind::of_network(source.as_ref()),
             Self::Late { .. } => ErrorKind::Unreachable,
             Self::Connection(error) => error.kind(),
@@ -345,15 +353,6 @@ impl NoAnswer {
             | Self::Length { .. }
             | Self::Request(_) => self,
         }
-    }
-}
-
-/// The kind of a failure that a service tells by this status.
-fn of_status(status: u16) -> ErrorKind {
-    match Consequence::of_status(status) {
-        // A service that isn't there is no content that somebody else may have.
-        Consequence::TryNext if !matches!(status, 404 | 410) => ErrorKind::Unreachable,
-        _ => ErrorKind::Rejected,
     }
 }
 

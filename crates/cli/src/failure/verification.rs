@@ -225,15 +225,18 @@ fn has_only_to_wait(refusal: &Refusal) -> bool {
         .candidates
         .iter()
         .any(|candidate| match &candidate.failure {
-            Refused::Policy(violation) => {
-                matches!(
-                    **violation,
-                    Violation::TooYoung {
-                        reached: Some(_),
-                        ..
-                    }
-                )
-            }
+            Refused::Policy(violation) => match &**violation {
+                Violation::TooYoung { reached, .. } => reached.is_some(),
+                Violation::DeniedDigest { .. }
+                | Violation::Format { .. }
+                | Violation::PredicateType { .. }
+                | Violation::Signer(_)
+                | Violation::SignedBefore { .. }
+                | Violation::NoTime { .. }
+                | Violation::Annotation { .. }
+                | Violation::Predicate { .. }
+                | Violation::Name { .. } => false,
+            },
             _ => false,
         })
 }

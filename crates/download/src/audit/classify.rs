@@ -123,7 +123,15 @@ fn violated(violation: &Violation) -> Verdict {
         } => short(State::LegacyOnly),
         Violation::PredicateType { .. } => short(State::AttestationOnly),
         Violation::DeniedDigest { .. } => short(State::Denied),
-        _ => short(State::OtherCondition),
+        Violation::Format {
+            found: SignatureFormat::Bundle,
+            ..
+        }
+        | Violation::NoTime { .. }
+        | Violation::TooYoung { .. }
+        | Violation::Annotation { .. }
+        | Violation::Predicate { .. }
+        | Violation::Name { .. } => short(State::OtherCondition),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use countersign_oci::http::RedirectRefused;
-use countersign_oci::{Consequence, Error, ErrorKind, Sorted};
+use countersign_oci::{Consequence, Error, ErrorKind, Sorted, StatusMeaning};
 
 /// Why content from the web is not there.
 #[derive(Debug, thiserror::Error)]
@@ -110,12 +110,13 @@ impl HttpError {
     pub(crate) fn of(error: Error, name: &dyn Display) -> Self {
         let location = name.to_string();
         match error {
-            Error::NotFound { .. } | Error::Status { status: 410, .. } => {
-                Self::NotFound { location }
-            }
-            Error::Status { status, .. } => match Consequence::of_status(status) {
-                Consequence::TryNext => Self::Unavailable { location, status },
-                Consequence::TrySameDigest | Consequence::End => Self::Status { location, status },
+            Error::NotFound { .. } => Self::NotFound { location },
+            Error::Status { status, .. } => match StatusMeaning::of(status) {
+                StatusMeaning::Absent => Self::NotFound { location },
+                StatusMeaning::NotNow | StatusMeaning::NotAble => {
+                    Self::Unavailable { location, status }
+                }
+                StatusMeaning::Refused => Self::Status { location, status },
             },
             Error::Network { source, .. } => Self::Unreachable { location, source },
             Error::Limit { limit, .. } => Self::TooLarge { location, limit },

@@ -18,29 +18,9 @@ async fn every_kind_of_source_is_installed_and_changelog_names_it() {
     let changelog = fs::read_to_string(root.join("CHANGELOG.md")).unwrap();
     let shop = Shop::open().await;
     let server = MockServer::start().await;
-    let image = app("linux/amd64", "v1");
     for source in samples::sources() {
         let at = shop.root.path().join("content");
-        let uri = match &source {
-            Source::Image { .. } => {
-                shop.publish(&image, "latest", SIGNER, EARLIER);
-                format!("{}/{PATH}:latest", shop.primary().host())
-            }
-            Source::Layout { .. } => {
-                let layout = Layout::new().image(&image, Some("v1"));
-                layout.write_to(&at).unwrap();
-                format!("ocifile://{}", at.display())
-            }
-            Source::Tarball(_) => {
-                serve(&server, "/app.tar.gz", &tarball("v1")).await;
-                format!("{}/app.tar.gz", server.uri())
-            }
-            Source::Directory { .. } => {
-                fs::create_dir(&at).unwrap();
-                fs::write(at.join("version"), "v1").unwrap();
-                format!("file://{}", at.display())
-            }
-        };
+        let uri = make(&source, &shop, &server, &at).await;
         let index = format!("[{{name: app, uri: '{uri}'}}]");
         let plan = open(&index, Integrity::Permissive).unwrap();
         assert_eq!(plan.sources()[0].source.kind(), source.kind());
@@ -53,5 +33,30 @@ async fn every_kind_of_source_is_installed_and_changelog_names_it() {
         let (_article, noun) = source.kind().split_once(' ').unwrap();
         let named = changelog.contains(noun);
         assert!(named, "CHANGELOG.md doesn't name {}", source.kind());
+    }
+}
+
+/// Makes content of this kind, and returns what an index calls it.
+async fn make(source: &Source, shop: &Shop, server: &MockServer, at: &Path) -> String {
+    let image = app("linux/amd64", "v1");
+    match source {
+        Source::Image { .. } => {
+            shop.publish(&image, "latest", SIGNER, EARLIER);
+            format!("{}/{PATH}:latest", shop.primary().host())
+        }
+        Source::Layout { .. } => {
+            let layout = Layout::new().image(&image, Some("v1"));
+            layout.write_to(at).unwrap();
+            format!("ocifile://{}", at.display())
+        }
+        Source::Tarball(_) => {
+            serve(server, "/app.tar.gz", &tarball("v1")).await;
+            format!("{}/app.tar.gz", server.uri())
+        }
+        Source::Directory { .. } => {
+            fs::create_dir(at).unwrap();
+            fs::write(at.join("version"), "v1").unwrap();
+            format!("file://{}", at.display())
+        }
     }
 }

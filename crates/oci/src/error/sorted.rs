@@ -2,7 +2,7 @@
 //! answered from its row.
 
 use super::Error;
-use crate::kind::{Consequence, ErrorKind, MachineFault, Sorted};
+use crate::kind::{Consequence, ErrorKind, MachineFault, Sorted, StatusMeaning};
 
 /// What is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,16 +36,14 @@ impl Error {
             Self::Unauthorized { .. } => {
                 (ErrorKind::Rejected, Consequence::TryNext, Fault::Request)
             }
-            Self::Status { status, .. } => match (status, Consequence::of_status(*status)) {
-                // It was there, and is gone for good.
-                (410, consequence) => (ErrorKind::NotFound, consequence, Fault::Request),
-                (_, Consequence::TryNext) => {
-                    (ErrorKind::Unreachable, Consequence::TryNext, Fault::Busy)
-                }
-                (_, consequence @ (Consequence::TrySameDigest | Consequence::End)) => {
-                    (ErrorKind::Rejected, consequence, Fault::Request)
-                }
-            },
+            Self::Status { status, .. } => (
+                ErrorKind::of_status(*status),
+                Consequence::of_status(*status),
+                match StatusMeaning::of(*status) {
+                    StatusMeaning::NotNow | StatusMeaning::NotAble => Fault::Busy,
+                    StatusMeaning::Absent | StatusMeaning::Refused => Fault::Request,
+                },
+            ),
             Self::Network { source, .. } => (
                 ErrorKind::of_network(source.as_ref()),
                 Consequence::TryNext,

@@ -10,6 +10,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder, Retryable};
 use reqwest::StatusCode;
 
 use crate::error::Error;
+use crate::kind::StatusMeaning;
 use crate::options::Retries;
 
 /// An error, and whether the same request may succeed later.
@@ -29,15 +30,12 @@ enum Again {
     After(Duration),
 }
 
-/// Whether the request may succeed later: after the statuses 408, 425 and 429, and after most 5xx
-/// statuses.
+/// Whether the request may succeed later.
 #[must_use]
 pub fn status_may_pass(status: StatusCode) -> bool {
-    match status.as_u16() {
-        408 | 425 | 429 => true,
-        // "Not implemented" doesn't change within minutes.
-        501 | 505 => false,
-        status => status >= 500,
+    match StatusMeaning::of(status.as_u16()) {
+        StatusMeaning::NotNow => true,
+        StatusMeaning::Absent | StatusMeaning::NotAble | StatusMeaning::Refused => false,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use countersign_oci::Retries;
+use countersign_oci::{ErrorKind, Retries};
 use countersign_sandbox::Service as Sandbox;
 use countersign_sandbox::ServiceFault;
 use countersign_sign::{Error, RekorVersion, Service, Services, Signer, Tags};
@@ -185,6 +185,11 @@ async fn answers_are_asked_about_again_by_one_rule() {
                 stage.sigstore.inject(service, refuse(*status), 1);
                 let signed = stage.sign_with(&stage.signer_by(version)).await;
                 assert_eq!(signed.is_ok(), requests == 2, "{service:?} {status}");
+                // Of a failure of this kind an installer is told to try again.
+                let kind = signed.err().map(|error| error.kind());
+                let later = matches!(status, 501 | 505).then_some(ErrorKind::Unreachable);
+                let expected = (requests == 1).then(|| later.unwrap_or(ErrorKind::Rejected));
+                assert_eq!(kind, expected, "{service:?} {status}");
                 let answers = stage.answers(service);
                 assert_eq!(answers.len(), requests, "{service:?} {status}: {answers:?}");
             }
