@@ -10,7 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use countersign_oci::{ErrorKind, excerpt};
-use countersign_policy::{GalleryEntry, GalleryIndex, PolicyError};
+use countersign_policy::{EntryContent, GalleryEntry, GalleryIndex, PolicyError};
 
 use crate::limits::Limits;
 
@@ -157,11 +157,12 @@ impl<'a> ResolvedEntry<'a> {
         let mut entry = entry;
         let mut via: Vec<&GalleryEntry> = Vec::new();
         loop {
-            if let Some(error) = EntryError::of_fault(entry) {
-                return Err(error);
-            }
-            if entry.content().is_some() {
-                break;
+            match entry.content() {
+                EntryContent::At(_) => break,
+                EntryContent::Meta => {}
+                EntryContent::Unreadable(fault) => {
+                    return Err(EntryError::unreadable(entry, fault));
+                }
             }
             if via.iter().any(|meta| meta.name == entry.name) {
                 return Err(EntryError::Cycle {
@@ -337,10 +338,17 @@ pub enum EntryError {
 impl EntryError {
     /// Why nothing is known of the entry but its name, if it can't be read.
     pub(crate) fn of_fault(entry: &GalleryEntry) -> Option<Self> {
-        entry.fault.as_ref().map(|fault| Self::Unreadable {
+        match entry.content() {
+            EntryContent::Unreadable(fault) => Some(Self::unreadable(entry, fault)),
+            EntryContent::At(_) | EntryContent::Meta => None,
+        }
+    }
+
+    fn unreadable(entry: &GalleryEntry, fault: &PolicyError) -> Self {
+        Self::Unreadable {
             name: excerpt(&entry.name),
-            fault: fault.clone(),
-        })
+            fault: Box::new(fault.clone()),
+        }
     }
 
     /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.

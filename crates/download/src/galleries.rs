@@ -70,7 +70,12 @@ impl Galleries {
             let plan = planner.plan(name);
             if is_unknown(&plan) {
                 unknown.push(plan);
-                if planner.index.entries().iter().any(|entry| entry.any_name) {
+                if planner
+                    .index
+                    .entries()
+                    .iter()
+                    .any(GalleryEntry::may_have_any_name)
+                {
                     unreadable.push(planner.gallery);
                 }
                 continue;

@@ -11,7 +11,7 @@ use std::fmt;
 
 use countersign_oci::http::HostKind;
 use countersign_oci::{AddressLimit, Reference, excerpt};
-use countersign_policy::{Gallery, GalleryEntry, GalleryIndex, Policy};
+use countersign_policy::{EntryContent, Gallery, GalleryEntry, GalleryIndex, Policy};
 
 use crate::capability::{Capability, EntryError, ResolvedEntry};
 use crate::fallback::FallbackTags;
@@ -152,10 +152,13 @@ impl<'a> Planner<'a> {
         }
         // An empty text is as good as none, as for the uri.
         let sha256 = entry.sha256.as_deref().filter(|text| !text.is_empty());
-        let named = entry
-            .content()
-            .into_iter()
-            .chain(entry.mirrors.iter().map(String::as_str));
+        let primary = match entry.content() {
+            EntryContent::At(place) => Some(place),
+            // It was resolved to one with content.
+            EntryContent::Meta | EntryContent::Unreadable(_) => None,
+        };
+        let mirrors = entry.mirrors.iter().map(String::as_str);
+        let named = primary.into_iter().chain(mirrors);
         let mut sources: Vec<Source> = Vec::new();
         for text in named {
             let source = Source::parse(text, sha256).map_err(|source| PlanError::Source {

@@ -16,7 +16,6 @@ use crate::excerpt::excerpt;
 ///
 /// [spec]: https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#digests
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
 pub enum Algorithm {
     /// SHA-256: 32 bytes, 64 hex digits.
     Sha256,
@@ -95,6 +94,24 @@ impl Digest {
     /// The tag at which cosign keeps something beside the content with this digest, as `sha256-….sig`.
     pub fn tag_beside(&self, tag: CosignTag) -> String {
         format!("{}-{}.{}", self.algorithm, self.hex, tag.suffix())
+    }
+
+    /// Whether `tag` is one that [`Self::referrers_tag`] or [`Self::tag_beside`] makes of some digest.
+    pub(crate) fn is_made_into(tag: &str) -> bool {
+        let beside = |kind: CosignTag| tag.strip_suffix(kind.suffix())?.strip_suffix('.');
+        let of = |digest: &str| digest.replacen('-', ":", 1).parse::<Self>();
+        match CosignTag::ALL.into_iter().find_map(beside) {
+            Some(digest) => of(digest).is_ok(),
+            // The referrers tag of a longer digest is cut.
+            None => tag.split_once('-').is_some_and(|(algorithm, encoded)| {
+                let digits = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+                [Algorithm::Sha256, Algorithm::Sha512]
+                    .iter()
+                    .any(|one| one.to_string() == algorithm)
+                    && encoded.len() == 64
+                    && encoded.bytes().all(digits)
+            }),
+        }
     }
 }
 
@@ -250,6 +267,20 @@ mod tests {
     fn referrers_tag_of_sha512_is_cut_to_64_digits() {
         let digest = Digest::of(Algorithm::Sha512, b"{}");
         assert_eq!(digest.referrers_tag().len(), "sha512-".len() + 64);
+    }
+
+    #[test]
+    fn tags_that_are_made_of_digests_are_known_as_that() {
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+            let digest = Digest::of(algorithm, b"{}");
+            let beside = CosignTag::ALL.map(|tag| digest.tag_beside(tag));
+            for tag in beside.iter().chain([&digest.referrers_tag()]) {
+                assert!(Digest::is_made_into(tag), "{tag}");
+                assert!(!Digest::is_made_into(&tag[1..]), "{tag}");
+                assert!(!Digest::is_made_into(&format!("{tag}0")), "{tag}");
+            }
+        }
+        assert!(!Digest::is_made_into("v1.sig"));
     }
 
     #[test]

@@ -66,6 +66,12 @@ impl Reference {
         }
     }
 
+    /// The same reference without its digest.
+    #[must_use]
+    pub fn without_digest(&self) -> Self {
+        self.with_tag_of(self)
+    }
+
     /// The same repository with the tag of `other`, without a digest. A layout gets no tag.
     #[must_use]
     pub fn with_tag_of(&self, other: &Self) -> Self {

@@ -18,7 +18,6 @@ pub(crate) const REGEX_SUFFIX: &str = "_regex";
 /// A certificate extension under Fulcio's arc `1.3.6.1.4.1.57264.1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema)]
 #[schemars(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Claim {
     /// `.9`: the build configuration that signed (a reusable workflow, say), with its ref.
     BuildSignerUri,

@@ -38,8 +38,8 @@ pub struct MisspeltKey {
 }
 
 impl GalleryIndex {
-    /// Reads an index, YAML or JSON. `file_name` (or URL) is only for errors. An entry that can't be read has a
-    /// [`fault`](GalleryEntry::fault), and doesn't keep the others from being read.
+    /// Reads an index, YAML or JSON. `file_name` (or URL) is only for errors. An entry that can't be read is
+    /// [`EntryContent::Unreadable`], and doesn't keep the others from being read.
     ///
     /// # Errors
     ///
@@ -173,8 +173,9 @@ fn completed(error: PolicyError, text: &str, file_name: &str) -> PolicyError {
     PolicyError::new(place, problem)
 }
 
-/// One entry of an index: an image, or a meta entry that stands for others by capability.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+/// One entry of an index: an image, or a meta entry that stands for others by capability. What it is, its
+/// [`content`](Self::content) says.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct GalleryEntry {
     /// The name by which a user installs it.
     pub name: String,
@@ -211,10 +212,21 @@ pub struct GalleryEntry {
     /// Why it can't be read. Then it has nothing but its alias and its name, or its number where that can't be
     /// read.
     #[serde(skip)]
-    pub fault: Option<Box<PolicyError>>,
-    /// Its name or its alias can't be read: whoever asks for any name may mean it.
+    fault: Option<Box<PolicyError>>,
+    /// Its name or its alias can't be read.
     #[serde(skip)]
-    pub any_name: bool,
+    any_name: bool,
+}
+
+/// What an entry of an index is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryContent<'a> {
+    /// It has content, at this place.
+    At(&'a str),
+    /// It has none, and stands for others by capability.
+    Meta,
+    /// It can't be read, so nothing is known of it but its name.
+    Unreadable(&'a PolicyError),
 }
 
 /// An entry that merges another one removes a key with `null`.
@@ -227,13 +239,36 @@ where
 }
 
 impl GalleryEntry {
-    /// Where its content is, by its `uri`; `None` for an entry that has none. An empty one is as good as none.
-    pub fn content(&self) -> Option<&str> {
-        self.uri.as_deref().filter(|uri| !uri.is_empty())
+    /// Where its content is, by its `uri`. An empty one is as good as none.
+    pub fn content(&self) -> EntryContent<'_> {
+        match (&self.fault, self.uri.as_deref()) {
+            (Some(fault), _) => EntryContent::Unreadable(fault),
+            (None, None | Some("")) => EntryContent::Meta,
+            (None, Some(uri)) => EntryContent::At(uri),
+        }
     }
 
-    /// Whether this entry has no content and stands for others by capability.
-    pub fn is_meta(&self) -> bool {
-        self.content().is_none()
+    /// Its name or its alias can't be read: whoever asks for any name may mean it.
+    pub fn may_have_any_name(&self) -> bool {
+        self.any_name
+    }
+
+    /// An entry of which only its names are known, if they are.
+    fn unreadable(name: String, alias: Option<String>, any_name: bool, fault: PolicyError) -> Self {
+        Self {
+            name,
+            alias,
+            uri: None,
+            mirrors: Vec::new(),
+            sha256: None,
+            capabilities: BTreeMap::new(),
+            tags: Vec::new(),
+            urls: Vec::new(),
+            license: None,
+            icon: None,
+            description: None,
+            fault: Some(Box::new(fault)),
+            any_name,
+        }
     }
 }

@@ -78,7 +78,7 @@ pub use image_verifier::{
     Demand, ImageRule, ImageVerifierConfig, Mode, NamedFile, Ruling, Unmatched,
 };
 pub use import::{ImportError, ImportedPolicy, import};
-pub use index::{GalleryEntry, GalleryIndex, IndexPlaces, MisspeltKey};
+pub use index::{EntryContent, GalleryEntry, GalleryIndex, IndexPlaces, MisspeltKey};
 pub use instance::SigstoreInstance;
 pub use judge::{Accepted, Claimed, ClaimedSigner};
 pub use matcher::{Matcher, RegexError, WholeRegex};

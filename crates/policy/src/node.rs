@@ -98,7 +98,7 @@ impl Node {
     pub(crate) fn items(&self) -> Option<&[Self]> {
         match &self.kind {
             Kind::List(items) => Some(items),
-            _ => None,
+            Kind::Nothing | Kind::Scalar(_) | Kind::Literal(_) | Kind::Mapping(_) => None,
         }
     }
 
@@ -150,8 +150,9 @@ impl Node {
                 let (name, path) = (key.name.as_str(), path.key(&key.name));
                 match &value.kind {
                     Kind::Literal(_) => keys.contains(&name).then_some((path, value)),
-                    _ if except.contains(&name) => None,
-                    _ => value.literal_below(&path, keys, except),
+                    Kind::Nothing | Kind::Scalar(_) => None,
+                    Kind::List(_) | Kind::Mapping(_) if except.contains(&name) => None,
+                    Kind::List(_) | Kind::Mapping(_) => value.literal_below(&path, keys, except),
                 }
             }),
             Kind::List(items) => {
@@ -245,7 +246,7 @@ impl Node {
         match step {
             Step::Index(index) => match &self.kind {
                 Kind::List(items) => items.get(*index).map(|item| (item.span, item)),
-                _ => None,
+                Kind::Nothing | Kind::Scalar(_) | Kind::Literal(_) | Kind::Mapping(_) => None,
             },
             Step::Key(name) => {
                 let mut entries = self.entries().iter();
@@ -258,7 +259,7 @@ impl Node {
     fn entries(&self) -> &[(Key, Self)] {
         match &self.kind {
             Kind::Mapping(entries) => entries,
-            _ => &[],
+            Kind::Nothing | Kind::Scalar(_) | Kind::Literal(_) | Kind::List(_) => &[],
         }
     }
 }

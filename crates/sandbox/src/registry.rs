@@ -326,13 +326,15 @@ async fn admitted(shared: &Shared, request: axum::extract::Request) -> Response 
 /// another client does before or after it by a fault.
 fn serve(shared: &Shared, call: &Call, strike: Option<&fault::Strike>) -> Response {
     let mut store = lock(&shared.store);
-    let effect = strike.map(|strike| &strike.effect);
     let Route::Manifest { name, reference } = call.route else {
         return api::serve(&mut store, shared.manner, call);
     };
-    match (effect, strike.map(|strike| strike.earlier)) {
-        (Some(Effect::Manifests(digests)), Some(earlier)) => {
-            let turn = digests.iter().cycle().nth(earlier % digests.len().max(1));
+    let Some(fault::Strike { effect, earlier }) = strike else {
+        return api::serve(&mut store, shared.manner, call);
+    };
+    match effect {
+        Effect::Manifests(digests) => {
+            let turn = digests.iter().cycle().nth(*earlier % digests.len().max(1));
             let reference = turn.map_or_else(|| reference.clone(), ToString::to_string);
             let route = Route::Manifest {
                 name: name.clone(),
@@ -345,24 +347,42 @@ fn serve(shared: &Shared, call: &Call, strike: Option<&fault::Strike>) -> Respon
             };
             api::serve(&mut store, shared.manner, &call)
         }
-        (Some(Effect::WriteAfterRead(entry)), _) => {
+        Effect::WriteAfterRead(entry) => {
             let response = api::serve(&mut store, shared.manner, call);
             let read = api::tagged(&store, name, reference);
             api::append_to_tag(&mut store, name, reference, read, entry.clone());
             response
         }
-        (Some(Effect::LostUpdate(entry)), _) => {
+        Effect::LostUpdate(entry) => {
             let read = api::tagged(&store, name, reference);
             let response = api::serve(&mut store, shared.manner, call);
             api::append_to_tag(&mut store, name, reference, read, entry.clone());
             response
         }
-        (Some(Effect::OvertakenUpdate(entry)), _) => {
+        Effect::OvertakenUpdate(entry) => {
             let read = api::tagged(&store, name, reference);
             api::append_to_tag(&mut store, name, reference, read, entry.clone());
             answer::error(StatusCode::SERVICE_UNAVAILABLE, "UNSUPPORTED", "busy")
         }
-        _ => api::serve(&mut store, shared.manner, call),
+        // These are before it, or change its answer.
+        Effect::Status { .. }
+        | Effect::Redirect(_)
+        | Effect::HtmlLogin
+        | Effect::Disconnect(_)
+        | Effect::Delay(_)
+        | Effect::Body(_)
+        | Effect::Truncate { .. }
+        | Effect::Stall { .. }
+        | Effect::Corrupt { .. }
+        | Effect::Drip { .. }
+        | Effect::IgnoreRange
+        | Effect::Header { .. }
+        | Effect::Endless
+        | Effect::ContentDigest(_)
+        | Effect::ContentType(_)
+        | Effect::LinkToItself
+        | Effect::NextPage(_)
+        | Effect::WithoutHeader(_) => api::serve(&mut store, shared.manner, call),
     }
 }
 

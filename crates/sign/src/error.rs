@@ -34,7 +34,7 @@ pub enum Error {
     /// References without a digest: a registry would decide what is signed.
     #[error(
         "expected a digest in each reference, found none in {}: the registry decides what a tag names, and would decide what is signed",
-        .pinned.iter().map(|one| one.with_tag_of(one).to_string()).collect::<Vec<_>>().join(" and ")
+        .pinned.iter().map(|one| one.without_digest().to_string()).collect::<Vec<_>>().join(" and ")
     )]
     ByTag {
         /// Each of them with the digest that its tag names now.
@@ -43,7 +43,7 @@ pub enum Error {
     /// A tag that does not exist, or names another digest than the one it stands beside.
     #[error(
         "the tag {} does not name the given digest: expected {expected}, found {}",
-        .reference.with_tag_of(.reference),
+        .reference.without_digest(),
         .found.as_ref().map_or_else(|| "no such tag".to_owned(), ToString::to_string)
     )]
     Tag {

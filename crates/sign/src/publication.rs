@@ -277,7 +277,7 @@ fn without_tags(error: Error) -> Error {
         None => reference.clone(),
     };
     PublicationError::ByTag {
-        given: pinned.iter().map(|one| one.with_tag_of(one)).collect(),
+        given: pinned.iter().map(Reference::without_digest).collect(),
         pinned: pinned.iter().map(alone).collect(),
     }
     .into()

@@ -80,7 +80,7 @@ async fn checked(registry: &Registry, reference: &Reference) -> Result<ResolvedI
     let (Some(digest), Some(_)) = (reference.digest(), reference.tag()) else {
         return Ok(registry.resolve(reference).await?);
     };
-    let found = match registry.resolve(&reference.with_tag_of(reference)).await {
+    let found = match registry.resolve(&reference.without_digest()).await {
         // One request for the tag is one for the image, too.
         Ok(tagged) if tagged.digest() == digest => {
             return Ok(tagged.requested_as(reference.clone()));

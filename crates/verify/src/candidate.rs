@@ -149,21 +149,33 @@ pub(crate) fn is_legacy_signature(manifest: &Manifest) -> bool {
             .any(|layer| layer.media_type == SIMPLE_SIGNING_LAYER)
 }
 
-/// How likely a referrer is a signature, by its descriptor: the lower, the likelier. A predicate type that the policy
-/// counts comes first. Then come bundles, and descriptors without a type, which are common in fallback lists. Then come
-/// other types, and last other predicate types.
-pub(crate) fn rank(descriptor: &Descriptor, policy: &Policy) -> u8 {
-    if let Some(predicate_type) = descriptor.annotations.get(PREDICATE_TYPE_ANNOTATION) {
-        return if policy.is_signature_type(predicate_type) {
-            0
-        } else {
-            3
-        };
-    }
-    match descriptor.artifact_type.as_deref() {
-        Some(artifact_type) if artifact_type.starts_with(BUNDLE_MEDIA_TYPE_PREFIX) => 1,
-        None | Some("" | countersign_oci::media_type::EMPTY) => 1,
-        Some(_) => 2,
+/// How likely a referrer is a signature, by its descriptor: the likeliest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rank {
+    /// It names a predicate type that the policy counts.
+    Counted,
+    /// A bundle, or a descriptor without a type, which is common in fallback lists.
+    Perhaps,
+    OtherType,
+    OtherPredicateType,
+}
+
+impl Rank {
+    pub(crate) fn of(descriptor: &Descriptor, policy: &Policy) -> Self {
+        if let Some(predicate_type) = descriptor.annotations.get(PREDICATE_TYPE_ANNOTATION) {
+            return if policy.is_signature_type(predicate_type) {
+                Self::Counted
+            } else {
+                Self::OtherPredicateType
+            };
+        }
+        match descriptor.artifact_type.as_deref() {
+            Some(artifact_type) if artifact_type.starts_with(BUNDLE_MEDIA_TYPE_PREFIX) => {
+                Self::Perhaps
+            }
+            None | Some("" | countersign_oci::media_type::EMPTY) => Self::Perhaps,
+            Some(_) => Self::OtherType,
+        }
     }
 }
 

@@ -207,7 +207,6 @@ fn artifact(digest: &Digest) -> Result<ArtifactDigest, Failure> {
     let algorithm = match digest.algorithm() {
         Algorithm::Sha256 => HashAlgorithm::Sha2256,
         Algorithm::Sha512 => HashAlgorithm::Sha2512,
-        other => return Err(malformed(format!("Sigstore has no {other}"))),
     };
     let bytes =
         DigestBytes::from_hex(digest.hex()).map_err(|error| malformed(error.to_string()))?;

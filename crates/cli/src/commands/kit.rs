@@ -111,7 +111,7 @@ impl OpenKit {
     fn has_image_of(&self, plan: &Plan) -> bool {
         let sources = plan.sources().iter();
         let mut references = sources.filter_map(|planned| planned.source.reference());
-        references.any(|one| one.digest().is_some() || self.images.contains(&one.with_tag_of(one)))
+        references.any(|one| one.digest().is_some() || self.images.contains(&one.without_digest()))
     }
 
     /// As [`Self::find`], where nothing but a kit will do.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ptr;
 
 use countersign_oci::{AddressLimit, Digest, Location, Platform, Reference};
-use countersign_policy::{Gallery, GalleryEntry};
+use countersign_policy::{EntryContent, Gallery, GalleryEntry};
 
 use super::verdict::{State, Verdict};
 use super::{Audited, classify};
@@ -111,7 +111,10 @@ impl Subject {
             Ok(plan) => sources(&plan, which),
             Err(error) => vec![SubjectSource {
                 role: Some(Role::Primary),
-                text: entry.content().unwrap_or(&entry.name).to_owned(),
+                text: match entry.content() {
+                    EntryContent::At(place) => place.to_owned(),
+                    EntryContent::Meta | EntryContent::Unreadable(_) => entry.name.clone(),
+                },
                 what: What::Settled(Verdict::short(State::Unusable, classify::line(&error))),
             }],
         };

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::ptr;
 
 use countersign_oci::excerpt;
-use countersign_policy::{GalleryEntry, GalleryIndex};
+use countersign_policy::{EntryContent, GalleryEntry, GalleryIndex};
 
 use super::{EntryError, ResolvedEntry, by_alias};
 use crate::limits::Limits;
@@ -17,7 +17,10 @@ type Seen = HashSet<*const GalleryEntry>;
 
 /// Whether the entry has no content and may lead to others.
 fn leads_on(entry: &GalleryEntry) -> bool {
-    entry.content().is_none() && entry.fault.is_none()
+    match entry.content() {
+        EntryContent::Meta => true,
+        EntryContent::At(_) | EntryContent::Unreadable(_) => false,
+    }
 }
 
 /// The entries with content that `name` stands for, one for each capability: an entry by itself, or all that a meta entry

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use countersign_oci::excerpt;
 use countersign_policy::{
-    GalleryEntry, GalleryIndex, IndexPlaces, MisspeltKey, Place, PolicyError, nearest,
+    EntryContent, GalleryEntry, GalleryIndex, IndexPlaces, MisspeltKey, Place, PolicyError, nearest,
 };
 
 use crate::capability::{Capability, EntryError, ResolvedEntry};
@@ -107,9 +107,13 @@ pub fn check_index(index: &GalleryIndex, known: &[&str]) -> Vec<IndexFinding> {
             let first = places.entry(before);
             look.found_at(places.entry(at), IndexFault::SameName { first });
         }
-        match &entry.fault {
-            Some(fault) => look.found_at(fault.place().clone(), IndexFault::Form(fault.clone())),
-            None => look.look(known),
+        match entry.content() {
+            EntryContent::Unreadable(fault) => {
+                let fault = Box::new(fault.clone());
+                look.found_at(fault.place().clone(), IndexFault::Form(fault));
+            }
+            EntryContent::At(uri) => look.look(known, Some(uri)),
+            EntryContent::Meta => look.look(known, None),
         }
         for key in misspelt.remove(&at).unwrap_or_default() {
             look.found_at(key.place.clone(), IndexFault::Misspelt(key));
@@ -138,20 +142,21 @@ impl Look<'_> {
         });
     }
 
-    fn look(&mut self, known: &[&str]) {
+    /// `uri` is where its content is, if it has some.
+    fn look(&mut self, known: &[&str], uri: Option<&str>) {
         if !has_other_name(self.index, self.entry)
             && let Err(error) = self.entry.name.parse::<Name>()
         {
             self.found_at(self.places.value(self.at, "name"), IndexFault::Name(error));
         }
-        self.leads(known);
-        self.sources();
+        self.leads(known, uri.is_none());
+        self.sources(uri);
     }
 
     /// Follows the entry for each machine that it names.
-    fn leads(&mut self, known: &[&str]) {
+    fn leads(&mut self, known: &[&str], is_meta: bool) {
         let Self { index, entry, .. } = *self;
-        if entry.capabilities.is_empty() || entry.content().is_some() {
+        if entry.capabilities.is_empty() || !is_meta {
             let resolved = ResolvedEntry::of(index, entry, &Capability::default());
             if let Err(error) = resolved {
                 self.found_at(self.places.entry(self.at), IndexFault::Entry(error));
@@ -178,7 +183,7 @@ impl Look<'_> {
     }
 
     /// Reads the places of its content.
-    fn sources(&mut self) {
+    fn sources(&mut self, uri: Option<&str>) {
         let (entry, at, places) = (self.entry, self.at, self.places);
         if entry.mirrors.len() > Limits::MIRRORS {
             let fault = IndexFault::Mirrors {
@@ -188,7 +193,7 @@ impl Look<'_> {
             self.found_at(places.value(at, "mirrors"), fault);
         }
         let sha256 = entry.sha256.as_deref().filter(|text| !text.is_empty());
-        let uri = entry.content().map(|uri| (places.value(at, "uri"), uri));
+        let uri = uri.map(|uri| (places.value(at, "uri"), uri));
         let mirrors = entry.mirrors.iter().enumerate();
         let mirrors =
             mirrors.map(|(item, mirror)| (places.item(at, "mirrors", item), mirror.as_str()));

@@ -14,7 +14,6 @@ use super::checks::{check_limit, or_wrong_size};
 use super::entries::{self, ListError};
 use super::referrers::{List, listed};
 use crate::checked::{Checked, size_mismatch};
-use crate::cosign_tag::CosignTag;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::document::Document;
@@ -134,7 +133,7 @@ impl Registry {
         path: &LayoutPath,
         name: &Reference,
     ) -> Result<ResolvedImage> {
-        let name = name.with_tag_of(name);
+        let name = name.without_digest();
         self.in_layout(path, move |mut reader| {
             let entries = reader.entries()?.into_iter();
             let mut images = entries.map(LayoutImage::of);
@@ -357,15 +356,7 @@ fn holds_signatures(entry: &Descriptor) -> bool {
     if kind.is_some_and(|kind| COSIGN_SIGNATURES.contains(&kind.as_str())) {
         return true;
     }
-    let Some(tag) = tag_of(entry) else {
-        return false;
-    };
-    let before = |kind: CosignTag| tag.strip_suffix(kind.suffix())?.strip_suffix('.');
-    let tag = CosignTag::ALL.into_iter().find_map(before).unwrap_or(tag);
-    let hex = tag
-        .strip_prefix("sha256-")
-        .or_else(|| tag.strip_prefix("sha512-"));
-    hex.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|c| c.is_ascii_hexdigit()))
+    tag_of(entry).is_some_and(Digest::is_made_into)
 }
 
 /// What becomes of an entry whose document the layout lacks.

@@ -15,7 +15,7 @@ use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
-use self::known::with_head_start;
+use self::known::{ReferrersApi, with_head_start};
 use super::Registry;
 use super::challenge::Access;
 use super::entries::{self, ListError, Listed};
@@ -54,7 +54,7 @@ impl Registry {
         repository: &Repository,
         subject: &PinnedReference,
     ) -> Result<Vec<Descriptor>> {
-        if self.referrers_api(repository) == Some(false) {
+        if self.referrers_api(repository) == Some(ReferrersApi::Absent) {
             return self.listed_by_tag(repository, subject).await;
         }
         let by_api = Box::pin(self.listed_by_api(repository, subject));
@@ -67,10 +67,14 @@ impl Registry {
         };
         match by_api {
             Ok(descriptors) => {
-                self.shared.referrers_api.remember(repository, true);
+                let known = &self.shared.referrers_api;
+                known.remember(repository, ReferrersApi::Present);
                 return Ok(descriptors);
             }
-            Err(NoApi::Missing) => self.shared.referrers_api.remember(repository, false),
+            Err(NoApi::Missing) => {
+                let known = &self.shared.referrers_api;
+                known.remember(repository, ReferrersApi::Absent);
+            }
             Err(NoApi::Unknown) => {}
         }
         match by_tag {
@@ -85,26 +89,27 @@ impl Registry {
         &self,
         repository: &Repository,
         subject: &PinnedReference,
-    ) -> Result<bool> {
+    ) -> Result<ReferrersApi> {
         if let Some(known) = self.referrers_api(repository) {
             return Ok(known);
         }
-        let there = self.has_api(repository, subject).await? == Some(true);
-        self.shared.referrers_api.remember(repository, there);
-        Ok(there)
+        let asked = self.ask_for_api(repository, subject).await?;
+        let api = asked.unwrap_or(ReferrersApi::Absent);
+        self.shared.referrers_api.remember(repository, api);
+        Ok(api)
     }
 
     /// Asks whether the registry has the referrers API. `None` if it doesn't know the repository.
-    async fn has_api(
+    async fn ask_for_api(
         &self,
         repository: &Repository,
         subject: &PinnedReference,
-    ) -> Result<Option<bool>> {
+    ) -> Result<Option<ReferrersApi>> {
         let url = self.referrers_url(repository, subject)?;
         let list = List::new(subject, self.options().limits.referrers);
         Ok(match self.page(repository, &url, &list).await? {
-            Page::Index { .. } => Some(true),
-            Page::NoApi(NoApi::Missing) => Some(false),
+            Page::Index { .. } => Some(ReferrersApi::Present),
+            Page::NoApi(NoApi::Missing) => Some(ReferrersApi::Absent),
             Page::NoApi(NoApi::Unknown) => None,
         })
     }
@@ -222,7 +227,7 @@ impl Registry {
     }
 
     /// Whether the repository's registry has the referrers API, if that is known.
-    pub(super) fn referrers_api(&self, repository: &Repository) -> Option<bool> {
+    pub(super) fn referrers_api(&self, repository: &Repository) -> Option<ReferrersApi> {
         self.shared.referrers_api.of(repository)
     }
 }

@@ -120,8 +120,9 @@ fn collect_proofs(
     enforcer: Enforcer,
     lose: &mut dyn FnMut(&'static str, &str),
 ) {
-    if !matches!(enforcer, Enforcer::Talos | Enforcer::Flux) {
-        return;
+    match enforcer {
+        Enforcer::Talos | Enforcer::Flux => {}
+        Enforcer::Containers | Enforcer::PolicyController | Enforcer::Kyverno => return,
     }
     let signature = predicate_types == [COSIGN_SIGN_PREDICATE];
     match (require.is_empty(), signature) {

@@ -51,7 +51,7 @@ fn paths(one: &[Segment], other: &[Segment], known: &mut BTreeMap<(usize, usize)
         ([first, rest @ ..], [other_first, other_rest @ ..]) => {
             let meet = match (first, other_first) {
                 (Segment::One(glob), Segment::One(other)) => glob.may_meet(other),
-                _ => true,
+                (Segment::Several, _) | (_, Segment::Several) => true,
             };
             // `**` takes this segment of the other, and perhaps the next one too.
             let several = |segment: &Segment| *segment == Segment::Several;

@@ -54,13 +54,10 @@ pub(super) fn entries(
             tree,
             node,
         };
-        let entry = looking.check().err().map(|fault| GalleryEntry {
-            name: looking.name(),
+        let entry = looking.check().err().map(|fault| {
             // A name that is its alias leads to it, and is not taken for somebody else's.
-            alias: looking.alias(),
-            fault: Some(Box::new(fault)),
-            any_name: looking.may_have_any_name(),
-            ..GalleryEntry::default()
+            let (name, alias) = (looking.name(), looking.alias());
+            GalleryEntry::unreadable(name, alias, looking.may_have_any_name(), fault)
         });
         Some((at, entry?))
     });

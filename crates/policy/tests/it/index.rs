@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use countersign_policy::{GalleryEntry, GalleryIndex, Problem};
+use countersign_policy::{EntryContent, GalleryEntry, GalleryIndex, Problem};
 use insta::assert_snapshot;
 
 /// LocalAI's index lies beside the workspace, where it is there at all: it is not ours to copy.
@@ -11,15 +11,14 @@ const LOCALAI: &str = "../shared/galleries/localai-backends.yaml";
 #[test]
 fn an_empty_uri_is_as_good_as_none() {
     for (uri, content) in [
-        ("", None),
-        (", uri: ''", None),
-        (", uri: null", None),
-        (", uri: quay.io/a/b:1", Some("quay.io/a/b:1")),
+        ("", EntryContent::Meta),
+        (", uri: ''", EntryContent::Meta),
+        (", uri: null", EntryContent::Meta),
+        (", uri: quay.io/a/b:1", EntryContent::At("quay.io/a/b:1")),
     ] {
         let index = GalleryIndex::parse(&format!("[{{name: app{uri}}}]"), "index.yaml").unwrap();
         let entry = index.named("app").unwrap();
         assert_eq!(entry.content(), content, "{uri}");
-        assert_eq!(entry.is_meta(), content.is_none(), "{uri}");
     }
 }
 
@@ -39,7 +38,7 @@ fn localai_s_own_index_is_read_with_its_merges_applied() {
     };
     assert_eq!(entries.len(), 1033);
     assert_eq!(count(|entry| entry.alias.is_some()), 931);
-    assert_eq!(count(|entry| !entry.is_meta()), 893);
+    assert_eq!(count(|entry| entry.content() != EntryContent::Meta), 893);
     assert_eq!(count(|entry| !entry.mirrors.is_empty()), 892);
     let cpu = index.named("cpu-llama-cpp").unwrap();
     assert_eq!(cpu.alias.as_deref(), Some("llama-cpp"));
@@ -62,8 +61,9 @@ fn entries_keep_their_own_keys_over_merged_ones_and_tolerate_unknown_keys() {
     let derived = index.named("derived").unwrap();
     assert_eq!(derived.alias.as_deref(), Some("base"));
     assert_eq!(derived.tags, ["a"]);
-    assert!(index.named("base").unwrap().is_meta());
-    assert!(!derived.is_meta());
+    let base = index.named("base").unwrap();
+    assert_eq!(base.content(), EntryContent::Meta);
+    assert!(matches!(derived.content(), EntryContent::At(_)));
 }
 
 #[test]
@@ -100,9 +100,9 @@ fn a_broken_entry_breaks_itself_alone() {
     let text = "- name: a\n- uri: b\n- {name: c, mirrors: b}\n- [d]\n- {name: e, capabilities: {default: [a]}}\n\
                 - {name: 1, uri: 'quay.io/f', sha256: ~, license: 2.0, tags: [1]}\n- {name: [x]}\n";
     let index = GalleryIndex::parse(text, "index.yaml").unwrap();
-    let entry = |entry: &GalleryEntry| match &entry.fault {
-        Some(fault) => format!("{}: {fault}", entry.name),
-        None => format!(
+    let entry = |entry: &GalleryEntry| match entry.content() {
+        EntryContent::Unreadable(fault) => format!("{}: {fault}", entry.name),
+        EntryContent::At(_) | EntryContent::Meta => format!(
             "{} {:?} {:?} {:?}",
             entry.name, entry.uri, entry.license, entry.tags
         ),

@@ -180,7 +180,25 @@ impl Effect {
                 ))
             }
             Self::Disconnect(Moment::BeforeServing) => disconnect(),
-            _ => None,
+            Self::Disconnect(Moment::AfterServing)
+            | Self::Delay(_)
+            | Self::Body(_)
+            | Self::Truncate { .. }
+            | Self::Stall { .. }
+            | Self::Corrupt { .. }
+            | Self::Drip { .. }
+            | Self::IgnoreRange
+            | Self::Header { .. }
+            | Self::Endless
+            | Self::ContentDigest(_)
+            | Self::ContentType(_)
+            | Self::Manifests(_)
+            | Self::LinkToItself
+            | Self::NextPage(_)
+            | Self::WithoutHeader(_)
+            | Self::WriteAfterRead(_)
+            | Self::LostUpdate(_)
+            | Self::OvertakenUpdate(_) => None,
         }
     }
 
@@ -239,7 +257,15 @@ impl Effect {
                 let link = format!("<{path_and_query}>; rel=\"next\"");
                 answer::set(&mut response, header::LINK, link);
             }
-            _ => {}
+            // These are instead of serving, or change how it is served.
+            Self::Status { .. }
+            | Self::Redirect(_)
+            | Self::HtmlLogin
+            | Self::IgnoreRange
+            | Self::Manifests(_)
+            | Self::WriteAfterRead(_)
+            | Self::LostUpdate(_)
+            | Self::OvertakenUpdate(_) => {}
         }
         response
     }

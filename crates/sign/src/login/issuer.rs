@@ -237,7 +237,14 @@ fn refusal(reason: &NoAnswer) -> Option<Refusal> {
             said,
             ..
         } => serde_json::from_str(said).ok(),
-        _ => None,
+        NoAnswer::Status { .. }
+        | NoAnswer::Network(_)
+        | NoAnswer::Late { .. }
+        | NoAnswer::Connection(_)
+        | NoAnswer::Header
+        | NoAnswer::Length { .. }
+        | NoAnswer::Answer { .. }
+        | NoAnswer::Request(_) => None,
     }
 }
 

@@ -15,7 +15,7 @@ pub enum MergeError {
     /// An image is named without its digest: a registry would decide what is merged.
     #[error(
         "expected a digest in each image, found none in {}: the registry decides what a tag names, and would decide what is merged",
-        .pinned.iter().map(|one| one.with_tag_of(one).to_string()).collect::<Vec<_>>().join(" and ")
+        .pinned.iter().map(|one| one.without_digest().to_string()).collect::<Vec<_>>().join(" and ")
     )]
     ByTag {
         /// Each of them with the digest that its tag names now.

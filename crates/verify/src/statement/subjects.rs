@@ -46,8 +46,6 @@ impl Subject {
         match algorithm {
             Algorithm::Sha256 => self.digest.sha256.as_deref(),
             Algorithm::Sha512 => self.digest.sha512.as_deref(),
-            // `SubjectDigest` has no field for other algorithms.
-            _ => None,
         }
     }
 }

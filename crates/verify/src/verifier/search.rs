@@ -18,7 +18,7 @@ use countersign_policy::{Policy, SignatureFormat};
 use super::Verifier;
 use super::fetch::{FetchFailure, Fetched};
 use crate::blocking::run_blocking;
-use crate::candidate;
+use crate::candidate::{self, Rank};
 use crate::denial::{DeniedChildren, NotDenied};
 use crate::exhibits::FoundSignature;
 use crate::failure::Failure;
@@ -357,7 +357,7 @@ impl SearchState<'_> {
 
 /// The referrers to check, in groups: the likeliest group first. At most `left` of them are kept.
 fn shortlist(mut referrers: Vec<Descriptor>, left: usize, policy: &Policy) -> Vec<Vec<Descriptor>> {
-    let rank = |descriptor: &Descriptor| candidate::rank(descriptor, policy);
+    let rank = |descriptor: &Descriptor| Rank::of(descriptor, policy);
     referrers.sort_by_key(rank);
     referrers.truncate(left);
     let groups = referrers.chunk_by(|one, other| rank(one) == rank(other));

@@ -301,5 +301,5 @@ fn targets(
 
 /// The name without a digest that it was pinned to.
 pub(super) fn unpinned(reference: &Reference) -> Reference {
-    reference.with_tag_of(reference)
+    reference.without_digest()
 }

@@ -9,7 +9,7 @@ use countersign_download::{
     EntryName, Galleries, Kit, Lock, Origin, Plan, PlanError, PlannedSource, RequirementKind, Role,
 };
 use countersign_oci::{Location, Reference};
-use countersign_policy::{GalleryEntry, Policy};
+use countersign_policy::{EntryContent, GalleryEntry, Policy};
 use countersign_verify::TrustedRoot;
 
 use super::CopyArguments;
@@ -194,9 +194,10 @@ fn plans(
         }
     } else {
         for (_, entry, plan) in galleries.plan_all() {
-            // An entry without content stands for another one.
-            if entry.content().is_none() || !(all || is_meant(entry)) {
-                continue;
+            match entry.content() {
+                EntryContent::At(_) if all || is_meant(entry) => {}
+                // It stands for another one, or nothing is known of it.
+                EntryContent::At(_) | EntryContent::Meta | EntryContent::Unreadable(_) => continue,
             }
             match plan {
                 Ok(plan) => found.push(plan),

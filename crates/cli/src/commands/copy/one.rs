@@ -136,7 +136,7 @@ impl Copying<'_> {
     async fn name(&self, source: &Reference) -> Result<Option<Reference>, Failure> {
         match source.location() {
             Location::Registry(_) if source.tag().is_none() => Ok(None),
-            Location::Registry(_) => Ok(Some(source.with_tag_of(source))),
+            Location::Registry(_) => Ok(Some(source.without_digest())),
             Location::Layout(path) => {
                 let image = self.registry.resolve(source).await?;
                 let listed = self.registry.layout_images(path).await?.into_iter();

@@ -16,6 +16,13 @@ use crate::reference::Repository;
 /// has said whether it has the API: that saves a round trip where it has not.
 const HEAD_START: Duration = Duration::from_millis(10);
 
+/// Whether a registry has the referrers API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReferrersApi {
+    Present,
+    Absent,
+}
+
 /// Which registries have the referrers API, as far as is known.
 #[derive(Debug, Default)]
 pub(crate) struct KnownReferrersApi(Mutex<Known>);
@@ -23,23 +30,24 @@ pub(crate) struct KnownReferrersApi(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     /// By repository: one host can stand for registries of several kinds.
-    repositories: HashMap<Repository, bool>,
+    repositories: HashMap<Repository, ReferrersApi>,
     /// The hosts of repositories that have it.
     hosts: HashSet<String>,
 }
 
 impl KnownReferrersApi {
     /// Whether the repository's registry has the API, if that is known.
-    pub(super) fn of(&self, repository: &Repository) -> Option<bool> {
+    pub(super) fn of(&self, repository: &Repository) -> Option<ReferrersApi> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.repositories.get(repository).copied()
     }
 
-    pub(super) fn remember(&self, repository: &Repository, there: bool) {
+    pub(super) fn remember(&self, repository: &Repository, api: ReferrersApi) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.repositories.insert(repository.clone(), there);
-        if there {
-            known.hosts.insert(repository.api_host().to_owned());
+        known.repositories.insert(repository.clone(), api);
+        match api {
+            ReferrersApi::Present => drop(known.hosts.insert(repository.api_host().to_owned())),
+            ReferrersApi::Absent => {}
         }
     }
 

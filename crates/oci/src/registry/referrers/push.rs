@@ -10,6 +10,7 @@ use super::super::Registry;
 use super::super::append::{Append, Form};
 use super::super::entries::ListError;
 use super::super::manifests::{Outgoing, Served, parse_outgoing};
+use super::ReferrersApi;
 use super::open_list::OpenList;
 use crate::descriptor::Descriptor;
 use crate::document::Document;
@@ -106,10 +107,11 @@ impl Registry {
         let Location::Registry(repository) = self.place(subject.location()) else {
             return Ok(false);
         };
-        match self.referrers_api(&repository) {
-            Some(there) => Ok(!there),
-            None => Ok(self.has_api(&repository, subject).await? == Some(false)),
-        }
+        let api = match self.referrers_api(&repository) {
+            Some(known) => Some(known),
+            None => self.ask_for_api(&repository, subject).await?,
+        };
+        Ok(api == Some(ReferrersApi::Absent))
     }
 
     /// Pushes a referrer. Returns its subject, if the client has to list it.
@@ -129,7 +131,8 @@ impl Registry {
         let indexed = indexed.is_some_and(|found| found == subject.digest().to_string());
         // Some registries send this header although they don't have the API, because the software
         // behind them does.
-        let listed = indexed && self.lists_referrers(repository, subject).await?;
+        let listed =
+            indexed && self.lists_referrers(repository, subject).await? == ReferrersApi::Present;
         Ok((!listed).then(|| subject.clone()))
     }
 
