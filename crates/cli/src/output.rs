@@ -35,6 +35,8 @@ pub(crate) struct Output {
     failed: RefCell<Vec<Kind>>,
     /// References whose verdicts are still to come, the last one first.
     not_judged: RefCell<Vec<String>>,
+    /// Warnings of files of configuration that are not used, for the document of a failure that ends the run.
+    unused: RefCell<Vec<String>>,
     /// The document whose results are written one by one, if there is one.
     results: Results,
 }
@@ -61,6 +63,7 @@ impl Output {
             before_failure: RefCell::default(),
             failed: RefCell::default(),
             not_judged: RefCell::default(),
+            unused: RefCell::default(),
             results: Results::default(),
         }
     }
@@ -198,6 +201,13 @@ impl Output {
         }
     }
 
+    /// Warns of a file of configuration that is not used. In JSON it is a hint if a failure ends the run, which may be
+    /// because of what that file says.
+    pub(crate) fn unused(&self, warning: String) {
+        self.warning(&warning);
+        self.unused.borrow_mut().push(warning);
+    }
+
     /// What is going on, on standard error.
     pub(crate) fn note(&self, line: &str) {
         if self.tells() {
@@ -232,9 +242,11 @@ impl Output {
 
     /// The one JSON document of a run that a failure ended.
     pub(crate) fn failure_document(&self, failure: &Failure) {
+        let mut error = failure.to_json();
+        error.hints.extend(self.unused.take());
         let failed = FailedRun {
             results: self.before_failure.take().0,
-            error: failure.to_json(),
+            error,
         };
         self.written(&failed, |text| self.results.fail(text));
         self.line(&failed);

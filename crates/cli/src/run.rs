@@ -131,7 +131,7 @@ fn with_settings(
     };
     let settings = configuration::load(arguments.config.as_deref(), &environment)?;
     for warning in configuration::warnings(&settings) {
-        output.warning(&warning);
+        output.unused(warning);
     }
     Ok(environment.with_settings(settings))
 }

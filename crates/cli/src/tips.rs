@@ -1,6 +1,8 @@
 //! What to type in place of a command or an option that there is not. A tip only replaces clap's own:
 //! nothing is ever run that was not asked for by its name.
 
+mod table;
+
 use std::ffi::OsString;
 
 use clap::builder::StyledStr;
@@ -8,223 +10,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory as _, Error};
 use countersign_policy::nearest;
 
+use self::table::{COMMANDS, OPTIONS, OPTIONS_OF, PAIRS, WORKFLOW_CLAIMS};
 use crate::commands::Arguments;
-
-/// Options of other programs, and what is passed here in their place. Those that mean the same here are aliases.
-const OPTIONS: &[(&str, &str)] = &[
-    ("--json", "for JSON, pass '--output json'"),
-    ("-j", "for JSON, pass '--output json'"),
-    ("--certificate-identity-regexp", IDENTITY_REGEX),
-    (
-        "--certificate-oidc-issuer-regexp",
-        "pass '--issuer-regex'. It must match the whole issuer; cosign's may match any part of it",
-    ),
-    (
-        "--certificate-github-workflow-repository",
-        "write a policy file with 'claims: {source_repository_uri: ...}'",
-    ),
-    (
-        "--certificate-github-workflow-ref",
-        "write a policy file with 'claims: {source_repository_ref: ...}'",
-    ),
-    (
-        "--tlog-upload",
-        "every signature has a log entry; leave it out",
-    ),
-    (
-        "--allow-http-registry",
-        "for a registry without TLS, pass '--plain-http'",
-    ),
-    (
-        "--allow-insecure-registry",
-        "for a registry with its own authority, pass '--registry-ca FILE'",
-    ),
-    (
-        "--insecure-ignore-tlog",
-        "write a policy file with 'key: FILE' and 'ignore_tlog: true'",
-    ),
-    (
-        "--type",
-        "write a policy file with 'predicate_types: [URL]'",
-    ),
-    (
-        "--private-infrastructure",
-        "write a policy file with 'key: FILE' and 'ignore_tlog: true'",
-    ),
-    (
-        "--certificate-chain",
-        "the authorities are in a trusted root: pass '--trusted-root FILE'",
-    ),
-    (
-        "--max-workers",
-        "leave it out: several images are verified side by side",
-    ),
-    (
-        "--signature",
-        "signatures are read from the registry; a policy's 'signature_sources' names another repository",
-    ),
-    (
-        "--certificate",
-        "certificates are read from the signature; name the signer with '--identity' and '--issuer'",
-    ),
-    (
-        "--insecure",
-        "for a registry without TLS, pass '--plain-http'",
-    ),
-    (
-        "--registry-username",
-        "log in with 'docker login', 'podman login' or 'crane auth login'",
-    ),
-    (
-        "--k8s-keychain",
-        "log in with 'docker login', 'podman login' or 'crane auth login'",
-    ),
-    ("--identity-regexp", IDENTITY_REGEX),
-    ("--certificate-identity-regex", IDENTITY_REGEX),
-    (
-        "--new-bundle-format",
-        "leave it out: signatures are bundles, the form of cosign 3; a policy's 'signature_formats' accepts the older form too",
-    ),
-    (
-        "--local-image",
-        "name a layout on this machine as 'ocifile://DIR'",
-    ),
-    (
-        "--insecure-ignore-sct",
-        "leave it out: a certificate has to be in a log only if the trusted root has such logs",
-    ),
-    (
-        "--check-claims",
-        "leave it out: what the signature says of the image is always checked",
-    ),
-    (
-        "--oidc-provider",
-        "leave it out: the token of a CI is found; '--identity-token @FILE' takes one from elsewhere",
-    ),
-];
-
-const IDENTITY_REGEX: &str =
-    "pass '--identity-regex'. It must match the whole identity; cosign's may match any part of it";
-
-/// Options that one command lacks and another has, with what to do instead.
-const OPTIONS_OF: &[(&str, &str, &str)] = &[
-    ("sign", "--key", SIGN_BY_KEY),
-    ("merge", "--key", SIGN_BY_KEY),
-    (
-        "sign",
-        "--tag",
-        "to write a tag once the image is signed, pass '--then-tag TAG'; a tag that the signature is to name stands in the reference, NAME:TAG@DIGEST",
-    ),
-    (
-        "merge",
-        "--then-tag",
-        "to write one more tag, pass '--tag NAME:TAG' again",
-    ),
-    ("upgrade", "--from", UPGRADE_FROM_A_KIT),
-    ("outdated", "--from", UPGRADE_FROM_A_KIT),
-];
-const UPGRADE_FROM_A_KIT: &str =
-    "what is from a kit is upgraded by 'countersign install --from ocifile://KIT NAME'";
-const SIGN_BY_KEY: &str = "images are signed without a key here, by who you are or by the CI's job; to sign with a key, run 'cosign sign --key FILE'. 'countersign verify --key FILE' verifies that";
-
-/// Commands of two words of other programs, and what is run here in their place.
-const PAIRS: &[(&str, &str, &str)] = &[
-    (
-        "download",
-        "attestation",
-        "to write what a proven attestation says, run 'countersign verify --policy FILE --save-predicate FILE IMAGE'",
-    ),
-    (
-        "download",
-        "signature",
-        "to write the signatures of an image, run 'countersign verify --policy FILE --save DIR IMAGE'",
-    ),
-    (
-        "download",
-        "sbom",
-        "to see what is attached to an image, run 'countersign tree'; of a proven attestation 'countersign verify --save-predicate FILE' writes the SBOM",
-    ),
-];
-
-/// Commands of other programs, and what is run here in their place.
-const COMMANDS: &[(&[&str], &str)] = &[
-    (
-        &["save"],
-        "to copy an image with its signatures into a directory, run 'countersign copy --policy FILE IMAGE ocifile://DIR'",
-    ),
-    (
-        &["load"],
-        "to copy an image from a directory into a registry, run 'countersign copy --policy FILE ocifile://DIR REPOSITORY:TAG'",
-    ),
-    (
-        &["triangulate"],
-        "to see what is attached to an image, run 'countersign tree'",
-    ),
-    (
-        &["initialize"],
-        "for another Sigstore, pass '--tuf-url URL --tuf-root FILE' or '--trusted-root FILE' to each command, or write 'trust' into the policy",
-    ),
-    (
-        &["generate-key-pair"],
-        "keys are only verified with here; for a key there is 'cosign generate-key-pair'",
-    ),
-    (
-        &["attach"],
-        "signatures are attached when they are made, by 'countersign sign'",
-    ),
-    (
-        &["pull", "export", "unpack", "download", "add"],
-        "to verify an image and unpack it, run 'countersign install'",
-    ),
-    (
-        &["update"],
-        "to install what is current, run 'countersign upgrade'",
-    ),
-    (
-        &["uninstall", "delete"],
-        "to remove what is installed, run 'countersign remove'",
-    ),
-    (
-        &["ps", "images"],
-        "to see what is installed, run 'countersign list'",
-    ),
-    (
-        &["digest"],
-        "for the digest of a verified image, run 'countersign verify --print-digest'",
-    ),
-    (
-        &["manifest"],
-        "to see what an image is made of, run 'countersign tree'; to join images into one and sign it, 'countersign merge'",
-    ),
-    (
-        &["inspect"],
-        "to see what an image is made of, run 'countersign tree'; of what is installed, 'countersign list --long'",
-    ),
-    (
-        &["imagetools", "index"],
-        "to join images into one and sign it, run 'countersign merge'",
-    ),
-    (
-        &["verify-attestation"],
-        "name the type in a policy's 'predicate_types', and run 'countersign verify --policy'",
-    ),
-    (
-        &["sign-blob"],
-        "only images are signed; for files there is 'cosign sign-blob'",
-    ),
-    (
-        &["verify-blob"],
-        "only images are verified; for files there is 'cosign verify-blob'",
-    ),
-    (
-        &["attest"],
-        "only signatures are made; for attestations there is 'cosign attest'",
-    ),
-    (
-        &["login", "auth"],
-        "log in with 'docker login', 'podman login' or 'crane auth login'",
-    ),
-];
 
 /// Gives `error` a better tip, if one is known, and the usage of the command of `line` as a whole: clap repeats the
 /// options that were typed, whatever they have to do with the mistake.
@@ -257,8 +44,15 @@ pub(crate) fn improve(error: &mut Error, line: &[OsString]) {
         error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
     }
     let tip = match error.kind() {
-        ErrorKind::UnknownArgument => {
-            value(error, ContextKind::InvalidArg).and_then(|name| argument(name, asked))
+        ErrorKind::UnknownArgument => value(error, ContextKind::InvalidArg)
+            .and_then(|name| claims(name, &words).or_else(|| argument(name, asked, &words))),
+        ErrorKind::TooManyValues => switch(error),
+        ErrorKind::InvalidValue => value(error, ContextKind::InvalidValue)
+            .filter(|found| *found == "text")
+            .map(|_| "cosign's 'text' is 'human' here, which is the default".to_owned()),
+        ErrorKind::ArgumentConflict => {
+            only_typed(error, asked, &words);
+            forms_of_copy(error, asked.get_name())
         }
         ErrorKind::InvalidSubcommand => value(error, ContextKind::InvalidSubcommand)
             .and_then(|name| pair(name, &words).or_else(|| command(name, &program))),
@@ -372,9 +166,13 @@ fn path(command: &str) -> Option<String> {
 }
 
 /// What to do about an argument that there is not, or not there.
-fn argument(name: &str, asked: &Command) -> Option<String> {
+fn argument(name: &str, asked: &Command, words: &[&str]) -> Option<String> {
     let command = asked.get_name();
     if !name.starts_with('-') {
+        let galleries = words.iter().any(|word| word.starts_with("--gallery"));
+        if asked.get_name() == "copy" && galleries {
+            return Some(FORMS_OF_COPY.to_owned());
+        }
         let operands = OPERANDS_OF.iter();
         let mut tips = operands.filter(|(of, _)| Some(*of) == asked.get_bin_name());
         return tips.next().map(|(_, tip)| (*tip).to_owned());
@@ -404,11 +202,98 @@ const OPERANDS_OF: &[(&str, &str)] = &[
 
 fn option(name: &str, command: &str) -> Option<String> {
     let mut own = OPTIONS_OF.iter();
-    if let Some((.., tip)) = own.find(|(of, option, _)| *of == command && *option == name) {
+    let own = own.find(|(of, options, _)| of.contains(&command) && options.contains(&name));
+    if let Some((.., tip)) = own {
         return Some((*tip).to_owned());
     }
-    let (_, tip) = OPTIONS.iter().find(|(option, _)| *option == name)?;
+    let (_, tip) = OPTIONS
+        .iter()
+        .find(|(options, _)| options.contains(&name))?;
     Some((*tip).to_owned())
+}
+
+/// What stands in a policy for all of cosign's conditions on a workflow that were typed.
+fn claims(name: &str, words: &[&str]) -> Option<String> {
+    WORKFLOW_CLAIMS
+        .iter()
+        .find(|(option, ..)| *option == name)?;
+    let mut claims = Vec::new();
+    let mut nameless = false;
+    for (at, word) in words.iter().enumerate() {
+        let (option, behind) = match word.split_once('=') {
+            Some((option, value)) => (option, Some(value)),
+            None => (*word, words.get(at + 1).copied()),
+        };
+        let Some((_, claim, before)) = WORKFLOW_CLAIMS.iter().find(|(one, ..)| *one == option)
+        else {
+            continue;
+        };
+        match claim {
+            Some(claim) => claims.push(format!("{claim}: '{before}{}'", behind.unwrap_or("..."))),
+            None => nameless = true,
+        }
+    }
+    let nothing = "no claim has a workflow's name: its file is in the identity";
+    Some(match (claims.is_empty(), nameless) {
+        (true, _) => nothing.to_owned(),
+        (false, true) => format!(
+            "write a policy file with 'claims: {{{}}}'; {nothing}",
+            claims.join(", ")
+        ),
+        (false, false) => format!(
+            "write a policy file with 'claims: {{{}}}'",
+            claims.join(", ")
+        ),
+    })
+}
+
+/// An option without a value that was given one, as Go's programs take it.
+fn switch(error: &Error) -> Option<String> {
+    let name = value(error, ContextKind::InvalidArg)?;
+    match value(error, ContextKind::InvalidValue)? {
+        "true" => Some(format!("write '{name}' alone")),
+        "false" => Some(format!("leave '{name}' out: without it, it is off")),
+        _ => None,
+    }
+}
+
+/// Leaves out what was not typed: of options that can't be combined, clap names all that there are.
+fn only_typed(error: &mut Error, asked: &Command, words: &[&str]) {
+    let Some(ContextValue::Strings(named)) = error.get(ContextKind::PriorArg) else {
+        return;
+    };
+    let typed = |shown: &String| {
+        let long = shown.split([' ', '=']).next().unwrap_or(shown);
+        let Some(argument) = asked.get_arguments().find(|one| {
+            one.get_long()
+                .is_some_and(|name| long.strip_prefix("--") == Some(name))
+        }) else {
+            return true;
+        };
+        let names = argument.get_all_aliases().unwrap_or_default();
+        let mut names = names.into_iter().chain(argument.get_long());
+        let short = argument.get_short();
+        names.any(|name| {
+            words.iter().any(|word| {
+                let word = word.strip_prefix("--").unwrap_or_default();
+                word == name
+                    || word
+                        .strip_prefix(name)
+                        .is_some_and(|rest| rest.starts_with('='))
+            })
+        }) || short.is_some_and(|short| {
+            words
+                .iter()
+                .any(|word| word.starts_with(&format!("-{short}")))
+        })
+    };
+    let mut named: Vec<String> = named.iter().filter(|shown| typed(shown)).cloned().collect();
+    let named = match named.len() {
+        0 => return,
+        1 => ContextValue::String(named.remove(0)),
+        _ => ContextValue::Strings(named),
+    };
+    error.insert(ContextKind::PriorArg, named);
 }
 
 /// A command of another program, or a command of that name in a group: `policy test` for `test`.

@@ -159,7 +159,16 @@ impl Instance {
         environment: &Environment,
         connection: &Connection,
     ) -> Result<TrustedRoot, Failure> {
-        let root = TrustedRoot::load(&self.source(environment)?, connection).await?;
+        let loaded = TrustedRoot::load(&self.source(environment)?, connection).await;
+        let root = loaded.map_err(|error| {
+            let failure = Failure::from(error);
+            match COSIGN_ROOTS.into_iter().find(|name| environment.variable(name).is_some()) {
+                Some(name) => failure.also(format!(
+                    "{name} is not used: its authorities and logs belong into a trusted root; pass --trusted-root FILE"
+                )),
+                None => failure,
+            }
+        })?;
         Ok(match &self.trust {
             Some(trust) => root.for_trust(trust.clone()),
             None => root,
@@ -244,6 +253,13 @@ impl Instance {
         })
     }
 }
+
+/// Variables that name authorities and logs for cosign.
+const COSIGN_ROOTS: [&str; 3] = [
+    "SIGSTORE_ROOT_FILE",
+    "SIGSTORE_REKOR_PUBLIC_KEY",
+    "SIGSTORE_CT_LOG_PUBLIC_KEY_FILE",
+];
 
 /// Where a file is looked for that a policy names.
 const BESIDE_POLICY: &str = "the policy's `trust` names it: a path that does not begin with `/` is relative to the policy file";

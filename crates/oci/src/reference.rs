@@ -137,6 +137,9 @@ impl FromStr for Reference {
         if text.parse::<Digest>().is_ok() {
             return Err(error(Reason::DigestAlone));
         }
+        if let Some(reason) = elsewhere(text) {
+            return Err(error(reason));
+        }
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => {
                 let digest = digest.parse().map_err(|e| error(Reason::Digest(e)))?;
@@ -169,6 +172,29 @@ impl FromStr for Reference {
             tag,
             digest,
         })
+    }
+}
+
+/// What names no image in a registry, and is meant as something on this machine: a path, or a transport of skopeo and
+/// podman. By the grammar alone `dir:x` is the tag of an image `dir` on Docker Hub, which nobody means.
+fn elsewhere(text: &str) -> Option<Reason> {
+    if ["/", "./", "../"]
+        .iter()
+        .any(|begin| text.starts_with(begin))
+    {
+        return Some(Reason::Path(text.into()));
+    }
+    let (transport, rest) = text.split_once(':')?;
+    // A scheme, such as Helm's `oci://`, which is told as one.
+    if rest.starts_with("//") {
+        return None;
+    }
+    match transport {
+        "oci" | "oci-archive" => Some(Reason::LayoutTransport(text.into())),
+        "dir" | "docker-archive" | "docker-daemon" | "containers-storage" | "ostree" | "sif" => {
+            Some(Reason::Transport(transport.into()))
+        }
+        _ => None,
     }
 }
 
@@ -344,6 +370,31 @@ mod tests {
         assert!(matches!(reason("a@sha256:0"), Reason::Digest(_)));
         let digest = Digest::sha256(b"{}");
         assert_eq!(reason(&digest.to_string()), Reason::DigestAlone);
+        for (text, said) in [
+            (
+                "oci:lay",
+                "`oci:lay` of skopeo and podman is written `ocifile://lay`",
+            ),
+            (
+                "oci-archive:a/b.tar:v1",
+                "`oci-archive:a/b.tar:v1` of skopeo and podman is written `ocifile://a/b.tar`",
+            ),
+            ("dir:x", "`dir:` of skopeo and podman holds no signatures"),
+            ("docker-archive:x.tar", "`docker-archive:` of"),
+            ("docker-daemon:x:v1", "`docker-daemon:` of"),
+            ("containers-storage:localhost/x", "`containers-storage:` of"),
+            (
+                "./lay",
+                "for an image layout on this machine write `ocifile://./lay`",
+            ),
+            ("/srv/lay.tar", "write `ocifile:///srv/lay.tar`"),
+        ] {
+            let refused = text.parse::<Reference>().unwrap_err().to_string();
+            assert!(refused.contains(said), "{refused}");
+        }
+        // With a host they are names as any.
+        assert_eq!(whole("localhost:5000/oci:lay"), "localhost:5000/oci:lay");
+        assert_eq!(whole("docker.io/library/dir:x"), "docker.io/library/dir:x");
         // With a path before it, it is a tag.
         let hub = format!("docker.io/library/{digest}");
         assert_eq!(whole(&hub), hub);

@@ -242,7 +242,7 @@ fn some_images(export: &Export<'_>) -> Result<(), Missing> {
     match export.images {
         [] => Err(missing(
             "images",
-            "it has to know for which images the policy is; name them, for example `quay.io/acme/**`",
+            "it has to know for which images the policy is, and none are named; name them, for example `quay.io/acme/**`",
         )),
         _ => Ok(()),
     }

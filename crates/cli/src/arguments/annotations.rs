@@ -29,6 +29,21 @@ pub(crate) fn parse_pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// The same, of a signature. `a=b,c=d` is refused: cosign takes it for two.
+pub(crate) fn parse_signed_pair(text: &str) -> Result<(String, String), String> {
+    let pair = parse_pair(text)?;
+    match text.split(',').skip(1).any(|part| part.contains('=')) {
+        true => {
+            let each: Vec<String> = text.split(',').map(|part| format!("-a '{part}'")).collect();
+            Err(format!(
+                "expected one KEY=VALUE, found a comma and another `=`, which cosign takes for several: write {}",
+                each.join(" ")
+            ))
+        }
+        false => Ok(pair),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +56,13 @@ mod tests {
             let refused = format!("expected KEY=VALUE, found `{text}`");
             assert_eq!(parse_pair(text), Err(refused));
         }
+    }
+
+    #[test]
+    fn several_pairs_in_one_are_refused() {
+        let refused = parse_signed_pair("a=b,c=d").unwrap_err();
+        assert!(refused.ends_with("write -a 'a=b' -a 'c=d'"), "{refused}");
+        // cosign refuses it.
+        assert_eq!(parse_signed_pair("a=b,c"), Ok(("a".into(), "b,c".into())));
     }
 }

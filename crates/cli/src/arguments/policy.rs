@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::annotations::parse_pair;
+use super::annotations::parse_signed_pair;
 
 /// Who must have signed: a file, or the same fields as flags.
 #[derive(Debug, Args)]
@@ -84,6 +84,6 @@ pub(crate) struct PolicyFields {
     /// Key and value that the signature must contain
     ///
     /// May be given several times.
-    #[arg(long = "annotation", short = 'a', alias = "annotations", value_name = "KEY=VALUE", value_parser = parse_pair)]
+    #[arg(long = "annotation", short = 'a', alias = "annotations", value_name = "KEY=VALUE", value_parser = parse_signed_pair)]
     pub(crate) annotations: Vec<(String, String)>,
 }

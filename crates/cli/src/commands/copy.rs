@@ -192,8 +192,19 @@ async fn one_image(
         progress: Arc::clone(&progress),
     }
     .image(source, &policy, &destination)
-    .await?;
+    .await;
     drop(progress);
+    let copied = match copied {
+        Ok(copied) => copied,
+        Err(failure) => {
+            output.failure(&failure);
+            output.document(&CopyOutput {
+                results: vec![CopyResult::refused(source, &failure)],
+                kit: None,
+            });
+            return Ok(failure.exit_code().into());
+        }
+    };
     for one in &copied.not_copied {
         output.warning(&format!("not copied: {}: {}", one.name, one.reason));
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use countersign_oci::Reference;
+use countersign_oci::{Reference, excerpt};
 use countersign_sign::{Publication, Signer, Tags, require_digests};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -149,14 +149,13 @@ pub(crate) async fn run(
     let (written, ()) = tokio::try_join!(sign, look)?;
     drop(progress);
 
-    let untagged = match binds_tag {
-        true => report.without_tag(),
-        false => Vec::new(),
-    };
+    let untagged = binds_tag.then(|| report.without_tag());
     let warnings: Vec<String> = untagged
         .iter()
+        .flatten()
         .map(without_tag)
         .chain(layers.warnings)
+        .chain(beside_the_image(environment))
         .collect();
     let results = report.finish();
     for tag in &written {
@@ -203,6 +202,14 @@ fn ended(error: countersign_sign::Error, noted: &Notes, references: &[Reference]
     }
 }
 
+/// What is said to whoever has set cosign's variable for another place of signatures.
+fn beside_the_image(environment: &Environment) -> Option<String> {
+    let repository = excerpt(environment.variable("COSIGN_REPOSITORY")?);
+    Some(format!(
+        "COSIGN_REPOSITORY is not used: the signatures are beside the images, and not in {repository}"
+    ))
+}
+
 /// What is done with the images.
 enum Way<'a> {
     Sign(Signer),
@@ -217,7 +224,7 @@ pub(super) struct SignOutput {
     results: Vec<SignResult>,
     /// Tags that name the images now, by `--then-tag`. Else empty.
     tags: Vec<String>,
-    /// What `install` will refuse, or refuse by a tag, a sentence each.
+    /// What `install` will refuse, or refuse by a tag, and settings of cosign that are not used, a sentence each.
     warnings: Vec<String>,
     /// Digests of manifests whose layers were not looked at.
     layers_not_checked: Vec<String>,

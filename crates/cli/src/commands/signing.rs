@@ -20,7 +20,7 @@ use countersign_policy::{SignatureFormat, SigstoreInstance};
 use countersign_sign::{Existing, IdentityToken, NotRenewed, Signer, Tags, WrittenFormats};
 use url::Url;
 
-use crate::arguments::annotations::{annotations, parse_pair};
+use crate::arguments::annotations::{annotations, parse_signed_pair};
 use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::registry::{RegistryArguments, parse_duration};
 use crate::arguments::trust::TrustArguments;
@@ -62,7 +62,7 @@ pub(crate) struct SigningArguments {
     /// Key and value to put into the signatures
     ///
     /// May be given several times.
-    #[arg(long = "annotation", short = 'a', alias = "annotations", value_name = "KEY=VALUE", value_parser = parse_pair)]
+    #[arg(long = "annotation", short = 'a', alias = "annotations", value_name = "KEY=VALUE", value_parser = parse_signed_pair)]
     pub(crate) annotations: Vec<(String, String)>,
 
     /// As cosign has it. There is nothing to confirm.

@@ -66,7 +66,10 @@ pub(crate) async fn run(
     let reference = &arguments.reference;
     let progress = Progress::new(output, format!("reading what refers to {reference}"));
     // First, so that a wrong name is told as what it is, whatever is wrong with the trusted root.
-    let image = registry.resolve(reference).await?;
+    let image = match registry.resolve(reference).await {
+        Ok(image) => image,
+        Err(error) => return Ok(failed(reference, &error.into(), None, progress, output)),
+    };
     let connection = registry.connection();
     let trusted_root = match &policy {
         // Who names an instance wants to know what it says of all signatures.
@@ -86,7 +89,18 @@ pub(crate) async fn run(
     };
     let verifier = Verifier::new(registry.clone(), trusted_root);
     let gatherer = Gatherer::new(&registry, &verifier, policy.as_ref(), rootless.is_some());
-    let image = gatherer.image(image).await?;
+    let image = match gatherer.image(image).await {
+        Ok(image) => image,
+        Err(error) => {
+            return Ok(failed(
+                reference,
+                &error,
+                rootless.as_ref(),
+                progress,
+                output,
+            ));
+        }
+    };
     drop(progress);
     let judged = policy.is_some() && rootless.is_none();
     output.answer(&text::tree(
@@ -100,8 +114,31 @@ pub(crate) async fn run(
         trusted_root_error: rootless.as_ref().map(Failure::to_json),
         results: vec![TreeResult {
             reference: reference.to_string(),
-            image,
+            image: Some(image),
+            error: None,
         }],
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells that the image can't be shown.
+fn failed(
+    reference: &Reference,
+    failure: &Failure,
+    rootless: Option<&Failure>,
+    progress: Progress,
+    output: &Output,
+) -> ExitCode {
+    drop(progress);
+    output.failure(failure);
+    output.document(&TreeOutput {
+        judged: false,
+        trusted_root_error: rootless.map(Failure::to_json),
+        results: vec![TreeResult {
+            reference: reference.to_string(),
+            image: None,
+            error: Some(failure.to_json()),
+        }],
+    });
+    failure.exit_code().into()
 }

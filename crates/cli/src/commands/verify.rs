@@ -143,42 +143,26 @@ pub(crate) async fn run(
         verifier: &verifier,
         policy: &verification.policy,
     };
+    let teller = Teller {
+        arguments: &arguments,
+        verification: &verification,
+        inputs: &inputs,
+        saving: &saving,
+        cache: cache.as_ref(),
+        output,
+    };
     let which = arguments.which();
     let mut outcomes = stream::iter(&arguments.references)
         .map(async |reference| (reference, judge.reference(reference, which).await))
         .buffered(AT_ONCE);
     output.judging(arguments.references.iter().map(ToString::to_string));
     while let Some((reference, outcomes)) = outcomes.next().await {
-        for Judged {
-            platform,
-            image,
-            digest,
-            outcome,
-        } in outcomes
-        {
-            let outcome = inputs.save(image.as_ref(), outcome, &verification, output);
-            let outcome = outcome.and_then(|verified| saving.save(verified, output));
-            if let (Some(cache), Ok(verified)) = (&cache, &outcome)
-                && output.tells_steps()
-                && cache.has_proved(&verified.evidence.digest)
-            {
-                progress.say(format!("from the cache: the signature of {reference}"));
+        for judged in outcomes {
+            let (failed, result) = teller.tell(reference, judged, &progress);
+            if let Some(failure) = failed {
+                progress.suspend(|| report.fail(&failure, |_| ()));
             }
-            progress.suspend(|| match &outcome {
-                Ok(verified) => {
-                    tell(
-                        (reference, platform.as_ref()),
-                        verified,
-                        &arguments,
-                        &verification.policy,
-                        &saving,
-                        output,
-                    );
-                }
-                Err(failure) => report.fail(failure, |_| ()),
-            });
             // Written at once, so that nothing is kept of thousands of references.
-            let result = VerifyResult::new(reference, platform.as_ref(), digest.as_ref(), &outcome);
             output.next_result(&VerifyOutput {
                 results: vec![result],
                 error: None,
@@ -198,22 +182,67 @@ pub(crate) async fn run(
     Ok(code)
 }
 
-/// Tells of an image that is verified.
-fn tell(
-    (reference, platform): (&Reference, Option<&Platform>),
-    verified: &Verified,
-    arguments: &VerifyArguments,
-    policy: &Policy,
-    saving: &Saving<'_>,
-    output: &Output,
-) {
-    match arguments.print_digest {
-        true => output.answer(&format!("{}\n", verified.proven)),
-        // Details of each platform are for whoever asks for them.
-        false if arguments.all_platforms && !output.tells_steps() => {
-            output.result(&line(reference, platform, verified));
+/// Saves what is to be saved of a verdict, and tells it.
+struct Teller<'a> {
+    arguments: &'a VerifyArguments,
+    verification: &'a Verification,
+    inputs: &'a SavedInputs<'a>,
+    saving: &'a Saving<'a>,
+    cache: Option<&'a SignatureCache>,
+    output: &'a Output,
+}
+
+impl Teller<'_> {
+    /// The result, and why the image is refused or something is not saved.
+    fn tell(
+        &self,
+        reference: &Reference,
+        judged: Judged,
+        progress: &Progress,
+    ) -> (Option<Failure>, VerifyResult) {
+        let Judged {
+            platform,
+            image,
+            digest,
+            outcome,
+        } = judged;
+        let platform = platform.as_ref();
+        let (verification, output) = (self.verification, self.output);
+        let (outcome, saved) = self
+            .inputs
+            .save(image.as_ref(), outcome, verification, output);
+        let saved = match &outcome {
+            Ok(verified) => saved.and_then(|()| self.saving.save(verified, output)),
+            Err(_) => saved,
+        };
+        if let (Some(cache), Ok(verified)) = (self.cache, &outcome)
+            && output.tells_steps()
+            && cache.has_proved(&verified.evidence.digest)
+        {
+            progress.say(format!("from the cache: the signature of {reference}"));
         }
-        false => saving.tell(output, &text(reference, platform, verified, policy)),
+        if let (Ok(verified), Ok(())) = (&outcome, &saved) {
+            progress.suspend(|| self.accepted(reference, platform, verified));
+        }
+        let result = VerifyResult::new(reference, platform, digest.as_ref(), &outcome, &saved);
+        (outcome.err().or(saved.err()), result)
+    }
+
+    /// Tells of an image that is verified.
+    fn accepted(&self, reference: &Reference, platform: Option<&Platform>, verified: &Verified) {
+        let output = self.output;
+        match self.arguments.print_digest {
+            true => output.answer(&format!("{}\n", verified.proven)),
+            // Details of each platform are for whoever asks for them.
+            false if self.arguments.all_platforms && !output.tells_steps() => {
+                output.result(&line(reference, platform, verified));
+            }
+            false => {
+                let policy = &self.verification.policy;
+                self.saving
+                    .tell(output, &text(reference, platform, verified, policy));
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 
 use countersign_download::{
     Grounds, Installation, Installed, Outcome, PolicySummary, Provenance, RecordState, Recorded,
-    Replacement, Role,
+    Replacement, Role, UNPROVEN,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -150,7 +150,7 @@ pub(crate) struct JsonInstallation {
     /// Bytes of their content.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bytes: Option<u64>,
-    /// What of the image was left out by rule, by this run: a sentence each.
+    /// What to know of it, a sentence each: that nothing proves who made it, and what this run left out by rule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) warnings: Option<Vec<String>>,
 }
@@ -275,7 +275,7 @@ impl From<&Installed> for JsonInstallation {
             installed_at: None,
             files: Some(installed.files),
             bytes: Some(installed.bytes),
-            warnings: Some(installed.warnings.clone()),
+            warnings: Some(warnings(installed)),
         }
     }
 }
@@ -305,6 +305,16 @@ impl From<&Grounds> for JsonGrounds {
     fn from(of: &Grounds) -> Self {
         grounds(of).0
     }
+}
+
+/// What text warns of.
+fn warnings(installed: &Installed) -> Vec<String> {
+    let unverified = match installed.grounds {
+        Grounds::Nothing => Some(format!("unverified: {UNPROVEN}")),
+        Grounds::Signature { .. } | Grounds::Digest => None,
+    };
+    let warnings = installed.warnings.iter().cloned();
+    unverified.into_iter().chain(warnings).collect()
 }
 
 fn grounds(grounds: &Grounds) -> (JsonGrounds, Option<JsonEvidence>, Option<JsonPolicySummary>) {

@@ -13,6 +13,7 @@ fn said_of(line: &str) -> String {
 
 const FORMS: &str = "tip: one image is copied by 'countersign copy SOURCE DESTINATION'; those of galleries by 'countersign copy --gallery FILE --to NAME', with '--entry NAME' for one of them; all of a kit by 'countersign copy ocifile://KIT NAME'";
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[test]
 fn a_tip_says_what_to_type() {
     for (line, tips) in [
@@ -77,6 +78,60 @@ fn a_tip_says_what_to_type() {
             "tip: to copy an image with its signatures into a directory, run 'countersign copy --policy FILE IMAGE ocifile://DIR'",
         ),
         (
+            "sign --output-signature s.sig x",
+            "tip: leave it out: the signature is written to the registry; 'countersign verify --policy FILE --save DIR IMAGE' writes it into files",
+        ),
+        (
+            "sign --registry-referrers-mode=oci-1-1 x",
+            "tip: leave it out: the referrers of an image are always used, by the tag for them where a registry has no list",
+        ),
+        (
+            "verify --timestamp-certificate-chain x y",
+            "tip: the authorities are in a trusted root: pass '--trusted-root FILE'",
+        ),
+        (
+            "verify --certificate-github-workflow-ref=refs/heads/main --certificate-github-workflow-repository acme/app x",
+            "tip: write a policy file with 'claims: {source_repository_ref: 'refs/heads/main', source_repository_uri: 'https://github.com/acme/app'}'",
+        ),
+        (
+            "sign --timestamp-server-url x y",
+            "tip: pass '--tsa-url URL'",
+        ),
+        ("sign -t 10s y", "tip: pass '--timeout TIME'"),
+        ("merge -t x y", "tip: pass '--tag REPOSITORY:TAG'"),
+        ("sign --yes=true x", "tip: write '--yes' alone"),
+        ("verify --offline=true x", "tip: write '--offline' alone"),
+        (
+            "verify --output text x",
+            "tip: cosign's 'text' is 'human' here, which is the default",
+        ),
+        (
+            "verify --rekor-url http://x y",
+            "tip: the keys of logs are in a trusted root: pass '--trusted-root FILE'",
+        ),
+        (
+            "version --format json",
+            "tip: for JSON, pass '--output json'",
+        ),
+        (
+            "copy --all x y",
+            "tip: leave it out: an index is copied with all that it lists; name each tag",
+        ),
+        (
+            "policy check --policy pol.yaml",
+            "tip: the policy file stands by itself: 'countersign policy check FILE'",
+        ),
+        (
+            "buildx imagetools create x",
+            "tip: to join images into one and sign it, run 'countersign merge'",
+        ),
+        (
+            "mutate x",
+            "tip: images are made and tagged by other tools, such as docker and crane; then run 'countersign sign IMAGE@DIGEST'",
+        ),
+        ("copy --gallery g.yaml chat ocifile://kit", FORMS),
+        ("copy --gallery g.yaml chat tool ocifile://kit", FORMS),
+        (
             "upgrade --gallery x ./dir",
             "tip: entries are upgraded by their names in 'countersign list'; what was installed into a directory is upgraded by 'countersign install REFERENCE DIRECTORY'",
         ),
@@ -109,7 +164,7 @@ fn an_operand_that_is_not_taken_is_answered_with_its_option() {
 /// Whoever types `trim` does not mean `remove`.
 #[test]
 fn what_is_not_similar_is_not_suggested() {
-    for name in ["trim", "stop", "resign-all", "clean"] {
+    for name in ["trim", "stop", "resign-all", "mutter"] {
         let said = said_of(name);
         assert!(!said.contains("tip"), "{said}");
         // No lines are left where a tip was.
@@ -137,7 +192,7 @@ fn no_tip_hides_what_there_is() {
             "`{name}` is a command by now: its tip in COMMANDS goes"
         );
     }
-    for (option, _) in OPTIONS {
+    for option in OPTIONS.iter().flat_map(|(options, _)| *options) {
         let long = option.trim_start_matches('-');
         let mut commands = program.get_subcommands();
         assert!(
@@ -169,7 +224,39 @@ fn an_image_to_audit_belongs_in_a_file() {
 
 #[test]
 fn nothing_is_named_like_an_option() {
-    let said = said_of("verify --experimental-oci11 x");
+    let said = said_of("verify --experimental-nonsense x");
     assert!(!said.contains("as a value"), "{said}");
     assert!(!said.contains("tip:"), "{said}");
+}
+
+/// clap names all options of a group, whichever were typed.
+#[test]
+fn only_options_that_were_typed_are_in_conflict() {
+    for (line, expected) in [
+        (
+            "audit --policy x --images y --issuer a",
+            "the argument '--policy <FILE>' cannot be used with '--issuer <URL>'",
+        ),
+        (
+            "audit --policy x --images y --certificate-identity=a",
+            "the argument '--policy <FILE>' cannot be used with '--identity <IDENTITY>'",
+        ),
+    ] {
+        let said = said_of(line);
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+/// Of each table: what a program of others has, and nothing twice.
+#[test]
+fn each_option_has_one_tip() {
+    let mut all: Vec<&str> = OPTIONS
+        .iter()
+        .flat_map(|(options, _)| *options)
+        .copied()
+        .collect();
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), count);
 }

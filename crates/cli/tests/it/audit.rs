@@ -366,8 +366,13 @@ async fn parts_make_a_whole_and_nothing_less_is_merged() {
     stage.write("cut.jsonl", cut);
     let second = std::fs::read_to_string(stage.path("2.jsonl")).unwrap();
     stage.write("both.jsonl", format!("{first}{second}"));
+    stage.write("again.json", whole.to_string().replacen('{', "{\n", 1));
     for (files, says) in [
-        (&["1.jsonl"][..], "the part 2/2 is missing"),
+        (
+            &["whole.json", "again.json"][..],
+            " is in whole.json and in again.json, and ",
+        ),
+        (&["1.jsonl"], "the part 2/2 is missing"),
         (
             &["1.jsonl", "2.jsonl", "2.jsonl"],
             "the part 2/2 is there more than once",

@@ -101,6 +101,11 @@ async fn what_the_policy_refuses_is_not_copied() {
     let run = stage.copy(&[&stage.reference("app:v1"), &to]);
     assert_eq!(run.code, 4, "{}", run.shown());
     assert!(other.requests().is_empty(), "{:?}", other.requests());
+    let run = stage.copy(&["--output=json", &stage.reference("app:v1"), &to]);
+    let json = run.json();
+    assert_eq!((run.code, json.get("error")), (4, None), "{}", run.shown());
+    assert_eq!(json["results"][0]["reference"], stage.reference("app:v1"));
+    assert_eq!(json["results"][0]["error"]["kind"], "policy");
 }
 
 #[tokio::test(flavor = "multi_thread")]

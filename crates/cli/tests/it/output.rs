@@ -148,14 +148,14 @@ async fn warnings_are_told_where_nobody_reads_the_results() {
     );
     let galleries = "galleries: [{ name: acme, url: \"file:index.yaml\" }]\n";
     stage.write("galleries.yaml", galleries);
-    let run = stage.run(&[&[
-        "install",
-        "--gallery",
-        "galleries.yaml",
-        "--store",
-        "store",
-        "chat",
-    ]]);
+    let from = ["install", "--gallery", "galleries.yaml"];
+    let run = stage.run(&[&from, &["--store", "other", "--output=json", "chat"]]);
+    let json = run.json();
+    assert_eq!(
+        json["results"][0]["installation"]["warnings"][0],
+        "unverified: nothing proves who made this content, or that it is unchanged"
+    );
+    let run = stage.run(&[&from, &["--store", "store", "chat"]]);
     assert_eq!(run.code, 0, "{}", run.shown());
     assert_eq!(
         run.stderr,

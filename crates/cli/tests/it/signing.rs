@@ -45,6 +45,23 @@ async fn another_run_says_what_was_signed_already() {
 }
 
 #[tokio::test]
+async fn a_place_of_signatures_for_cosign_is_told_as_not_used() {
+    let stage = Stage::new().await;
+    let app = stage.reference(&format!("app:v1@{}", stage.index.digest()));
+    let line = [&["sign"], &TRUST[..], &SERVICES, &TOKEN, &JSON, &[&app]].concat();
+    let mut command = stage.command(&line);
+    let signed = run(command.env("COSIGN_REPOSITORY", "localhost:5000/sigs"));
+    let warnings = signed.json()["warnings"].to_string();
+    let says = "COSIGN_REPOSITORY is not used: the signatures are beside the images, and not in localhost:5000/sigs";
+    assert!(warnings.contains(says), "{}", signed.shown());
+
+    let mut command = stage.command(&["verify", "--offline", "--policy", "policy.yaml", &app]);
+    let rootless = run(command.env("SIGSTORE_ROOT_FILE", "root.pem"));
+    let says = "SIGSTORE_ROOT_FILE is not used: ";
+    assert!(rootless.stderr.contains(says), "{}", rootless.shown());
+}
+
+#[tokio::test]
 async fn the_failure_of_one_tells_what_is_signed_and_what_is_not() {
     let stage = Stage::new().await;
     let broken = stage.index.images()[1].digest();

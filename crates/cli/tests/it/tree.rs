@@ -328,6 +328,11 @@ async fn without_a_trusted_root_everything_is_unproven_and_it_is_said_why() {
         .run(&[&["tree", "--offline", "--output", "json", &app]])
         .json();
     assert_eq!(json["trusted_root_error"]["kind"], "usage");
+    assert_eq!(
+        json["results"][0]["image"].get("signed"),
+        None,
+        "nobody knows"
+    );
     // Of an image with nothing attached there is nothing to say.
     stage.push_unsigned("bare");
     let bare = stage.run(&[&["tree", "--offline", &stage.reference("app:bare")]]);
@@ -347,6 +352,12 @@ async fn without_a_trusted_root_everything_is_unproven_and_it_is_said_why() {
         assert_eq!(run.code, 6, "{}", run.shown());
         assert!(!run.stderr.contains("trusted root"), "{}", run.stderr);
     }
+    let json = stage
+        .run(&[&["tree", "--offline", "--output", "json", &missing]])
+        .json();
+    let result = &json["results"][0];
+    assert_eq!(result["reference"], missing);
+    assert_eq!(result["error"]["kind"], "not_found");
 }
 
 /// What a policy with `bind_name` or `annotations` decides by.

@@ -51,6 +51,19 @@ pub(super) enum Reason {
     Tag(String),
     #[error("a digest alone names no repository: write it behind one, NAME@DIGEST")]
     DigestAlone,
+    #[error("`{0}` is a path; for an image layout on this machine write `ocifile://{0}`")]
+    Path(String),
+    #[error("`{0}` of skopeo and podman is written `ocifile://{path}`", path = path_of(.0))]
+    LayoutTransport(String),
+    #[error(
+        "`{0}:` of skopeo and podman holds no signatures that could be read: name the image in its registry, or a layout as `ocifile://DIR`"
+    )]
+    Transport(String),
     #[error(transparent)]
     Digest(DigestError),
+}
+
+/// The path of `TRANSPORT:PATH[:NAME]`, as skopeo has it.
+fn path_of(text: &str) -> &str {
+    text.split(':').nth(1).unwrap_or(text)
 }

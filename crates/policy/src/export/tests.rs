@@ -419,7 +419,7 @@ fn what_can_t_be_written_is_an_error_that_says_what_to_do() {
         talos can't express `identities`: a rule there has one signer, and only the first rule that matches counts; join them in one `identity_regex`
         "#);
     insta::assert_snapshot!(failed(WORKFLOW, &[], Enforcer::Kyverno), @r#"
-        kyverno can't express `images`: it has to know for which images the policy is; name them, for example `quay.io/acme/**`
+        kyverno can't express `images`: it has to know for which images the policy is, and none are named; name them, for example `quay.io/acme/**`
         "#);
     insta::assert_snapshot!(failed(WORKFLOW, &["**"], Enforcer::Flux), @r#"
         flux can't express `images`: the object that gets the block names its image; leave the patterns out

@@ -158,7 +158,7 @@ impl Earlier {
 }
 
 /// What an image is known by from one audit to the next.
-fn key(result: &AuditResult) -> String {
+pub(super) fn key(result: &AuditResult) -> String {
     let AuditResult {
         reference,
         gallery,

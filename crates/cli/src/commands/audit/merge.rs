@@ -1,18 +1,23 @@
 //! `countersign audit merge`: one report of several audits, such as those of all parts of `--shard`.
 //!
-//! It asks no registry. A part that is not whole, is missing or is there twice is refused.
+//! It asks no registry. A part that is not whole, is missing or is there twice is refused, and so are audits that have an
+//! image in common.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use countersign_oci::excerpt;
 
 use super::earlier::{self, Part};
+use super::record::AuditResult;
 use super::report::{AuditReport, ReportArguments};
 use super::shard::Shard;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
+use crate::printable;
 
 /// `countersign audit merge`
 #[derive(Debug, Args)]
@@ -32,10 +37,12 @@ pub(super) fn run(arguments: &MergeArguments, output: &Output) -> Result<ExitCod
     let mut report = AuditReport::new(&arguments.report, &files, None, output)?;
     let mut parts = Vec::new();
     let mut position = 0;
-    for file in &arguments.files {
+    let mut images = Images::default();
+    for (number, file) in arguments.files.iter().enumerate() {
         let mut written = Ok(());
         let part = earlier::read(file, |result| {
             if written.is_ok() {
+                images.add(number, &result);
                 written = report.add(position, vec![result]);
             }
             position += 1;
@@ -46,7 +53,52 @@ pub(super) fn run(arguments: &MergeArguments, output: &Output) -> Result<ExitCod
     let shards: Vec<String> = parts.iter().map(|part| part.shard.clone()).collect();
     require_all(&shards, arguments.files.len())?;
     require_same_rules(&parts)?;
+    images.require_once(&arguments.files)?;
     report.end()
+}
+
+/// In which file each image is.
+#[derive(Default)]
+struct Images {
+    /// By a hash of what the image is known by: there may be a million.
+    hashes: RandomState,
+    files: HashMap<u64, usize>,
+    /// The first image that two files have, with their numbers, and how many there are.
+    twice: Option<(String, usize, usize)>,
+    count: u64,
+}
+
+impl Images {
+    fn add(&mut self, file: usize, result: &AuditResult) {
+        let hash = self.hashes.hash_one(earlier::key(result));
+        let first = *self.files.entry(hash).or_insert(file);
+        if first != file {
+            self.count += 1;
+            let twice = || (result.reference.clone(), first, file);
+            self.twice.get_or_insert_with(twice);
+        }
+    }
+
+    /// Refuses audits that have images in common: these would be counted for each.
+    fn require_once(&self, files: &[PathBuf]) -> Result<(), Failure> {
+        let Some((reference, first, second)) = &self.twice else {
+            return Ok(());
+        };
+        let name = |number: &usize| {
+            files
+                .get(*number)
+                .map_or_else(String::new, |path| printable::path(path))
+        };
+        let (first, second) = (name(first), name(second));
+        let more = match self.count - 1 {
+            0 => String::new(),
+            more => format!(", and {more} more are there twice"),
+        };
+        let message = format!("{} is in {first} and in {second}{more}", excerpt(reference));
+        Err(Failure::new(Kind::Usage, message).hint(
+            "pass audits of different images, or the parts of one --shard; to compare two audits, pass --since FILE",
+        ))
+    }
 }
 
 /// Refuses parts that were judged by different policies, flags or trusted roots: their counts would mean nothing.

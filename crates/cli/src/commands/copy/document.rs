@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::text::proofs_text;
+use crate::failure::Failure;
 use crate::json::error::JsonError;
 use crate::json::evidence::JsonEvidence;
 use crate::output;
@@ -122,6 +123,15 @@ impl CopyResult {
             name: Some(name.to_owned()),
             reference: source.map(ToString::to_string),
             error: Some(error),
+            ..Self::default()
+        }
+    }
+
+    /// An image that was named by itself and could not be copied.
+    pub(super) fn refused(source: &Reference, failure: &Failure) -> Self {
+        Self {
+            reference: Some(source.to_string()),
+            error: Some(failure.to_json()),
             ..Self::default()
         }
     }

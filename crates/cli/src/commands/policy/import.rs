@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign_policy::import;
+use countersign_policy::{ImportError, Policy, import};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -29,8 +29,17 @@ pub(super) fn run(arguments: &PolicyImportArguments, output: &Output) -> Result<
     let name = arguments.file.display().to_string();
     let text = read_text(&arguments.file, "policy")?;
     let imported = import(&text, &name).map_err(|error| {
-        Failure::new(Kind::Usage, format!("can't import {name}: {error}"))
-            .hint("nothing is left out of a policy; take the key out if the new policy needs no such condition")
+        let hint = match &error {
+            ImportError::NoWord { .. } => {
+                "nothing is left out of a policy; take the key out if the new policy needs no such condition"
+            }
+            ImportError::Kind { .. } if Policy::from_yaml(&text, &name).is_ok() => {
+                "this is a policy of countersign already: pass it with --policy"
+            }
+            ImportError::Kind { .. } => "pass the whole document, with its `kind`",
+            _ => "correct the document at that place",
+        };
+        Failure::new(Kind::Usage, format!("can't import {name}: {error}")).hint(hint)
     })?;
     let images = imported.images.iter();
     let images: String = images

@@ -121,9 +121,7 @@ impl<'a> Gatherer<'a> {
                 kind,
                 platform,
                 stated_types,
-                signed: attached
-                    .iter()
-                    .any(|one| one.kind == TreeAttachedKind::Signature),
+                signed: self.signed(&attached, not_read),
                 accepted: verdict.as_ref().map(|verdict| verdict.accepted),
                 covered: covered.is_some(),
                 denied: verdict.as_ref().is_some_and(|verdict| verdict.denied),
@@ -135,6 +133,17 @@ impl<'a> Gatherer<'a> {
             })
         }
         .boxed()
+    }
+
+    /// Whether a genuine signature is among what is attached. `None` if nobody knows.
+    fn signed(&self, attached: &[TreeAttached], not_read: usize) -> Option<bool> {
+        let has = |kind| attached.iter().any(|one| one.kind == kind);
+        if has(TreeAttachedKind::Signature) {
+            return Some(true);
+        }
+        let unknown =
+            not_read > 0 || has(TreeAttachedKind::Unproven) || has(TreeAttachedKind::Unreadable);
+        (!self.rootless || !unknown).then_some(false)
     }
 
     async fn child(
@@ -154,7 +163,7 @@ impl<'a> Gatherer<'a> {
                 kind: TreeImageKind::Missing,
                 platform: child.platform.as_ref().map(ToString::to_string),
                 stated_types: Vec::new(),
-                signed: false,
+                signed: (!self.rootless).then_some(false),
                 accepted: self.policy.filter(|_| !self.rootless).map(|_| false),
                 covered: false,
                 denied: false,

@@ -24,7 +24,11 @@ pub(in crate::commands) struct TreeOutput {
 pub(super) struct TreeResult {
     /// As it was given.
     pub(super) reference: String,
-    pub(super) image: TreeImage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) image: Option<TreeImage>,
+    /// Why it can't be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<JsonError>,
 }
 
 /// A manifest or an index.
@@ -38,9 +42,10 @@ pub(super) struct TreeImage {
     /// The predicate types that an attestation manifest names. Nothing proves them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) stated_types: Vec<String>,
-    /// Whether a genuine signature of this digest is attached, by anybody. Without a trusted root, `false` also means
-    /// that it is not known.
-    pub(super) signed: bool,
+    /// Whether a genuine signature of this digest is attached, by anybody. Left out if that is not known: if there is no
+    /// trusted root, and something that may be a signature was not checked or not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) signed: Option<bool>,
     /// With a policy: what `verify` says of this digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) accepted: Option<bool>,

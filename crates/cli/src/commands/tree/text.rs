@@ -18,7 +18,7 @@ pub(super) fn tree(
     rootless: Option<&Failure>,
 ) -> String {
     let mut text = format!("{reference}\n");
-    node(&mut text, image, Above::Nothing, rootless.is_some());
+    node(&mut text, image, Above::Nothing);
     if let Some(failure) = rootless.filter(|_| has_policy || any_may_be_signed(image)) {
         let why = failure.line().replace('\n', " ");
         let what = match has_policy {
@@ -76,13 +76,13 @@ impl Above {
         let signed_above = matches!(self, Self::Index { signed: true, .. });
         Self::Index {
             depth: self.depth() + 1,
-            signed: index.signed || signed_above,
+            signed: index.signed == Some(true) || signed_above,
             unchecked: unchecked || self.unchecked(),
         }
     }
 }
 
-fn node(text: &mut String, image: &TreeImage, above: Above, rootless: bool) {
+fn node(text: &mut String, image: &TreeImage, above: Above) {
     let depth = above.depth();
     let name = match image.kind {
         TreeImageKind::Index => "index",
@@ -107,7 +107,7 @@ fn node(text: &mut String, image: &TreeImage, above: Above, rootless: bool) {
         one(text, attached, below);
     }
     not_read(text, image.not_read, below);
-    let unchecked = rootless && may_be_signed(image);
+    let unchecked = image.signed.is_none() && image.kind != TreeImageKind::Missing;
     match unsigned(image, above) {
         Some(_) if unchecked || above.unchecked() => {
             let unknown = "whether it is signed: its signatures could not be checked";
@@ -117,7 +117,7 @@ fn node(text: &mut String, image: &TreeImage, above: Above, rootless: bool) {
         None => {}
     }
     for child in &image.children {
-        node(text, child, above.with(image, unchecked), rootless);
+        node(text, child, above.with(image, unchecked));
     }
     if image.children_not_read > 0 {
         let left_out = format!("{} more that the index lists", image.children_not_read);
@@ -142,9 +142,9 @@ fn verdict(image: &TreeImage) -> Option<String> {
     }
 }
 
-/// Whether that is so of the image, or of one that it lists.
+/// Whether of the image, or of one that it lists, nobody knows whether it is signed.
 fn any_may_be_signed(image: &TreeImage) -> bool {
-    may_be_signed(image)
+    image.signed.is_none()
         || image.children_not_read > 0
         || image.children.iter().any(any_may_be_signed)
 }
@@ -162,7 +162,7 @@ fn may_be_signed(image: &TreeImage) -> bool {
 
 /// What is said of a digest without a genuine signature.
 fn unsigned(image: &TreeImage, above: Above) -> Option<&'static str> {
-    if image.signed || image.kind == TreeImageKind::Missing {
+    if image.signed == Some(true) || image.kind == TreeImageKind::Missing {
         return None;
     }
     Some(match above {

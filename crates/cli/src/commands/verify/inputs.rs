@@ -57,17 +57,17 @@ impl<'a> SavedInputs<'a> {
         }
     }
 
-    /// Saves what the outcome stands on, where it is a verdict. What can't be saved is never told as saved: then an
-    /// accepted image fails too.
+    /// Saves what the outcome stands on, where it is a verdict. What can't be saved is never told as saved: of an accepted
+    /// image, the second result has that failure, and the run fails.
     pub(super) fn save(
         &self,
         image: Option<&ResolvedImage>,
         outcome: Result<Verified, Failure>,
         verification: &Verification,
         output: &Output,
-    ) -> Result<Verified, Failure> {
+    ) -> (Result<Verified, Failure>, Result<(), Failure>) {
         let Some((directory, exhibits)) = &self.place else {
-            return outcome;
+            return (outcome, Ok(()));
         };
         let shown = printable::path(directory);
         let verdict = match &outcome {
@@ -87,9 +87,10 @@ impl<'a> SavedInputs<'a> {
             },
         };
         let (Some(image), Some(verdict)) = (image, verdict) else {
-            return outcome.map_err(|failure| {
+            let outcome = outcome.map_err(|failure| {
                 failure.also(format!("nothing is saved in {shown}: there is no verdict"))
             });
+            return (outcome, Ok(()));
         };
         let inputs = Inputs {
             image,
@@ -118,11 +119,12 @@ impl<'a> SavedInputs<'a> {
                          else was wrong too"
                     ));
                 }
-                outcome
+                (outcome, Ok(()))
             }
-            (Err(unsaved), Ok(_)) => Err(unsaved),
+            (Err(unsaved), Ok(verified)) => (Ok(verified), Err(unsaved)),
             (Err(unsaved), Err(failure)) => {
-                Err(failure.also(format!("nothing is saved in {shown}: {}", unsaved.line())))
+                let nothing = format!("nothing is saved in {shown}: {}", unsaved.line());
+                (Err(failure.also(nothing)), Ok(()))
             }
         }
     }

@@ -44,7 +44,7 @@ pub(super) struct VerifyResult {
     /// With `platform`: digest of the platform's manifest.
     #[serde(skip_serializing_if = "Option::is_none")]
     manifest: Option<String>,
-    /// Why it is not verified.
+    /// Why it is not verified; or, of a verified image, why what was to be saved of it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<JsonError>,
 }
@@ -67,7 +67,9 @@ impl VerifyResult {
         platform: Option<&Platform>,
         digest: Option<&Digest>,
         outcome: &Result<Verified, Failure>,
+        saved: &Result<(), Failure>,
     ) -> Self {
+        let failure = outcome.as_ref().err().or(saved.as_ref().err());
         let verified = outcome.as_ref().ok();
         let proven = verified.map(|verified| verified.proven.digest());
         Self {
@@ -85,7 +87,7 @@ impl VerifyResult {
             }),
             manifest: verified
                 .and_then(|verified| verified.manifest.as_ref().map(ToString::to_string)),
-            error: outcome.as_ref().err().map(Failure::to_json),
+            error: failure.map(Failure::to_json),
         }
     }
 }

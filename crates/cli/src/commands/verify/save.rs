@@ -77,9 +77,9 @@ impl<'a> Saving<'a> {
     ///
     /// # Errors
     /// If a signature alone proves it, or the file can't be written.
-    pub(super) fn save(&self, verified: Verified, output: &Output) -> Result<Verified, Failure> {
+    pub(super) fn save(&self, verified: &Verified, output: &Output) -> Result<(), Failure> {
         if let Self::Nowhere = self {
-            return Ok(verified);
+            return Ok(());
         }
         let attested = [&verified.evidence]
             .into_iter()
@@ -97,7 +97,7 @@ impl<'a> Saving<'a> {
             Self::StandardOutput => output.raw(predicate),
             Self::Nowhere => {}
         }
-        Ok(verified)
+        Ok(())
     }
 
     /// Tells of the verification, where that is not in the predicate's way.

@@ -35,6 +35,17 @@ async fn a_file_that_nobody_allowed_decides_nothing_and_is_told() {
             assert_eq!(run.code, 0, "{words:?}: {}", run.shown());
             assert!(!run.stderr.contains(PROJECT), "{words:?}: {}", run.stderr);
         }
+        // A failure may be because of what that file says.
+        let app = stage.reference("app:v1");
+        let failed = stage.run(&[&["verify", "--output", "json", &app]]);
+        let hints = failed.json()["error"]["hints"]
+            .to_string()
+            .replace(&here, "/here");
+        assert!(
+            hints.contains("/here/countersign.toml is not used"),
+            "{hints}"
+        );
+        assert_eq!((failed.code, failed.stderr.as_str()), (2, ""));
         let shown = stage.run(&[&["config", "show"]]).stdout;
         let line = format!(
             "found, not allowed  {here}/countersign.toml (this directory or one above it)\n"

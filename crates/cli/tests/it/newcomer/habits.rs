@@ -89,6 +89,10 @@ async fn an_address_of_a_key_and_standard_output_are_answered() {
         .line("countersign verify --key awskms:///alias/key registry.example.org/acme/app:v1")
         .line("countersign install --key cosign.pub registry.example.org/acme/app:v1 -")
         .line("countersign verify --new-bundle-format registry.example.org/acme/app:v1")
+        .line("countersign copy --key cosign.pub registry.example.org/acme/app:v1 oci:lay")
+        .line("countersign copy --key cosign.pub registry.example.org/acme/app:v1 ./lay")
+        .line("countersign verify --key cosign.pub docker-archive:app.tar")
+        .line("countersign verify --key cosign.pub -a a=b,c=d registry.example.org/acme/app:v1")
         .line("countersign verify --experimental-oci11 registry.example.org/acme/app:v1");
     assert_snapshot!(shell.end(), @"
     $ countersign verify --key awskms:///alias/key registry.example.org/acme/app:v1
@@ -108,8 +112,30 @@ async fn an_address_of_a_key_and_standard_output_are_answered() {
 
     For more information, try '--help'.
     [exit code 2]
+    $ countersign copy --key cosign.pub registry.example.org/acme/app:v1 oci:lay
+    error: invalid value 'oci:lay' for '[DESTINATION]': `oci:lay` is not an image reference (registry/repository:tag or registry/repository@sha256:…): `oci:lay` of skopeo and podman is written `ocifile://lay`
+
+    For more information, try '--help'.
+    [exit code 2]
+    $ countersign copy --key cosign.pub registry.example.org/acme/app:v1 ./lay
+    error: invalid value './lay' for '[DESTINATION]': `./lay` is not an image reference (registry/repository:tag or registry/repository@sha256:…): `./lay` is a path; for an image layout on this machine write `ocifile://./lay`
+
+    For more information, try '--help'.
+    [exit code 2]
+    $ countersign verify --key cosign.pub docker-archive:app.tar
+    error: invalid value 'docker-archive:app.tar' for '<REFERENCE>...': `docker-archive:app.tar` is not an image reference (registry/repository:tag or registry/repository@sha256:…): `docker-archive:` of skopeo and podman holds no signatures that could be read: name the image in its registry, or a layout as `ocifile://DIR`
+
+    For more information, try '--help'.
+    [exit code 2]
+    $ countersign verify --key cosign.pub -a a=b,c=d registry.example.org/acme/app:v1
+    error: invalid value 'a=b,c=d' for '--annotation <KEY=VALUE>': expected one KEY=VALUE, found a comma and another `=`, which cosign takes for several: write -a 'a=b' -a 'c=d'
+
+    For more information, try '--help'.
+    [exit code 2]
     $ countersign verify --experimental-oci11 registry.example.org/acme/app:v1
     error: unexpected argument '--experimental-oci11' found
+
+      tip: leave it out: the referrers of an image are always used, by the tag for them where a registry has no list
 
     Usage: countersign verify [OPTIONS] <REFERENCE>...
 

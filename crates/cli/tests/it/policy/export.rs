@@ -126,7 +126,7 @@ async fn what_can_t_be_exported_or_imported_says_what_to_do() {
         "#);
     insta::assert_snapshot!(run(&["import", "acme.yaml"]), @r#"
         error: can't import acme.yaml: expected a ClusterImagePolicy, an ImageVerificationConfig, an OCIRepository, or a policy.json of containers/image, found no `kind` and no `transports`
-          hint: nothing is left out of a policy; take the key out if the new policy needs no such condition
+          hint: this is a policy of countersign already: pass it with --policy
         "#);
 }
 

@@ -125,6 +125,14 @@ async fn nothing_is_overwritten_and_nothing_is_half_there() {
         "{}",
         run.stderr
     );
+    // It is verified all the same.
+    let json = stage
+        .verify(&["--save", "missing/inner", "--output", "json", &app])
+        .json();
+    let result = &json["results"][0];
+    assert_eq!(result["verified"], true, "{result}");
+    assert_eq!(result["evidence"]["identity"], RELEASE, "{result}");
+    assert_eq!(result["error"]["kind"], "usage", "{result}");
     // Where there is no verdict, there is nothing to save.
     stage
         .registry

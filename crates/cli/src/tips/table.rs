@@ -1,0 +1,393 @@
+//! What other programs call things, and what it is called here.
+
+/// What is said where a login is passed.
+const LOGIN: &str = "log in with 'docker login', 'podman login' or 'crane auth login'";
+
+const NO_LOG: &str = "only signatures by a key count without a log: write a policy file with 'key: FILE' and 'ignore_tlog: true'. For an identity leave it out: its log entry or timestamp is always asked for";
+
+/// Conditions of cosign on a workflow, the claims that are the same here, and what stands before the value. A workflow's
+/// name is no claim.
+pub(super) const WORKFLOW_CLAIMS: &[(&str, Option<&str>, &str)] = &[
+    (
+        "--certificate-github-workflow-repository",
+        Some("source_repository_uri"),
+        "https://github.com/",
+    ),
+    (
+        "--certificate-github-workflow-ref",
+        Some("source_repository_ref"),
+        "",
+    ),
+    (
+        "--certificate-github-workflow-sha",
+        Some("source_repository_digest"),
+        "",
+    ),
+    (
+        "--certificate-github-workflow-trigger",
+        Some("build_trigger"),
+        "",
+    ),
+    ("--certificate-github-workflow-name", None, ""),
+];
+
+/// Options of other programs, and what is passed here in their place. Those that mean the same here are aliases.
+pub(super) const OPTIONS: &[(&[&str], &str)] = &[
+    (&["--json", "-j"], "for JSON, pass '--output json'"),
+    (
+        &[
+            "--insecure",
+            "--allow-http-registry",
+            "-k",
+            "--tls-verify",
+            "--src-tls-verify",
+            "--dest-tls-verify",
+        ],
+        "for a registry without TLS, pass '--plain-http'; for one with its own authority, '--registry-ca FILE'",
+    ),
+    (
+        &[
+            "--registry-username",
+            "--registry-password",
+            "--registry-token",
+            "--username",
+            "--password",
+            "--creds",
+            "--src-creds",
+            "--dest-creds",
+            "--k8s-keychain",
+            "--authfile",
+        ],
+        LOGIN,
+    ),
+    (
+        &["--insecure-ignore-tlog", "--private-infrastructure"],
+        NO_LOG,
+    ),
+    (
+        &["--tlog-upload"],
+        "every signature has a log entry; leave it out",
+    ),
+    (
+        &["--oidc-provider", "--oidc-disable-ambient-providers"],
+        "leave it out: the token of a CI is found; '--identity-token @FILE' takes one from elsewhere",
+    ),
+    (
+        &[
+            "--oidc-client-id",
+            "--oidc-client-secret-file",
+            "--oidc-redirect-url",
+        ],
+        "leave it out: a login asks as the client 'sigstore'; '--identity-token @FILE' takes a token that was got in another way",
+    ),
+    (
+        &[
+            "--output-signature",
+            "--output-certificate",
+            "--output-payload",
+        ],
+        "leave it out: the signature is written to the registry; 'countersign verify --policy FILE --save DIR IMAGE' writes it into files",
+    ),
+    (
+        &["--registry-referrers-mode", "--experimental-oci11"],
+        "leave it out: the referrers of an image are always used, by the tag for them where a registry has no list",
+    ),
+    (
+        &[
+            "--timestamp-certificate-chain",
+            "--ca-roots",
+            "--ca-intermediates",
+            "--certificate-chain",
+            "--sct",
+        ],
+        "the authorities are in a trusted root: pass '--trusted-root FILE'",
+    ),
+    (
+        &["--use-signed-timestamps"],
+        "leave it out: a signed timestamp counts if the trusted root has its authority",
+    ),
+    (&["--timestamp-server-url"], "pass '--tsa-url URL'"),
+    (
+        &[
+            "--upload",
+            "--issue-certificate",
+            "--record-creation-timestamp",
+            "--sign-container-identity",
+            "--payload",
+            "--fulcio-auth-flow",
+        ],
+        "leave it out: there is no such choice here",
+    ),
+    (
+        &["--attachment", "--attachment-tag-prefix"],
+        "leave it out, and name what is attached by its digest: 'countersign tree' shows it",
+    ),
+    (
+        &["--sk", "--slot"],
+        "keys are files here, and are only verified with: 'cosign public-key --sk' writes one for 'countersign verify --key FILE'",
+    ),
+    (&["-d", "-D", "--debug"], "for diagnostics, pass '-vv'"),
+    (&["--certificate-identity-regexp"], IDENTITY_REGEX),
+    (
+        &["--certificate-oidc-issuer-regexp"],
+        "pass '--issuer-regex'. It must match the whole issuer; cosign's may match any part of it",
+    ),
+    (
+        &["--allow-insecure-registry"],
+        "for a registry with its own authority, pass '--registry-ca FILE'",
+    ),
+    (
+        &["--type"],
+        "write a policy file with 'predicate_types: [URL]'",
+    ),
+    (
+        &["--max-workers"],
+        "leave it out: several images are verified side by side",
+    ),
+    (
+        &["--signature"],
+        "signatures are read from the registry; a policy's 'signature_sources' names another repository",
+    ),
+    (
+        &["--certificate"],
+        "certificates are read from the signature; name the signer with '--identity' and '--issuer'",
+    ),
+    (&["--identity-regexp"], IDENTITY_REGEX),
+    (&["--certificate-identity-regex"], IDENTITY_REGEX),
+    (
+        &["--new-bundle-format"],
+        "leave it out: signatures are bundles, the form of cosign 3; a policy's 'signature_formats' accepts the older form too",
+    ),
+    (
+        &["--local-image"],
+        "name a layout on this machine as 'ocifile://DIR'",
+    ),
+    (
+        &["--insecure-ignore-sct"],
+        "leave it out: a certificate has to be in a log only if the trusted root has such logs",
+    ),
+    (
+        &["--check-claims"],
+        "leave it out: what the signature says of the image is always checked",
+    ),
+];
+
+const IDENTITY_REGEX: &str =
+    "pass '--identity-regex'. It must match the whole identity; cosign's may match any part of it";
+
+/// Options that one command lacks and another has, with what to do instead.
+pub(super) const OPTIONS_OF: &[(&[&str], &[&str], &str)] = &[
+    (&["sign", "merge"], &["--key"], SIGN_BY_KEY),
+    (
+        &["sign", "merge"],
+        &["--bundle"],
+        "leave it out: the signature is written to the registry; 'countersign verify --policy FILE --save DIR IMAGE' writes it into files",
+    ),
+    (
+        &["sign"],
+        &["--tag"],
+        "to write a tag once the image is signed, pass '--then-tag TAG'; a tag that the signature is to name stands in the reference, NAME:TAG@DIGEST",
+    ),
+    (
+        &["merge"],
+        &["--then-tag"],
+        "to write one more tag, pass '--tag NAME:TAG' again",
+    ),
+    (
+        &["upgrade", "outdated"],
+        &["--from"],
+        "what is from a kit is upgraded by 'countersign install --from ocifile://KIT NAME'",
+    ),
+    (
+        &[
+            "list", "version", "verify", "tree", "check", "audit", "install", "outdated",
+        ],
+        &["--format"],
+        "for JSON, pass '--output json'",
+    ),
+    (
+        &["verify", "tree", "copy", "install", "audit"],
+        &["--rekor-url"],
+        "the keys of logs are in a trusted root: pass '--trusted-root FILE'",
+    ),
+    (&["merge"], &["-t"], "pass '--tag REPOSITORY:TAG'"),
+    (
+        &["sign", "verify", "copy", "tree"],
+        &["-t"],
+        "pass '--timeout TIME'",
+    ),
+    (
+        &["list"],
+        &["--all"],
+        "leave it out: all that is installed is listed",
+    ),
+    (
+        &["remove"],
+        &["-f", "--force"],
+        "leave it out: nothing is asked; '--unrecorded' removes also what no record says what it is",
+    ),
+    (
+        &["remove"],
+        &["--all"],
+        "name what is to be removed: 'countersign list' shows the names",
+    ),
+    (
+        &["install"],
+        &["-d", "-C", "-x", "--directory"],
+        "write the directory behind the image: 'countersign install IMAGE DIRECTORY'",
+    ),
+    (
+        &["tree"],
+        &["--platform"],
+        "leave it out: the images of all platforms are shown",
+    ),
+    (
+        &["copy"],
+        &["--all", "--all-tags", "-a"],
+        "leave it out: an index is copied with all that it lists; name each tag",
+    ),
+    (
+        &["copy"],
+        &["--only", "--sig-only"],
+        "leave it out: an image is copied with its signatures, and what is there already is not sent again",
+    ),
+    (
+        &["copy", "verify", "install"],
+        &["-p"],
+        "pass '--platform OS/ARCH'",
+    ),
+    (
+        &["check", "test", "export"],
+        &["--policy"],
+        "the policy file stands by itself: 'countersign policy check FILE'",
+    ),
+];
+const SIGN_BY_KEY: &str = "images are signed without a key here, by who you are or by the CI's job; to sign with a key, run 'cosign sign --key FILE'. 'countersign verify --key FILE' verifies that";
+
+/// Commands of two words of other programs, and what is run here in their place.
+pub(super) const PAIRS: &[(&str, &str, &str)] = &[
+    (
+        "download",
+        "attestation",
+        "to write what a proven attestation says, run 'countersign verify --policy FILE --save-predicate FILE IMAGE'",
+    ),
+    (
+        "download",
+        "signature",
+        "to write the signatures of an image, run 'countersign verify --policy FILE --save DIR IMAGE'",
+    ),
+    (
+        "download",
+        "sbom",
+        "to see what is attached to an image, run 'countersign tree'; of a proven attestation 'countersign verify --save-predicate FILE' writes the SBOM",
+    ),
+];
+
+/// Commands of other programs, and what is run here in their place.
+pub(super) const COMMANDS: &[(&[&str], &str)] = &[
+    (
+        &["save"],
+        "to copy an image with its signatures into a directory, run 'countersign copy --policy FILE IMAGE ocifile://DIR'",
+    ),
+    (
+        &["load"],
+        "to copy an image from a directory into a registry, run 'countersign copy --policy FILE ocifile://DIR REPOSITORY:TAG'",
+    ),
+    (
+        &["triangulate"],
+        "to see what is attached to an image, run 'countersign tree'",
+    ),
+    (
+        &["initialize"],
+        "for another Sigstore, pass '--tuf-url URL --tuf-root FILE' or '--trusted-root FILE' to each command, or write 'trust' into the policy",
+    ),
+    (
+        &["generate-key-pair"],
+        "keys are only verified with here; for a key there is 'cosign generate-key-pair'",
+    ),
+    (
+        &["attach"],
+        "signatures are attached when they are made, by 'countersign sign'",
+    ),
+    (
+        &["pull", "export", "unpack", "download", "add"],
+        "to verify an image and unpack it, run 'countersign install'",
+    ),
+    (
+        &["update"],
+        "to install what is current, run 'countersign upgrade'",
+    ),
+    (
+        &["uninstall", "delete"],
+        "to remove what is installed, run 'countersign remove'",
+    ),
+    (
+        &["ps", "images"],
+        "to see what is installed, run 'countersign list'",
+    ),
+    (
+        &["digest"],
+        "for the digest of a verified image, run 'countersign verify --print-digest'",
+    ),
+    (
+        &["manifest"],
+        "to see what an image is made of, run 'countersign tree'; to join images into one and sign it, 'countersign merge'",
+    ),
+    (
+        &["inspect"],
+        "to see what an image is made of, run 'countersign tree'; of what is installed, 'countersign list --long'",
+    ),
+    (
+        &["imagetools", "index", "buildx"],
+        "to join images into one and sign it, run 'countersign merge'",
+    ),
+    (
+        &["verify-attestation"],
+        "name the type in a policy's 'predicate_types', and run 'countersign verify --policy'",
+    ),
+    (
+        &["sign-blob"],
+        "only images are signed; for files there is 'cosign sign-blob'",
+    ),
+    (
+        &["verify-blob"],
+        "only images are verified; for files there is 'cosign verify-blob'",
+    ),
+    (
+        &["attest"],
+        "only signatures are made; for attestations there is 'cosign attest'",
+    ),
+    (
+        &["tag", "push", "append", "mutate", "rebase", "flatten"],
+        "images are made and tagged by other tools, such as docker and crane; then run 'countersign sign IMAGE@DIGEST'",
+    ),
+    (
+        &["run", "exec", "create"],
+        "nothing is run here; to verify an image and unpack it, run 'countersign install'",
+    ),
+    (
+        &["clean"],
+        "signatures stay where they are; for cosign's there is 'cosign clean'",
+    ),
+    (
+        &["env"],
+        "to see settings and where they are from, run 'countersign config show'",
+    ),
+    (
+        &["public-key", "import-key-pair"],
+        "keys are only verified with here; for keys there is 'cosign public-key' and 'cosign import-key-pair'",
+    ),
+    (
+        &["trusted-root"],
+        "to see the trusted root, run 'countersign trust show'",
+    ),
+    (
+        &["catalog"],
+        "repositories are listed by 'crane catalog'; of what is installed, 'countersign list'",
+    ),
+    (
+        &["validate"],
+        "to check a policy file, run 'countersign policy check'; to check an image, 'countersign verify'",
+    ),
+    (&["login", "logout", "auth"], LOGIN),
+];
