@@ -131,9 +131,10 @@ pub(crate) fn run(
             Part::Link if is_behind_link => over_link(&signer, &registry, scale)?.into(),
             Part::Link => install::behind_link(&countersign, scale)?,
         };
-        let measured = match parts.is_empty() {
-            true => measured,
-            false => measured.wanted()?,
+        let measured = if parts.is_empty() {
+            measured
+        } else {
+            measured.wanted()?
         };
         all = Some(match all {
             Some(all) => all.and(measured),

@@ -201,9 +201,10 @@ impl Provider {
                         };
                     if !again {
                         let failure = self.no_token(why.kind(), failed).hint(self.hint());
-                        return Err(match why.may_pass() {
-                            true => failure.hint(AWAY),
-                            false => failure,
+                        return Err(if why.may_pass() {
+                            failure.hint(AWAY)
+                        } else {
+                            failure
                         });
                     }
                     tracing::warn!(program, %why, "asking again");
@@ -229,9 +230,10 @@ enum NoToken {
 
 impl NoToken {
     fn kind(&self) -> Kind {
-        match self.may_pass() {
-            true => Kind::Unreachable,
-            false => Kind::Rejected,
+        if self.may_pass() {
+            Kind::Unreachable
+        } else {
+            Kind::Rejected
         }
     }
 
@@ -248,11 +250,12 @@ async fn run(program: &str, arguments: &[&str]) -> Result<String, NoToken> {
     let mut command = Command::new(program);
     command.args(arguments);
     let ran = program::run(command, PATIENCE, OUTPUT_MAX).await?;
-    match ran.status.success() {
-        true => ran.stdout.whole().ok_or(NoToken::TooLong),
-        false => Err(NoToken::Failed {
+    if ran.status.success() {
+        ran.stdout.whole().ok_or(NoToken::TooLong)
+    } else {
+        Err(NoToken::Failed {
             status: ran.status,
             said: ran.stderr.text(),
-        }),
+        })
     }
 }

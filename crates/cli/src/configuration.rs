@@ -238,12 +238,11 @@ fn open(path: &Path, flags: OFlags) -> Result<(File, Metadata), Failure> {
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
     let opened = opened.and_then(|file| Ok((file.metadata()?, file)));
     let (metadata, file) = opened.map_err(|error| unreadable(path, error))?;
-    match metadata.is_file() {
-        true => Ok((file, metadata)),
-        false => {
-            let message = format!("the configuration {} is not a file", path.display());
-            Err(Failure::new(Kind::Usage, message).hint("remove it, or put a file in its place"))
-        }
+    if metadata.is_file() {
+        Ok((file, metadata))
+    } else {
+        let message = format!("the configuration {} is not a file", path.display());
+        Err(Failure::new(Kind::Usage, message).hint("remove it, or put a file in its place"))
     }
 }
 

@@ -57,12 +57,13 @@ pub(crate) fn text_of(file: io::Result<File>, most: u64) -> io::Result<String> {
 pub(crate) fn next_line(from: &mut impl BufRead, line: &mut String) -> io::Result<usize> {
     line.clear();
     let read = from.take(LINE_MAX).read_line(line)?;
-    match line.ends_with('\n') || (read as u64) < LINE_MAX {
-        true => Ok(read),
-        false => Err(io::Error::new(
+    if line.ends_with('\n') || (read as u64) < LINE_MAX {
+        Ok(read)
+    } else {
+        Err(io::Error::new(
             io::ErrorKind::InvalidData,
             format!("expected lines of less than {LINE_MAX} bytes, found a longer one"),
-        )),
+        ))
     }
 }
 

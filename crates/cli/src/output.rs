@@ -128,9 +128,10 @@ impl Output {
 
     /// A text as somebody else wrote it, for a file or a program. A terminal gets it printable.
     pub(crate) fn raw(&self, text: &str) {
-        match io::stdout().is_terminal() {
-            true => self.write(&printable::lines(text)),
-            false => self.write(text),
+        if io::stdout().is_terminal() {
+            self.write(&printable::lines(text));
+        } else {
+            self.write(text);
         }
     }
 

@@ -110,9 +110,10 @@ mod tests {
             Writers::of(&fs::metadata(path).unwrap(), owners)
         };
         let mine = fs::metadata(path).unwrap();
-        let own_group = match mine.gid() == mine.uid() {
-            true => Others::OwnGroup,
-            false => Others::Group,
+        let own_group = if mine.gid() == mine.uid() {
+            Others::OwnGroup
+        } else {
+            Others::Group
         };
         let owners = [me()];
         for (mode, others, only_new) in [

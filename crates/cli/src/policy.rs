@@ -40,9 +40,10 @@ pub(crate) fn if_given(
     arguments: &PolicyArguments,
     environment: &Environment,
 ) -> Result<Option<LoadedPolicy>, Failure> {
-    match arguments.is_given() || environment.settings().policy.is_some() {
-        false => Ok(None),
-        true => from_arguments(arguments, environment).map(Some),
+    if arguments.is_given() || environment.settings().policy.is_some() {
+        from_arguments(arguments, environment).map(Some)
+    } else {
+        Ok(None)
     }
 }
 

@@ -291,9 +291,10 @@ impl Progress {
                 let size = output::bytes(size);
                 self.line(&format!("{verb} {digest}, {size}"));
             }
-            match first {
-                true => self.begin(verb),
-                false => self.set_message(verb),
+            if first {
+                self.begin(verb);
+            } else {
+                self.set_message(verb);
             }
             if let Some(long) = &self.long {
                 let (count, size) = (layers.len(), output::bytes(length));

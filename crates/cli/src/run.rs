@@ -164,14 +164,11 @@ enum Stopped {
 impl Stopped {
     fn failure(self, writes_files: bool) -> Failure {
         match self {
-            Self::By(signal) => Failure::stopped_by(signal).hint(match writes_files {
-                true => format!(
+            Self::By(signal) => Failure::stopped_by(signal).hint(if writes_files { format!(
                     "unfinished files are removed, unless that takes more than {} seconds; an earlier installation is \
                      unchanged; run the same command again",
                     CLEANING.as_secs()
-                ),
-                false => "run the same command again".to_owned(),
-            }),
+                ) } else { "run the same command again".to_owned() }),
             Self::Late(timeout) => {
                 let message = format!("the run took longer than its --timeout of {timeout:?}");
                 Failure::new(Kind::Unreachable, message)

@@ -66,9 +66,10 @@ pub(crate) fn instance(
         choice,
         is_named,
         trust,
-        network: match arguments.offline {
-            true => TufNetwork::Offline,
-            false => TufNetwork::Online,
+        network: if arguments.offline {
+            TufNetwork::Offline
+        } else {
+            TufNetwork::Online
         },
     })
 }
@@ -210,9 +211,10 @@ impl Instance {
         if policy.needs_trusted_root() {
             let root = self.trusted_root(environment, connection).await;
             return root.map_err(|failure| {
-                match failure.is_of_absent_root() && !policy.accepts_certificates() {
-                    true => failure.hint(UNLOGGED_KEY),
-                    false => failure,
+                if failure.is_of_absent_root() && !policy.accepts_certificates() {
+                    failure.hint(UNLOGGED_KEY)
+                } else {
+                    failure
                 }
             });
         }

@@ -162,9 +162,12 @@ fn check_once(directory: &Path, root: &OwnedFd) -> Result<CheckResult, Error> {
 
 fn items(root: &OwnedFd, named: &InventoryDigest) -> Result<Vec<Item>, Unusable> {
     let file = record::open_file(root, inventory::FILE);
-    let file = file.map_err(|error| match record::is_none(&error) {
-        true => Unusable::damaged(inventory::FILE, error.to_string()),
-        false => Unusable::Unread(error),
+    let file = file.map_err(|error| {
+        if record::is_none(&error) {
+            Unusable::damaged(inventory::FILE, error.to_string())
+        } else {
+            Unusable::Unread(error)
+        }
     })?;
     inventory::read(file, named)
 }

@@ -170,9 +170,10 @@ impl<'a> Planner<'a> {
                 let location = &self.location;
                 return Err(PlanError::Local {
                     entry: excerpt(&entry.name),
-                    location: match of_kit {
-                        true => format!("the kit ({location})"),
-                        false => location.to_string(),
+                    location: if of_kit {
+                        format!("the kit ({location})")
+                    } else {
+                        location.to_string()
                     },
                     found: Box::new(source),
                 });

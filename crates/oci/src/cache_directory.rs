@@ -264,9 +264,10 @@ fn open_without_following(path: &Path) -> io::Result<Option<File>> {
 /// Opens a file. `None` for what is no regular file.
 #[cfg(not(unix))]
 fn open_without_following(path: &Path) -> io::Result<Option<File>> {
-    match fs::symlink_metadata(path)?.is_file() {
-        true => File::open(path).map(Some),
-        false => Ok(None),
+    if fs::symlink_metadata(path)?.is_file() {
+        File::open(path).map(Some)
+    } else {
+        Ok(None)
     }
 }
 

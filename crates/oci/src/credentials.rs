@@ -142,9 +142,10 @@ impl Credentials {
             return Ok(None);
         };
         let registry = repository.registry();
-        let server = match repository.is_on_docker_hub() {
-            true => DOCKER_HUB_KEY,
-            false => file.spelled(registry).unwrap_or(registry),
+        let server = if repository.is_on_docker_hub() {
+            DOCKER_HUB_KEY
+        } else {
+            file.spelled(registry).unwrap_or(registry)
         };
         self.ask(name, server, repository, patience).await
     }

@@ -190,9 +190,10 @@ pub(crate) fn all_children<'a>(
     let (mut expected, found) = (0, index.manifests.len());
     // What was parsed before can be read again.
     let read = each_entry(bytes, |_| expected += 1);
-    match read.is_ok() && expected == found {
-        true => Ok(&index.manifests),
-        false => Err(UnreadEntries { expected, found }),
+    if read.is_ok() && expected == found {
+        Ok(&index.manifests)
+    } else {
+        Err(UnreadEntries { expected, found })
     }
 }
 

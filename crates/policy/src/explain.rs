@@ -136,9 +136,10 @@ fn write_signers(out: &mut String, signers: &[Signer]) -> fmt::Result {
         }
         signers => {
             let any_key = signers.iter().any(|signer| signer.key().is_some());
-            out.push_str(match any_key {
-                false => "- its certificate matches one of these signers:\n",
-                true => "- it is by one of these signers:\n",
+            out.push_str(if any_key {
+                "- it is by one of these signers:\n"
+            } else {
+                "- its certificate matches one of these signers:\n"
             });
             for (position, signer) in signers.iter().enumerate() {
                 writeln!(out, "  {}.", position + 1)?;

@@ -210,9 +210,10 @@ impl ImageVerifierConfig {
     /// `enforce` if any rule, or all that no rule matches, is enforced.
     pub fn strictest_mode(&self) -> Mode {
         let own = self.rules.iter().filter_map(|rule| rule.mode);
-        match own.chain([self.mode]).any(|mode| mode == Mode::Enforce) {
-            true => Mode::Enforce,
-            false => Mode::Warn,
+        if own.chain([self.mode]).any(|mode| mode == Mode::Enforce) {
+            Mode::Enforce
+        } else {
+            Mode::Warn
         }
     }
 
@@ -368,9 +369,10 @@ fn demand(
             let present = keys.into_iter().filter(|(present, _)| *present);
             let found: Vec<String> = present.map(|(_, key)| format!("`{key}`")).collect();
             let problem = Problem::Demand {
-                found: match found.is_empty() {
-                    true => "neither".to_owned(),
-                    false => found.join(" and "),
+                found: if found.is_empty() {
+                    "neither".to_owned()
+                } else {
+                    found.join(" and ")
                 },
             };
             Err(source.error(path.clone(), problem))

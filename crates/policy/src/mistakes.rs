@@ -101,9 +101,10 @@ impl Changed {
             }
         }
         // A text that was added is no good there: the mapping around it is given up.
-        let wrong = match self.has_added(wrong) {
-            true => wrong.parent(),
-            false => wrong.clone(),
+        let wrong = if self.has_added(wrong) {
+            wrong.parent()
+        } else {
+            wrong.clone()
         };
         if wrong.is_root() || self.leaves_out(&wrong) {
             return false;

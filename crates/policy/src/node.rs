@@ -198,9 +198,10 @@ impl Node {
         };
         if let Problem::Form { found, .. } = &mut problem {
             let several = node.is_list() && path.last_key().is_some_and(is_of_one_signer);
-            *found = Some(match several {
-                true => SEVERAL_SIGNERS.to_owned(),
-                false => node.describe(),
+            *found = Some(if several {
+                SEVERAL_SIGNERS.to_owned()
+            } else {
+                node.describe()
             });
         }
         place.path = problem.scope(path);

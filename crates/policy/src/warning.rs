@@ -258,15 +258,12 @@ pub enum Warning {
 
 /// What a pattern leaves open. One without a slash is of no repository: it may be meant for addresses.
 fn open(pattern: &str) -> &'static str {
-    match pattern.contains('/') {
-        true => {
-            "does not fix the repository: every workflow in every repository that it matches can sign; write the owner \
+    if pattern.contains('/') {
+        "does not fix the repository: every workflow in every repository that it matches can sign; write the owner \
              and the repository in full"
-        }
-        false => {
-            "fixes neither a repository nor the domain of an address: whoever gets an identity that it matches can \
+    } else {
+        "fixes neither a repository nor the domain of an address: whoever gets an identity that it matches can \
              sign; write the repository or the domain in full"
-        }
     }
 }
 

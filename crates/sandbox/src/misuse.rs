@@ -169,9 +169,10 @@ fn portable(program: &str, said: &str) -> String {
         } else if let Some(place) = place {
             let file = place.split(':').next().unwrap_or_default();
             elsewhere = file != program;
-            lines.push(match elsewhere {
-                true => format!("  --> {}", within_crate(file)),
-                false => format!("  --> {place}"),
+            lines.push(if elsewhere {
+                format!("  --> {}", within_crate(file))
+            } else {
+                format!("  --> {place}")
             });
         } else if code.trim_start().starts_with(['|', '=']) {
             let number = if elsewhere { "" } else { number };

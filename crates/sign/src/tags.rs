@@ -69,9 +69,10 @@ async fn digests_given(
         Ok::<_, Error>(reference.pinned_to(image.digest().clone()))
     }))
     .await?;
-    match pinned.is_empty() {
-        true => Ok(()),
-        false => Err(Error::ByTag { pinned }),
+    if pinned.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::ByTag { pinned })
     }
 }
 

@@ -176,9 +176,10 @@ pub(crate) fn verify<'a>(
         Logging::Demanded(_) => policy,
         Logging::None(_) => policy.skip_tlog_unsafe(),
     };
-    let policy = match root.has_certificate_log() {
-        true => policy,
-        false => policy.skip_sct(),
+    let policy = if root.has_certificate_log() {
+        policy
+    } else {
+        policy.skip_sct()
     };
     let result = root
         .verifier()

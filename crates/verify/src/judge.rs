@@ -354,8 +354,9 @@ fn no_key(policy: &Policy) -> Failure {
         .keys()
         .map(|signer| signer.key.fingerprint())
         .collect();
-    match expected.is_empty() {
-        true => Failure::KeyForCertificate,
-        false => Failure::OtherKey { expected },
+    if expected.is_empty() {
+        Failure::KeyForCertificate
+    } else {
+        Failure::OtherKey { expected }
     }
 }

@@ -88,9 +88,10 @@ impl Refusal {
                 .iter()
                 .filter(|one| one.requirement.is_none_or(|checked| checked == position))
                 .collect();
-            let found = match candidates.is_empty() {
-                true => ": nothing was found",
-                false => ". Found instead:",
+            let found = if candidates.is_empty() {
+                ": nothing was found"
+            } else {
+                ". Found instead:"
             };
             write!(f, "\n  {}{found}", requirement.name)?;
             write_candidates(f, candidates, "    ")?;

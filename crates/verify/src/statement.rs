@@ -64,15 +64,12 @@ impl Statement {
                 found: excerpt(&wire.predicate_type),
             });
         }
-        let subject = match wire.predicate_type == COSIGN_SIGN_PREDICATE {
-            true => {
-                require_type(&wire.statement_type, &[STATEMENT_V1])?;
-                wire.subject.only(digest)?
-            }
-            false => {
-                require_type(&wire.statement_type, &[STATEMENT_V1, STATEMENT_V01])?;
-                wire.subject.one_of_several(digest)?
-            }
+        let subject = if wire.predicate_type == COSIGN_SIGN_PREDICATE {
+            require_type(&wire.statement_type, &[STATEMENT_V1])?;
+            wire.subject.only(digest)?
+        } else {
+            require_type(&wire.statement_type, &[STATEMENT_V1, STATEMENT_V01])?;
+            wire.subject.one_of_several(digest)?
         };
         let annotations = subject.annotations.unwrap_or_default().into_texts()?;
         Ok(Self {

@@ -33,9 +33,10 @@ impl StoredLayer {
 
     /// The form of the signature, by the media type of the layer.
     pub(crate) fn format(&self) -> SignatureFormat {
-        match self.layer.media_type == SIMPLE_SIGNING_LAYER {
-            true => SignatureFormat::SimpleSigning,
-            false => SignatureFormat::Bundle,
+        if self.layer.media_type == SIMPLE_SIGNING_LAYER {
+            SignatureFormat::SimpleSigning
+        } else {
+            SignatureFormat::Bundle
         }
     }
 

@@ -66,9 +66,10 @@ impl Measured {
         ensure!(self.is_played, "nothing was measured");
         println!(
             "{}",
-            match self.skipped.is_empty() {
-                true => "All targets were met.",
-                false => "All targets of what was measured were met.",
+            if self.skipped.is_empty() {
+                "All targets were met."
+            } else {
+                "All targets of what was measured were met."
             }
         );
         Ok(())

@@ -172,13 +172,12 @@ impl Bench<'_> {
         let found = median(&ours);
         let seconds = |time: Duration| time.as_secs_f64();
         print!("  {:44} {:7.2} s", case.name, seconds(found));
-        match theirs.is_empty() {
-            true => println!("            –"),
-            false => {
-                let other = median(&theirs);
-                let ratio = seconds(other) / seconds(found);
-                println!(" {:10.2} s   {ratio:.1} times as long", seconds(other));
-            }
+        if theirs.is_empty() {
+            println!("            –");
+        } else {
+            let other = median(&theirs);
+            let ratio = seconds(other) / seconds(found);
+            println!(" {:10.2} s   {ratio:.1} times as long", seconds(other));
         }
         let (name, target) = (case.name, case.target);
         Ok((found > target)

@@ -187,9 +187,10 @@ impl Trees {
         let command = match peer {
             Peer::Umoci => {
                 let command = Command::new(&self.programs.umoci).args(["raw", "unpack"]);
-                let command = match is_root {
-                    true => command,
-                    false => command.args(["--rootless"]),
+                let command = if is_root {
+                    command
+                } else {
+                    command.args(["--rootless"])
                 };
                 command.args(["--image", "unpacked/layout:v1", &into])
             }

@@ -32,15 +32,14 @@ pub(crate) fn parse_pair(text: &str) -> Result<(String, String), String> {
 /// The same, of a signature. `a=b,c=d` is refused: cosign takes it for two.
 pub(crate) fn parse_signed_pair(text: &str) -> Result<(String, String), String> {
     let pair = parse_pair(text)?;
-    match text.split(',').skip(1).any(|part| part.contains('=')) {
-        true => {
-            let each: Vec<String> = text.split(',').map(|part| format!("-a '{part}'")).collect();
-            Err(format!(
-                "expected one KEY=VALUE, found a comma and another `=`, which cosign takes for several: write {}",
-                each.join(" ")
-            ))
-        }
-        false => Ok(pair),
+    if text.split(',').skip(1).any(|part| part.contains('=')) {
+        let each: Vec<String> = text.split(',').map(|part| format!("-a '{part}'")).collect();
+        Err(format!(
+            "expected one KEY=VALUE, found a comma and another `=`, which cosign takes for several: write {}",
+            each.join(" ")
+        ))
+    } else {
+        Ok(pair)
     }
 }
 

@@ -323,9 +323,10 @@ impl AuditArguments {
     }
 
     fn which(&self) -> WhichSources {
-        match self.mirrors {
-            true => WhichSources::Mirrors,
-            false => WhichSources::Primary,
+        if self.mirrors {
+            WhichSources::Mirrors
+        } else {
+            WhichSources::Primary
         }
     }
 

@@ -55,15 +55,14 @@ pub(crate) async fn run(
     let mut report = Report::new(output);
     let mut subjects = Vec::new();
     for name in &names {
-        subjects.push(match name.as_bytes().contains(&b'/') {
-            true => Ok(Subject {
+        subjects.push(if name.as_bytes().contains(&b'/') {
+            Ok(Subject {
                 name: printable::path(Path::new(name)),
                 directory: name.into(),
-            }),
-            false => {
-                let found = entry(name, &store, environment).await;
-                found.map_err(|failure| (printable::path(Path::new(name)), failure))
-            }
+            })
+        } else {
+            let found = entry(name, &store, environment).await;
+            found.map_err(|failure| (printable::path(Path::new(name)), failure))
         });
     }
     if names.is_empty() {
@@ -93,9 +92,10 @@ pub(crate) async fn run(
         }) {
             Ok((shown, check)) => {
                 let counts = counts(&check);
-                let place = match name == shown {
-                    true => String::new(),
-                    false => format!(" in {shown}"),
+                let place = if name == shown {
+                    String::new()
+                } else {
+                    format!(" in {shown}")
                 };
                 output.answer(&format!("{name}{place} is as it was unpacked: {counts}\n"));
                 report.done(result);
@@ -200,9 +200,10 @@ async fn entries(
         .collect();
     if subjects.is_empty() {
         let shown = printable::path(&directory);
-        let message = match directory.exists() {
-            true => format!("nothing is installed in {shown}, so there is nothing to check"),
-            false => format!("there is nothing to check: the directory {shown} doesn't exist"),
+        let message = if directory.exists() {
+            format!("nothing is installed in {shown}, so there is nothing to check")
+        } else {
+            format!("there is nothing to check: the directory {shown} doesn't exist")
         };
         return Err(Failure::new(Kind::NotFound, message)
             .hint("name the store with --store, or a directory that `countersign install` made"));
@@ -256,9 +257,10 @@ pub(super) fn differences(
         }
     };
     let count = output::counted(differences.len() as u64, "difference", "differences");
-    let place = match name == directory {
-        true => name.to_owned(),
-        false => format!("{name} in {directory}"),
+    let place = if name == directory {
+        name.to_owned()
+    } else {
+        format!("{name} in {directory}")
     };
     let mut text = format!("{place} has changed: {count}\n");
     for Difference { path, change, .. } in differences.iter().take(SHOWN) {

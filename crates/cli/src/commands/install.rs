@@ -369,14 +369,13 @@ async fn by_name(
         },
         kit,
     };
-    match dry_run {
-        true => installer.preview(&[group], environment, output).await,
-        false => {
-            let names_from = NamesFrom::User;
-            installer
-                .run(&[group], names_from, environment, output)
-                .await
-        }
+    if dry_run {
+        installer.preview(&[group], environment, output).await
+    } else {
+        let names_from = NamesFrom::User;
+        installer
+            .run(&[group], names_from, environment, output)
+            .await
     }
 }
 

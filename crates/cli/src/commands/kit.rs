@@ -86,9 +86,10 @@ impl OpenKit {
             if entry.uri.as_deref().is_none_or(str::is_empty) {
                 continue;
             }
-            match plan.is_ok_and(|plan| self.has_image_of(&plan)) {
-                true => has.push(entry.name.clone()),
-                false => lacks.push(entry.name.clone()),
+            if plan.is_ok_and(|plan| self.has_image_of(&plan)) {
+                has.push(entry.name.clone());
+            } else {
+                lacks.push(entry.name.clone());
             }
         }
         (has, lacks)

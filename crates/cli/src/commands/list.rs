@@ -94,11 +94,10 @@ pub(crate) async fn run(
     if installations.is_empty() {
         // It may be the wrong place that was looked at.
         let shown = printable::path(&store);
-        output.note(&match store.exists() {
-            true => format!("no entry of a gallery is installed in {shown}"),
-            false => {
-                format!("no entry of a gallery is installed: the directory {shown} doesn't exist")
-            }
+        output.note(&if store.exists() {
+            format!("no entry of a gallery is installed in {shown}")
+        } else {
+            format!("no entry of a gallery is installed: the directory {shown} doesn't exist")
         });
         output.note(
             "only entries of galleries are listed; `countersign check DIRECTORY` looks at what was installed into a directory",

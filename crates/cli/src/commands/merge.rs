@@ -89,9 +89,10 @@ fn parse_name(text: &str) -> Result<Reference, String> {
             "{expected}, found a digest: only the merge makes one"
         ));
     }
-    match name.contains(':') {
-        true => Ok(reference),
-        false => Err(format!("{expected}, found no tag")),
+    if name.contains(':') {
+        Ok(reference)
+    } else {
+        Err(format!("{expected}, found no tag"))
     }
 }
 

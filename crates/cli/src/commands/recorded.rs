@@ -101,12 +101,15 @@ pub(super) async fn groups(
         let loaded = galleries::load(&file, choosing, registry, environment).await;
         groups.push(Group {
             recorded,
-            galleries: loaded.map_err(|failure| match recorded {
-                true => failure.hint(format!(
-                    "this gallery file is in the record of {}; pass --gallery FILE for another",
-                    names_of(&requested)
-                )),
-                false => failure,
+            galleries: loaded.map_err(|failure| {
+                if recorded {
+                    failure.hint(format!(
+                        "this gallery file is in the record of {}; pass --gallery FILE for another",
+                        names_of(&requested)
+                    ))
+                } else {
+                    failure
+                }
             }),
             file: Some(file),
             requested,

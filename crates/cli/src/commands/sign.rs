@@ -111,9 +111,10 @@ pub(crate) async fn run(
     // Whatever ends the run, it tells what was signed and what wasn't.
     let report = SigningReport::new(output);
     let noted = report.notes();
-    let way = match arguments.then_tag.is_empty() {
-        true => Way::Sign(signer),
-        false => Way::ThenTag(Publication::new(signer, &token, &annotations)?),
+    let way = if arguments.then_tag.is_empty() {
+        Way::Sign(signer)
+    } else {
+        Way::ThenTag(Publication::new(signer, &token, &annotations)?)
     };
     let (done, all_signed) = oneshot::channel();
     let sign = async {
@@ -196,9 +197,10 @@ async fn digests_given(client: &Client, references: &[Reference]) -> Result<(), 
 
 /// What ended signing. Where nothing is known yet of what is to be signed, no list says that it isn't.
 fn ended(error: countersign_sign::Error, noted: &Notes, references: &[Reference]) -> Failure {
-    match noted.are_begun() || references.len() < 2 {
-        true => error.into(),
-        false => Failure::from(error).also(NOTHING_SIGNED),
+    if noted.are_begun() || references.len() < 2 {
+        error.into()
+    } else {
+        Failure::from(error).also(NOTHING_SIGNED)
     }
 }
 

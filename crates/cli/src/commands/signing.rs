@@ -250,9 +250,10 @@ pub(super) async fn setup(
             (person.log_in().await?, Origin::Person(Arc::new(person)))
         }
     };
-    let existing = match arguments.force {
-        true => Existing::SignAgain,
-        false => Existing::Keep,
+    let existing = if arguments.force {
+        Existing::SignAgain
+    } else {
+        Existing::Keep
     };
     let signer = Signer::new(client.registry.clone(), &signing, trusted_root)?
         .with_tags(tags)

@@ -145,21 +145,21 @@ pub(crate) async fn run(
         registry: connection::registry(&registry, environment)?,
         kit: None,
     };
-    match dry_run {
-        true => installer.preview(&groups, environment, output).await,
-        false => {
-            let installing = installer.run(&groups, names_from, environment, output);
-            installing.await
-        }
+    if dry_run {
+        installer.preview(&groups, environment, output).await
+    } else {
+        let installing = installer.run(&groups, names_from, environment, output);
+        installing.await
     }
 }
 
 /// An option of `upgrade` as `outdated` has it: what has no effect there is not in its help.
 pub(super) fn of_outdated(option: Arg) -> Arg {
     let long = option.get_long().unwrap_or_default();
-    match long == "dry-run" || dry_run::has_no_effect(long) {
-        true => option.hide(true),
-        false => option,
+    if long == "dry-run" || dry_run::has_no_effect(long) {
+        option.hide(true)
+    } else {
+        option
     }
 }
 

@@ -53,9 +53,10 @@ pub(super) fn parse(
         mistakes: Vec::new(),
     };
     let settings = reader.read();
-    match reader.mistakes.is_empty() {
-        true => Ok(settings),
-        false => Err(Failure::of_toml(path, text, reader.mistakes)),
+    if reader.mistakes.is_empty() {
+        Ok(settings)
+    } else {
+        Err(Failure::of_toml(path, text, reader.mistakes))
     }
 }
 
@@ -314,12 +315,13 @@ impl Reader<'_> {
         let (key_span, name) = (key.span(), key.get_ref().to_string());
         // Of a table, its name stands for it.
         let is_table = matches!(value.get_ref(), DeValue::Table(_));
-        let (span, shown) = match name == "proxy" || is_table {
-            true => (key_span.clone(), key_span.start),
-            false => (
+        let (span, shown) = if name == "proxy" || is_table {
+            (key_span.clone(), key_span.start)
+        } else {
+            (
                 value.span(),
                 self.line_of(value.span().start).max(key_span.start),
-            ),
+            )
         };
         self.mistake(&name, span, Some(shown), message);
     }

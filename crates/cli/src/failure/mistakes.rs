@@ -76,16 +76,15 @@ fn mistake(text: &str, error: &PolicyError) -> Mistake {
     let position = mark.as_ref().map(Mark::position).or(place.position);
     // A file that is no mapping is another one than the user meant.
     let no_mapping = what == What::Value && place.path.is_root();
-    let message = match position == place.position {
-        true => error.to_string(),
-        false => {
-            let place = Place {
-                position,
-                ..place.clone()
-            };
-            let problem = error.problem().to_string();
-            format!("{place}: {}", countersign_oci::printable(&problem))
-        }
+    let message = if position == place.position {
+        error.to_string()
+    } else {
+        let place = Place {
+            position,
+            ..place.clone()
+        };
+        let problem = error.problem().to_string();
+        format!("{place}: {}", countersign_oci::printable(&problem))
     };
     Mistake {
         line: position.map(|position| position.line),

@@ -140,13 +140,15 @@ pub(super) fn tags_hint(kind: Kind, tags: &Tags) -> String {
         };
         return format!("no tag was changed; {next}");
     }
-    let written = match tags.written.is_empty() {
-        true => "none for certain".to_owned(),
-        false => tags.written.join(", "),
+    let written = if tags.written.is_empty() {
+        "none for certain".to_owned()
+    } else {
+        tags.written.join(", ")
     };
-    let unclear = match tags.unclear.is_empty() {
-        true => String::new(),
-        false => format!("; perhaps also {}", tags.unclear.join(", ")),
+    let unclear = if tags.unclear.is_empty() {
+        String::new()
+    } else {
+        format!("; perhaps also {}", tags.unclear.join(", "))
     };
     format!(
         "tags that name the signed image now: {written}{unclear}; run the same command again for the others"

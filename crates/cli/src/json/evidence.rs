@@ -77,9 +77,10 @@ impl JsonEvidence {
 
     /// The proven times, in one line.
     pub(crate) fn times(&self) -> String {
-        match self.signed_at.is_empty() {
-            true => "not known: no log entry was checked".to_owned(),
-            false => self.signed_at.join(", "),
+        if self.signed_at.is_empty() {
+            "not known: no log entry was checked".to_owned()
+        } else {
+            self.signed_at.join(", ")
         }
     }
 

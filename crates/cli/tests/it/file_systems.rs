@@ -79,16 +79,15 @@ fn tree(shop: &Shop) -> Vec<String> {
     {
         let path = shop.path("chat").join(name);
         let metadata = fs::symlink_metadata(&path).unwrap();
-        found.push(match metadata.is_symlink() {
-            true => format!("{name} -> {}", fs::read_link(&path).unwrap().display()),
-            false => {
-                let content = fs::read_to_string(&path).unwrap();
-                format!(
-                    "{name} {:o} {} {content}",
-                    metadata.mode() & 0o7777,
-                    metadata.mtime()
-                )
-            }
+        found.push(if metadata.is_symlink() {
+            format!("{name} -> {}", fs::read_link(&path).unwrap().display())
+        } else {
+            let content = fs::read_to_string(&path).unwrap();
+            format!(
+                "{name} {:o} {} {content}",
+                metadata.mode() & 0o7777,
+                metadata.mtime()
+            )
         });
     }
     found

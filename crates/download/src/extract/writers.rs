@@ -226,9 +226,10 @@ impl Writers {
     /// # Errors
     /// The first error of all.
     pub(super) fn settle(&mut self) -> Result<(), ArchiveError> {
-        let again = match self.threads.is_empty() {
-            true => Self::inline(&self.inline.digests),
-            false => Self::start(&self.inline.digests),
+        let again = if self.threads.is_empty() {
+            Self::inline(&self.inline.digests)
+        } else {
+            Self::start(&self.inline.digests)
         };
         std::mem::replace(self, again).finish()
     }

@@ -209,9 +209,12 @@ mod tests {
                 Err(io::ErrorKind::ResourceBusy),
             ),
         ] {
-            let opener = move |root: &OwnedFd, path: &Path| match path.ends_with("0/inner/0") {
-                true => Err(refused.into()),
-                false => open(root, path),
+            let opener = move |root: &OwnedFd, path: &Path| {
+                if path.ends_with("0/inner/0") {
+                    Err(refused.into())
+                } else {
+                    open(root, path)
+                }
             };
             let mut everything = 0;
             let synced = sync_all(&handle(tree.path()), &opener, |_| {

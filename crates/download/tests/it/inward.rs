@@ -34,9 +34,10 @@ fn plan(uri: &str, file: bool) -> Plan {
         gallery: &gallery(&format!("[{{name: acme, url: '{INDEX}'}}]")),
         index: &GalleryIndex::parse(&format!("[{{name: app, uri: '{uri}'}}]"), "index").unwrap(),
         location: &location.parse().unwrap(),
-        origin: match file {
-            true => Origin::File,
-            false => Origin::Server(HostKind::Public),
+        origin: if file {
+            Origin::File
+        } else {
+            Origin::Server(HostKind::Public)
         },
         capability: &Capability::default(),
         integrity: Integrity::Permissive,

@@ -18,9 +18,10 @@ use crate::host::HostKind;
 #[must_use]
 pub fn proxy_url(text: &str) -> Option<Url> {
     let text = text.trim();
-    let url = match text.contains("://") {
-        true => Url::parse(text),
-        false => Url::parse(&format!("http://{text}")),
+    let url = if text.contains("://") {
+        Url::parse(text)
+    } else {
+        Url::parse(&format!("http://{text}"))
     };
     url.ok().filter(is_usable)
 }

@@ -196,16 +196,17 @@ impl Walk {
         };
         if is_zero(&block) {
             // After a single block of zeros, some readers continue and some stop.
-            return match is_zero(&self.read(offset.saturating_add(BLOCK), BLOCK)?) {
-                true => Ok(None),
-                false => Err(LayoutError::Header {
+            return if is_zero(&self.read(offset.saturating_add(BLOCK), BLOCK)?) {
+                Ok(None)
+            } else {
+                Err(LayoutError::Header {
                     offset,
                     source: HeaderError::Header {
                         field: "end",
                         expected: "two blocks of zeros",
                         found: "one".into(),
                     },
-                }),
+                })
             };
         }
         let header = Header::parse(block).map_err(|source| match offset {

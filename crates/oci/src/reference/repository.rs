@@ -53,9 +53,10 @@ impl Repository {
 
     /// The host (and port) for API requests. Docker Hub's differs from its name.
     pub fn api_host(&self) -> &str {
-        match self.is_on_docker_hub() {
-            true => DOCKER_HUB_API,
-            false => self.registry(),
+        if self.is_on_docker_hub() {
+            DOCKER_HUB_API
+        } else {
+            self.registry()
         }
     }
 }

@@ -227,9 +227,10 @@ fn settling(failure: AttemptError) -> AttemptError {
         &failure.error,
         Error::Status { status: 400, detail: Some(detail), .. } if detail.contains("DIGEST_INVALID")
     );
-    match refuses_digest {
-        true => AttemptError::passing(failure.error),
-        false => failure,
+    if refuses_digest {
+        AttemptError::passing(failure.error)
+    } else {
+        failure
     }
 }
 

@@ -70,9 +70,10 @@ impl<'a> Budget<'a> {
     /// # Errors
     /// [`Error::Limit`], if it is nested too deep.
     pub(super) fn enter(&self, depth: usize) -> Result<()> {
-        match depth > INDEX_DEPTH_MAX {
-            true => Err(self.limit(INDEX_DEPTH_MAX as u64, "levels of indexes")),
-            false => Ok(()),
+        if depth > INDEX_DEPTH_MAX {
+            Err(self.limit(INDEX_DEPTH_MAX as u64, "levels of indexes"))
+        } else {
+            Ok(())
         }
     }
 

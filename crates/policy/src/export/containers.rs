@@ -76,9 +76,10 @@ pub(super) fn requirement(export: &Export<'_>) -> Result<Value, Missing> {
         .keys()
         .map(|key| BASE64_STANDARD.encode(key.key.to_pem()));
     let keys: Vec<String> = keys.collect();
-    let identity = match export.policy.bind_name() {
-        true => "matchRepoDigestOrExact",
-        false => "matchRepository",
+    let identity = if export.policy.bind_name() {
+        "matchRepoDigestOrExact"
+    } else {
+        "matchRepository"
     };
     let mut requirement = json!({
         "type": "sigstoreSigned",

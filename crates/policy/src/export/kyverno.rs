@@ -59,9 +59,10 @@ pub(super) fn refusing_others(name: &str, mode: Mode, matched: &[&ImagePattern])
         .iter()
         .map(|other| format!("!{}", matches(other)))
         .collect();
-    let reference = match but.is_empty() {
-        true => "true".to_owned(),
-        false => but.join(" && "),
+    let reference = if but.is_empty() {
+        "true".to_owned()
+    } else {
+        but.join(" && ")
     };
     let check = Check {
         accepts: "false".to_owned(),

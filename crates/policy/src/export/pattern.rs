@@ -99,9 +99,10 @@ impl Portable<'_> {
             LiteralKind::Special(kind) => *kind != ast::SpecialLiteralKind::Space,
             LiteralKind::Octal | LiteralKind::HexFixed(_) | LiteralKind::HexBrace(_) => false,
         };
-        match same {
-            true => Ok(()),
-            false => Err(self.found(&literal.span, "write the character itself")),
+        if same {
+            Ok(())
+        } else {
+            Err(self.found(&literal.span, "write the character itself"))
         }
     }
 }

@@ -91,13 +91,14 @@ impl RulesExport<'_> {
             Demand::Signature(policy) => policy.trust().is_none() && policy.needs_trusted_root(),
             Demand::Nothing { .. } => false,
         });
-        match named.is_some_and(|trust| *trust != public_good) && used {
-            true => vec![Difference {
+        if named.is_some_and(|trust| *trust != public_good) && used {
+            vec![Difference {
                 rule: None,
                 field: "trust",
                 effect: trust_words(enforcer).to_owned(),
-            }],
-            false => Vec::new(),
+            }]
+        } else {
+            Vec::new()
         }
     }
 

@@ -113,9 +113,10 @@ fn name_of(text: &str) -> Result<Name, PatternError> {
         return Err(PatternError::StarInHost);
     }
     let is_host = below.is_some() || Repository::is_host(first);
-    let (host, path) = match is_host {
-        true => (*first, path),
-        false => (Repository::DOCKER_HUB, parts.as_slice()),
+    let (host, path) = if is_host {
+        (*first, path)
+    } else {
+        (Repository::DOCKER_HUB, parts.as_slice())
     };
     if path.iter().all(|part| part.is_empty()) {
         let host = host.to_owned();

@@ -154,12 +154,13 @@ pub(super) fn draft(document: Document) -> Result<Draft, ImportError> {
 }
 
 fn requirement(predicate_type: String) -> RequirementSpec {
-    match predicate_type == crate::COSIGN_SIGN_PREDICATE {
-        true => RequirementSpec::Signature,
-        false => RequirementSpec::Attestation(AttestationSpec {
+    if predicate_type == crate::COSIGN_SIGN_PREDICATE {
+        RequirementSpec::Signature
+    } else {
+        RequirementSpec::Attestation(AttestationSpec {
             predicate_type: Some(predicate_type),
             ..AttestationSpec::default()
-        }),
+        })
     }
 }
 

@@ -57,9 +57,10 @@ fn anchors(ast: &Ast) -> (bool, bool) {
         parts.last(),
         [AssertionKind::EndLine, AssertionKind::EndText],
     );
-    match parts.iter().any(|part| matches!(part, Ast::Flags(_))) {
-        true => (false, false),
-        false => (start, end),
+    if parts.iter().any(|part| matches!(part, Ast::Flags(_))) {
+        (false, false)
+    } else {
+        (start, end)
     }
 }
 

@@ -299,9 +299,10 @@ pub(super) fn predicate_rules(
         if is_pattern && rules.contains_key(name) {
             return Err(at(path_here, both(name, key)));
         }
-        let matcher = match is_pattern {
-            true => regex_matcher(text, &path_here)?,
-            false => exact_matcher(text, &path_here)?,
+        let matcher = if is_pattern {
+            regex_matcher(text, &path_here)?
+        } else {
+            exact_matcher(text, &path_here)?
         };
         Ok(PredicateRule { pointer, matcher })
     };

@@ -58,9 +58,10 @@ pub(super) fn signer(
     };
     Ok(KeySigner {
         key: key.map_err(|problem| at(key_path, problem))?,
-        log: match spec.ignore_tlog {
-            true => LogUse::Ignored,
-            false => LogUse::Demanded,
+        log: if spec.ignore_tlog {
+            LogUse::Ignored
+        } else {
+            LogUse::Demanded
         },
         not_before: instant(spec.not_before.as_deref(), path)?,
     })

@@ -59,9 +59,10 @@ pub(super) async fn plan(
         && members
             .iter()
             .all(|member| member.media_type == media_type::DOCKER_MANIFEST);
-    let media_type = match docker {
-        true => media_type::DOCKER_INDEX,
-        false => media_type::OCI_INDEX,
+    let media_type = if docker {
+        media_type::DOCKER_INDEX
+    } else {
+        media_type::OCI_INDEX
     };
     let entries: Vec<&Value> = members.iter().map(|member| &member.entry).collect();
     let mut index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": entries});
@@ -153,9 +154,10 @@ impl Join<'_> {
                 unit: "manifests in one merge",
             });
         }
-        let platform = match is_attestation(&entry) {
-            true => None,
-            false => Some(self.platform(&image, &mut entry).await?),
+        let platform = if is_attestation(&entry) {
+            None
+        } else {
+            Some(self.platform(&image, &mut entry).await?)
         };
         if let Some(platform) = &platform {
             self.refuse_second(platform, image.reference())?;

@@ -126,8 +126,9 @@ fn names(tags: &[Reference]) -> Result<Vec<TagName>, PublicationError> {
             names.push(name);
         }
     }
-    match names.is_empty() {
-        true => Err(PublicationError::NoTag),
-        false => Ok(names),
+    if names.is_empty() {
+        Err(PublicationError::NoTag)
+    } else {
+        Ok(names)
     }
 }

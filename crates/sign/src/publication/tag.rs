@@ -57,13 +57,14 @@ impl TagName {
         let image = image.image();
         let read = || async {
             let named = stranger.resolve(&self.reference).await?;
-            match named.digest() == image.digest() {
-                true => Ok(()),
-                false => Err(Error::from(PublicationError::TagMoved {
+            if named.digest() == image.digest() {
+                Ok(())
+            } else {
+                Err(Error::from(PublicationError::TagMoved {
                     tag: Box::new(self.reference.clone()),
                     expected: image.digest().clone(),
                     found: named.digest().clone(),
-                })),
+                }))
             }
         };
         match registry.tag(image, &self.tag).await {

@@ -78,9 +78,10 @@ impl From<Failure> for FetchFailure {
 
 impl From<RegistryError> for FetchFailure {
     fn from(error: RegistryError) -> Self {
-        match error.spoils_one_candidate() {
-            true => Self::Failure(Failure::Unreadable(Box::new(error))),
-            false => Self::Registry(error),
+        if error.spoils_one_candidate() {
+            Self::Failure(Failure::Unreadable(Box::new(error)))
+        } else {
+            Self::Registry(error)
         }
     }
 }

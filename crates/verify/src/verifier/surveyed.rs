@@ -225,12 +225,13 @@ fn held_by_referrer(surveyor: &Surveyor, found: Arc<ResolvedImage>) -> Held {
         }
         Err(Failure::OtherArtifact { .. }) => {
             let subject = found.document().subject().map(|subject| &subject.digest);
-            match subject == Some(image.digest()) {
-                true => Held::Artifact(found),
-                false => Held::Unreadable(Failure::OtherSubject {
+            if subject == Some(image.digest()) {
+                Held::Artifact(found)
+            } else {
+                Held::Unreadable(Failure::OtherSubject {
                     expected: image.digest().clone(),
                     found: subject.cloned(),
-                }),
+                })
             }
         }
         Err(failure) => Held::Unreadable(failure),

@@ -171,14 +171,13 @@ async fn an_attestation_in_cosign_s_old_form_is_named_where_one_is_missing() {
         let stage = Stage::new().await;
         attach(&stage, &BundleSpec::new(stage.statement(), IDENTITY));
         let old = Image::artifact(ENVELOPE).layer(ENVELOPE, "{}");
-        match as_referrer {
-            true => stage
+        if as_referrer {
+            stage
                 .scene
-                .list(&old.subject(stage.scene.image.descriptor()).build()),
-            false => {
-                let tag = format!("sha256-{}.att", stage.scene.image.digest().hex());
-                old.build().push(&stage.scene.server, PATH, Some(&tag));
-            }
+                .list(&old.subject(stage.scene.image.descriptor()).build());
+        } else {
+            let tag = format!("sha256-{}.att", stage.scene.image.digest().hex());
+            old.build().push(&stage.scene.server, PATH, Some(&tag));
         }
         let missing = verify(&stage, &both("refs/tags/v1")).await;
         let said = told(&stage, missing);

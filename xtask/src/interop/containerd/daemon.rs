@@ -102,9 +102,10 @@ impl Daemon {
     }
 
     pub(super) fn pull_by_cri(&self, image: &str, login: &str) -> anyhow::Result<Output> {
-        let login = match login.is_empty() {
-            true => Vec::new(),
-            false => vec!["--creds", login],
+        let login = if login.is_empty() {
+            Vec::new()
+        } else {
+            vec!["--creds", login]
         };
         self.crictl(&[&["pull"], &login[..], &[image]].concat())
     }

@@ -78,9 +78,10 @@ fn inserted(trees: &Trees) -> anyhow::Result<String> {
         "amd64",
     ])?;
     let insert = |arguments: &[&str]| {
-        let rootless: &[&str] = match trees.programs.is_root {
-            true => &[],
-            false => &["--rootless"],
+        let rootless: &[&str] = if trees.programs.is_root {
+            &[]
+        } else {
+            &["--rootless"]
         };
         umoci(&[&["insert"], rootless, &["--image", "umoci:v1"], arguments].concat())
     };

@@ -69,10 +69,7 @@ fn case(result: &AuditResult) -> String {
     if state.failure().is_none() {
         return format!("<testcase classname=\"{suite}\" name=\"{name}\"/>\n");
     }
-    let kind = match state.is_known() {
-        true => "failure",
-        false => "error",
-    };
+    let kind = if state.is_known() { "failure" } else { "error" };
     let reason = escaped(result.reason.as_deref().unwrap_or(state.words()));
     let state = state.as_str();
     format!(

@@ -32,9 +32,10 @@ impl AuditArguments {
 impl Setup<'_> {
     /// What decides by this policy. Where files are does not.
     pub(super) fn rules(&self, loaded: &LoadedPolicy) -> Result<String, Failure> {
-        let trusted = match loaded.policy.needs_trusted_root() {
-            true => self.instance(loaded)?.identity()?,
-            false => "nobody".to_owned(),
+        let trusted = if loaded.policy.needs_trusted_root() {
+            self.instance(loaded)?.identity()?
+        } else {
+            "nobody".to_owned()
         };
         Ok(format!(", {trusted}, {:?}", loaded.policy))
     }

@@ -159,9 +159,10 @@ fn check_directories(checked: Option<&Path>, check: &'static str, path: &Path) -
     let directories = [Some(path), target.as_deref()].map(|path| {
         let parent = path?.parent()?;
         // Of a bare name.
-        let parent = match parent == Path::new("") {
-            true => Path::new("."),
-            false => parent,
+        let parent = if parent == Path::new("") {
+            Path::new(".")
+        } else {
+            parent
         };
         parent.canonicalize().ok()
     });

@@ -103,12 +103,13 @@ fn check_cri(settings: &Settings) -> Vec<Finding> {
             Finding::failed("CRI", found, hint)
         })
         .collect();
-    match off.is_empty() {
-        true => vec![Finding::ok(
+    if off.is_empty() {
+        vec![Finding::ok(
             "CRI",
             "pulls by the transfer service, which asks verifiers",
-        )],
-        false => off,
+        )]
+    } else {
+        off
     }
 }
 
@@ -156,9 +157,10 @@ fn check_directory(verifier: &Table) -> Vec<Finding> {
             false => findings.push(Finding::failed(
                 "verifier",
                 format!("{shown} can't be run, so containerd refuses every image"),
-                match ours {
-                    true => "make it an executable file (mode 0755)",
-                    false => "remove it: containerd runs whatever is there",
+                if ours {
+                    "make it an executable file (mode 0755)"
+                } else {
+                    "remove it: containerd runs whatever is there"
                 },
             )),
         }
@@ -207,17 +209,18 @@ fn check_time(verifier: &Table, configuration: Option<&Configuration>) -> Option
         ));
     };
     let deadline = configuration?.content.deadline;
-    Some(match deadline + Duration::from_secs(1) > limit {
-        true => Finding::failed(
+    Some(if deadline + Duration::from_secs(1) > limit {
+        Finding::failed(
             CHECK,
             format!(
                 "{limit:?}, and the verifier's `deadline` is {deadline:?}: it may be ended before it answers"
             ),
             "raise it, or lower `deadline`: there has to be a second between them",
-        ),
-        false => Finding::ok(
+        )
+    } else {
+        Finding::ok(
             CHECK,
             format!("{limit:?}, and the verifier answers within {deadline:?}"),
-        ),
+        )
     })
 }

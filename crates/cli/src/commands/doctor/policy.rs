@@ -122,13 +122,10 @@ fn root(name: &str, loaded: Result<(), Failure>) -> Finding {
     match loaded {
         Ok(()) => Finding::ok(CHECK, format!("{name} is on the disk, and valid")),
         Err(failure) => {
-            let hint = match failure.is_of_absent_root() {
-                true => {
-                    "run `countersign image-verifier refresh`, and let a timer run it every day"
-                }
-                false => {
-                    "put a valid trusted_root.json there, or take the key out: then public Sigstore counts"
-                }
+            let hint = if failure.is_of_absent_root() {
+                "run `countersign image-verifier refresh`, and let a timer run it every day"
+            } else {
+                "put a valid trusted_root.json there, or take the key out: then public Sigstore counts"
             };
             Finding::failed(CHECK, failure.line(), hint)
         }

@@ -75,9 +75,10 @@ async fn pull(crictl: &Path, endpoint: &str, image: &str) -> Result<Result<(), S
         .args(["pull", "--", image]);
     let ran = program::run(command, LIMIT, OUTPUT_MAX).await;
     let ran = ran.map_err(|error| failed(format!("it {error}")))?;
-    Ok(match ran.status.success() {
-        true => Ok(()),
-        false => Err(ran.stderr.text()),
+    Ok(if ran.status.success() {
+        Ok(())
+    } else {
+        Err(ran.stderr.text())
     })
 }
 

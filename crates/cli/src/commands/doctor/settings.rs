@@ -83,12 +83,12 @@ async fn run(program: &Path, words: &[String]) -> Result<String, Failure> {
     command.args(words);
     let ran = program::run(command, LIMIT, OUTPUT_MAX).await;
     let ran = ran.map_err(|error| unusable(format!("it {error}")))?;
-    match ran.status.success() {
-        true => ran
-            .stdout
+    if ran.status.success() {
+        ran.stdout
             .whole()
-            .ok_or_else(|| unusable(format!("expected at most {OUTPUT_MAX} bytes, found more"))),
-        false => Err(unusable(ran.stderr.text().trim().to_owned())),
+            .ok_or_else(|| unusable(format!("expected at most {OUTPUT_MAX} bytes, found more")))
+    } else {
+        Err(unusable(ran.stderr.text().trim().to_owned()))
     }
 }
 

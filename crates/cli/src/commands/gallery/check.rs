@@ -65,16 +65,18 @@ pub(super) async fn run(
         output.answer(&index.text());
     }
     for index in &mut indexes {
-        index.fail_from(match arguments.strict {
-            true => Level::Warning,
-            false => Level::Error,
+        index.fail_from(if arguments.strict {
+            Level::Warning
+        } else {
+            Level::Error
         });
     }
     let failed = indexes.iter().any(|one| one.error.is_some());
     output.document(&GalleryCheckOutput { results: indexes });
-    Ok(match failed {
-        true => exit_code(Kind::Usage).into(),
-        false => ExitCode::SUCCESS,
+    Ok(if failed {
+        exit_code(Kind::Usage).into()
+    } else {
+        ExitCode::SUCCESS
     })
 }
 
@@ -289,9 +291,10 @@ impl JsonFinding {
             ..
         } = finding;
         Self {
-            level: match fault.is_error() {
-                true => Level::Error,
-                false => Level::Warning,
+            level: if fault.is_error() {
+                Level::Error
+            } else {
+                Level::Warning
             },
             entry: Some(entry.clone()),
             place: Some(place.to_string()),

@@ -63,12 +63,11 @@ pub(super) fn send(socket: &Path, entry: &[u8]) -> io::Result<()> {
 /// `NAME=value`. A value of several lines has its length before it, so that no line of it is taken for a field.
 fn add(bytes: &mut Vec<u8>, name: &str, value: &str) {
     bytes.extend_from_slice(name.as_bytes());
-    match value.contains('\n') {
-        false => bytes.push(b'='),
-        true => {
-            bytes.push(b'\n');
-            bytes.extend_from_slice(&(value.len() as u64).to_le_bytes());
-        }
+    if value.contains('\n') {
+        bytes.push(b'\n');
+        bytes.extend_from_slice(&(value.len() as u64).to_le_bytes());
+    } else {
+        bytes.push(b'=');
     }
     bytes.extend_from_slice(value.as_bytes());
     bytes.push(b'\n');

@@ -158,9 +158,10 @@ async fn prove_at(
     verifier: &Verifier,
 ) -> Result<Evidence, Unproven> {
     let asked = request.reference.pinned_to(request.digest.clone());
-    let pinned = match location == asked.location() {
-        true => asked,
-        false => location.at(request.digest.clone()).into(),
+    let pinned = if location == asked.location() {
+        asked
+    } else {
+        location.at(request.digest.clone()).into()
     };
     let resolved = verifier.resolve(&pinned, policy).await;
     let image = resolved.map_err(|error| Unproven::Here(error.into()))?;

@@ -81,12 +81,13 @@ impl Request {
             let message = "expected the image's descriptor on standard input".to_owned();
             Failure::caused(Kind::Usage, message, error)
         })?;
-        match descriptor.digest == self.digest {
-            true => Ok(()),
-            false => Err(usage(format!(
+        if descriptor.digest == self.digest {
+            Ok(())
+        } else {
+            Err(usage(format!(
                 "the descriptor on standard input is of another image: expected {}, found {}",
                 self.digest, descriptor.digest
-            ))),
+            )))
         }
     }
 }

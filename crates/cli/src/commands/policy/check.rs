@@ -113,9 +113,10 @@ pub(super) async fn run(
             }
         }
     }
-    output.answer(&match fails {
-        true => format!("{name} is refused by --strict, {}\n", with(warnings, notes)),
-        false => format!("{name} can be used, {}\n", with(warnings, notes)),
+    output.answer(&if fails {
+        format!("{name} is refused by --strict, {}\n", with(warnings, notes))
+    } else {
+        format!("{name} can be used, {}\n", with(warnings, notes))
     });
     output.document(&PolicyCheckOutput {
         file: name,
@@ -159,9 +160,10 @@ enum Source {
 
 impl Source {
     fn parse(text: &str, path: &Path) -> Result<Self, Failure> {
-        Ok(match ImageVerifierConfig::is_one(text) {
-            true => Self::ImageVerifier(Box::new(policy::parse_image_verifier(text, path)?)),
-            false => Self::Policy(Box::new(policy::parse_text(text, path)?)),
+        Ok(if ImageVerifierConfig::is_one(text) {
+            Self::ImageVerifier(Box::new(policy::parse_image_verifier(text, path)?))
+        } else {
+            Self::Policy(Box::new(policy::parse_text(text, path)?))
         })
     }
 }

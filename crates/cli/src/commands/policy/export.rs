@@ -82,31 +82,26 @@ pub(super) fn run(arguments: &PolicyExportArguments, output: &Output) -> Result<
         lossy,
     } = arguments;
     let text = read_text(file, "policy")?;
-    let exported = match ImageVerifierConfig::is_one(&text) {
-        true => {
-            if !images.is_empty() || mode.is_some() {
-                let message = format!(
-                    "the rules of {} have their own images and mode",
-                    file.display()
-                );
-                return Err(
-                    Failure::new(Kind::Usage, message).hint("leave --images and --mode out")
-                );
-            }
-            let config = policy::parse_image_verifier(&text, file)?;
-            let config = &config;
-            RulesExport { config, name }.to(*to)
+    let exported = if ImageVerifierConfig::is_one(&text) {
+        if !images.is_empty() || mode.is_some() {
+            let message = format!(
+                "the rules of {} have their own images and mode",
+                file.display()
+            );
+            return Err(Failure::new(Kind::Usage, message).hint("leave --images and --mode out"));
         }
-        false => {
-            let parsed = policy::parse_text(&text, file)?;
-            let export = Export {
-                policy: parsed.policy()?,
-                images,
-                mode: mode.unwrap_or(Mode::Enforce),
-                name,
-            };
-            export.to(*to)
-        }
+        let config = policy::parse_image_verifier(&text, file)?;
+        let config = &config;
+        RulesExport { config, name }.to(*to)
+    } else {
+        let parsed = policy::parse_text(&text, file)?;
+        let export = Export {
+            policy: parsed.policy()?,
+            images,
+            mode: mode.unwrap_or(Mode::Enforce),
+            name,
+        };
+        export.to(*to)
     };
     let exported = exported.map_err(|error| match error.field {
         // A configuration has its own.

@@ -89,9 +89,10 @@ pub(super) async fn run(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let text = read_text(&arguments.file, "policy")?;
-    let rules = match ImageVerifierConfig::is_one(&text) {
-        true => Some(Rules::read(&arguments.file, environment)?),
-        false => None,
+    let rules = if ImageVerifierConfig::is_one(&text) {
+        Some(Rules::read(&arguments.file, environment)?)
+    } else {
+        None
     };
     let Some(cases) = &arguments.cases else {
         let Some(rules) = &rules else {
@@ -101,9 +102,10 @@ pub(super) async fn run(
         };
         return Ok(rulings(rules, &arguments.images, output));
     };
-    let file = match cases.is_dir() {
-        true => &cases.join(case::FILE),
-        false => cases,
+    let file = if cases.is_dir() {
+        &cases.join(case::FILE)
+    } else {
+        cases
     };
     let directory = file.parent().unwrap_or(Path::new(""));
     let cases = Cases::read(file)?;
@@ -267,12 +269,11 @@ impl JudgedCase<'_> {
         let by = self
             .rule
             .map_or_else(String::new, |rule| format!(" by rule {rule}"));
-        let mut text = match self.passed() {
-            true => format!("ok     {name}: {found}{by}, as expected\n"),
-            false => {
-                let expected = self.case.expect.as_str();
-                format!("FAILED {name}: expected {expected}, found {found}{by}\n")
-            }
+        let mut text = if self.passed() {
+            format!("ok     {name}: {found}{by}, as expected\n")
+        } else {
+            let expected = self.case.expect.as_str();
+            format!("FAILED {name}: expected {expected}, found {found}{by}\n")
         };
         let mut below = |line: &str| {
             text.push_str(&format!("       {}\n", line.replace('\n', "\n       ")));

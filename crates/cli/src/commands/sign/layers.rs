@@ -137,9 +137,10 @@ async fn images(registry: &Registry, reference: &Reference) -> (Vec<Image>, Vec<
             if platform.as_ref().is_some_and(Platform::is_unknown) {
                 continue;
             }
-            let read = match depth < INDEX_DEPTH_MAX {
-                true => registry.child(reference.location(), child).await.ok(),
-                false => None,
+            let read = if depth < INDEX_DEPTH_MAX {
+                registry.child(reference.location(), child).await.ok()
+            } else {
+                None
             };
             match read {
                 Some(manifest) => open.push_back((manifest, platform, depth + 1)),

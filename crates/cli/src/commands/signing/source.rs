@@ -67,9 +67,10 @@ pub(super) async fn source(
             Ok(Source::Token(Box::new(token), Origin::Ci(ci)))
         }
         None if arguments.login.is_none() && has_person() && !environment.is_ci() => {
-            Ok(Source::Person(match environment.has_desktop() {
-                true => Browser::IfThereIsOne,
-                false => Browser::Elsewhere,
+            Ok(Source::Person(if environment.has_desktop() {
+                Browser::IfThereIsOne
+            } else {
+                Browser::Elsewhere
             }))
         }
         None => Err(Failure::new(
@@ -113,16 +114,14 @@ fn is_token(file: &str) -> bool {
 fn of_flag(text: &str) -> Result<IdentityToken, Failure> {
     let token = read(text, "--identity-token");
     // A token is no name of a file: it is longer than one may be.
-    match token.is_err() && Path::new(text).is_file() {
-        true => {
-            let message = format!(
-                "--identity-token takes the token itself, found the name of a file: {text}"
-            );
-            Err(Failure::new(Kind::Usage, message).hint(format!(
-                "to read the token from the file, pass --identity-token @{text}"
-            )))
-        }
-        false => token,
+    if token.is_err() && Path::new(text).is_file() {
+        let message =
+            format!("--identity-token takes the token itself, found the name of a file: {text}");
+        Err(Failure::new(Kind::Usage, message).hint(format!(
+            "to read the token from the file, pass --identity-token @{text}"
+        )))
+    } else {
+        token
     }
 }
 

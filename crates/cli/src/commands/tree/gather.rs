@@ -191,9 +191,10 @@ impl<'a> Gatherer<'a> {
         let why = match &signature.record {
             Err(Unproven::KeyForCertificate) if signature.verdict.is_none() => {
                 let named = self.policy.is_some_and(|policy| policy.keys().count() > 0);
-                Some(match named {
-                    true => "signed by another key than the one that is named",
-                    false => "signed by a key; name it with --key",
+                Some(if named {
+                    "signed by another key than the one that is named"
+                } else {
+                    "signed by a key; name it with --key"
                 })
             }
             Err(_) if self.rootless => Some("there is no trusted root to check it with"),
@@ -339,9 +340,10 @@ fn kind_of(manifest: &Manifest) -> (TreeImageKind, Vec<String>) {
     let types = manifest.layers.iter();
     let types = types.filter_map(|layer| layer.annotations.get(BUILDKIT_TYPE));
     let types: Vec<String> = types.map(|name| excerpt(name)).collect();
-    match types.is_empty() {
-        true => (TreeImageKind::Manifest, types),
-        false => (TreeImageKind::AttestationManifest, types),
+    if types.is_empty() {
+        (TreeImageKind::Manifest, types)
+    } else {
+        (TreeImageKind::AttestationManifest, types)
     }
 }
 

@@ -21,9 +21,10 @@ pub(super) fn tree(
     node(&mut text, image, Above::Nothing);
     if let Some(failure) = rootless.filter(|_| has_policy || any_may_be_signed(image)) {
         let why = failure.line().replace('\n', " ");
-        let what = match has_policy {
-            true => "Nothing is judged, and no certificate or log entry could be checked",
-            false => "No signature could be checked",
+        let what = if has_policy {
+            "Nothing is judged, and no certificate or log entry could be checked"
+        } else {
+            "No signature could be checked"
         };
         text.push_str(&format!("{what}, since there is no trusted root: {why}\n"));
     }

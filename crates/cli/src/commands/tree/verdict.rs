@@ -66,9 +66,10 @@ impl Verdict {
 
     /// What a signature of this image is worth that counts as a proof.
     pub(super) fn of_a_proof(&self) -> TreeVerdict {
-        match self.accepted {
-            true => TreeVerdict::Accepted,
-            false => TreeVerdict::NotEnough,
+        if self.accepted {
+            TreeVerdict::Accepted
+        } else {
+            TreeVerdict::NotEnough
         }
     }
 }

@@ -77,9 +77,10 @@ fn of_authority(authority: &JsonAuthority, now: Timestamp) -> String {
 
 fn of_log(log: &JsonLog, now: Timestamp) -> String {
     let time = time(&log.validity, now);
-    let unsupported = match log.supported {
-        true => "",
-        false => ", not supported: its kind of key",
+    let unsupported = if log.supported {
+        ""
+    } else {
+        ", not supported: its kind of key"
     };
     format!("{}, {time}{unsupported}", printable(&log.url))
 }

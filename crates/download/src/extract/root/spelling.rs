@@ -112,9 +112,10 @@ impl Spellings {
         entry: &EntryPath,
     ) -> Result<(), ArchiveError> {
         let reserved = RESERVED.as_bytes();
-        let is_reserved = match self.same.case {
-            true => leaf.eq_ignore_ascii_case(reserved),
-            false => leaf == reserved,
+        let is_reserved = if self.same.case {
+            leaf.eq_ignore_ascii_case(reserved)
+        } else {
+            leaf == reserved
         };
         if parent.inode == top.inode && is_reserved {
             let name = entry.display();

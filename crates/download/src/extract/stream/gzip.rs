@@ -96,10 +96,13 @@ impl<R: BufRead> Gzip<R> {
         loop {
             let checksum = match &mut self.place {
                 Place::Within(checksum) => checksum,
-                Place::Between => match self.begin()? {
-                    true => continue,
-                    false => return Ok(0),
-                },
+                Place::Between => {
+                    if self.begin()? {
+                        continue;
+                    } else {
+                        return Ok(0);
+                    }
+                }
                 Place::Failed => return Err(malformed("it was read on after an error")),
             };
             let input = self.source.fill_buf()?;
@@ -117,9 +120,10 @@ impl<R: BufRead> Gzip<R> {
             match status {
                 Status::StreamEnd => self.end()?,
                 Status::Ok | Status::BufError if read == 0 && written == 0 && !into.is_empty() => {
-                    return Err(match is_last {
-                        true => io::ErrorKind::UnexpectedEof.into(),
-                        false => malformed("corrupt deflate stream"),
+                    return Err(if is_last {
+                        io::ErrorKind::UnexpectedEof.into()
+                    } else {
+                        malformed("corrupt deflate stream")
                     });
                 }
                 Status::Ok | Status::BufError => {}
@@ -297,9 +301,10 @@ mod tests {
     impl Read for Interrupted<'_> {
         fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
             self.now = !self.now;
-            match self.now {
-                true => Err(io::ErrorKind::Interrupted.into()),
-                false => self.bytes.read(into.get_mut(..1).unwrap_or_default()),
+            if self.now {
+                Err(io::ErrorKind::Interrupted.into())
+            } else {
+                self.bytes.read(into.get_mut(..1).unwrap_or_default())
             }
         }
     }

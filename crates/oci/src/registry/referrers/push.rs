@@ -213,9 +213,10 @@ impl Form for FallbackTag<'_> {
         // If the fallback tag doesn't exist, GitLab answers with the image whose digest is in the
         // tag's name. Writing the list at the tag changes nothing about the image.
         if self.subject.digest().matches(&served.bytes) {
-            return match written {
-                true => Err(self.no_referrers(None)),
-                false => Ok(OpenList::empty()),
+            return if written {
+                Err(self.no_referrers(None))
+            } else {
+                Ok(OpenList::empty())
             };
         }
         let what = || self.what.clone();

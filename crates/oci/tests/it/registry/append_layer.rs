@@ -119,9 +119,10 @@ async fn a_layer_that_was_seen_is_written_again_whatever_is_read_later() {
     for stale in [true, false] {
         let stage = Stage::new(&["old"]).await;
         let older = stage.put(&[], None);
-        let effect = match stale {
-            true => Effect::Manifests(vec![older]),
-            false => Effect::status(404),
+        let effect = if stale {
+            Effect::Manifests(vec![older])
+        } else {
+            Effect::status(404)
         };
         stage.misbehaves("GET", effect, READ_BACK);
         stage.append(&client()).await.unwrap();

@@ -143,9 +143,10 @@ impl Scene {
             let tag = tag.tag().unwrap_or_default();
             self.stage.registry.tagged(PATH, tag).as_ref() == Some(index)
         };
-        match moved.iter().all(named) && !left.iter().any(named) {
-            true => Ok(()),
-            false => Err(format!("the tags are not where the run says: {outcome:?}")),
+        if moved.iter().all(named) && !left.iter().any(named) {
+            Ok(())
+        } else {
+            Err(format!("the tags are not where the run says: {outcome:?}"))
         }
     }
 
@@ -159,9 +160,10 @@ impl Scene {
         };
         let later = lines.iter().skip_while(|line| !is_tag(line));
         let later: Vec<&String> = later.filter(|line| !is_tag(line)).collect();
-        match later.is_empty() {
-            true => Ok(()),
-            false => Err(format!("written after a tag: {later:?}")),
+        if later.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("written after a tag: {later:?}"))
         }
     }
 

@@ -36,9 +36,10 @@ impl TufError {
             _ => None,
         };
         let by_network = by_network.and_then(|source| source.downcast_ref::<RegistryError>());
-        match by_network.is_some_and(RegistryError::is_unreachable) {
-            true => Self::Unreachable(Box::new(source)),
-            false => Self::WrongAnswer(Box::new(source)),
+        if by_network.is_some_and(RegistryError::is_unreachable) {
+            Self::Unreachable(Box::new(source))
+        } else {
+            Self::WrongAnswer(Box::new(source))
         }
     }
 

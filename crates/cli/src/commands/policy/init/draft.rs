@@ -125,9 +125,10 @@ impl Signer {
 
 /// A text as YAML has it: in single quotes if it is plain, since these leave a `\` as it is, or as JSON.
 fn quoted(text: &str) -> String {
-    match text.chars().all(|c| c == ' ' || c.is_ascii_graphic()) {
-        true => format!("'{}'", text.replace('\'', "''")),
-        false => serde_json::Value::from(text).to_string(),
+    if text.chars().all(|c| c == ' ' || c.is_ascii_graphic()) {
+        format!("'{}'", text.replace('\'', "''"))
+    } else {
+        serde_json::Value::from(text).to_string()
     }
 }
 

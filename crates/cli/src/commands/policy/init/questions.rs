@@ -111,9 +111,10 @@ impl<A: BufRead, Q: Write> Asker<'_, A, Q> {
             if fits(&answer) {
                 return Ok(answer);
             }
-            let instead = match answer.contains(PATTERN) {
-                true => format!(": {ONE}"),
-                false => String::new(),
+            let instead = if answer.contains(PATTERN) {
+                format!(": {ONE}")
+            } else {
+                String::new()
             };
             writeln!(
                 self.questions,

@@ -35,9 +35,10 @@ impl SavedRoot {
 
     /// The root to judge by `policy` with. It stands for the instance that the policy names.
     pub(super) fn for_policy(&self, policy: &Policy) -> Result<TrustedRoot, Failure> {
-        let root = match policy.needs_trusted_root() {
-            true => TrustedRoot::from_json(&self.name, &self.json)?,
-            false => TrustedRoot::empty()?,
+        let root = if policy.needs_trusted_root() {
+            TrustedRoot::from_json(&self.name, &self.json)?
+        } else {
+            TrustedRoot::empty()?
         };
         Ok(match policy.trust() {
             Some(trust) => root.for_trust(trust.clone()),
@@ -141,12 +142,11 @@ impl Inputs<'_> {
             }
             Location::Layout(_) => {}
         }
-        match Digest::sha256(self.image.bytes()) == *digest {
-            true => {
-                put("image.json", self.image.bytes())?;
-                case.manifest = Some(PathBuf::from("image.json"));
-            }
-            false => case.digest = Some(digest.clone()),
+        if Digest::sha256(self.image.bytes()) == *digest {
+            put("image.json", self.image.bytes())?;
+            case.manifest = Some(PathBuf::from("image.json"));
+        } else {
+            case.digest = Some(digest.clone());
         }
         for (number, signature) in (1..).zip(&self.signatures) {
             match signature.layer() {
