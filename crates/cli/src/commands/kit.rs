@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use countersign_download::{FetchedIndex, Galleries, Kit, Plan};
 use countersign_oci::{Digest, LayoutPath, Location, Options, Reference, Registry, excerpt};
-use countersign_policy::{Policy, PolicyFile};
+use countersign_policy::{EntryContent, Policy, PolicyFile};
 use countersign_verify::TrustedRoot;
 
 use super::galleries;
@@ -83,9 +83,9 @@ impl OpenKit {
         let (mut has, mut lacks) = (Vec::new(), Vec::new());
         for (_, entry, plan) in galleries.plan_all() {
             // An entry without content stands for another one.
-            if entry.uri.as_deref().is_none_or(str::is_empty) {
+            let EntryContent::At(_) = entry.content() else {
                 continue;
-            }
+            };
             if plan.is_ok_and(|plan| self.has_image_of(&plan)) {
                 has.push(entry.name.clone());
             } else {

@@ -142,7 +142,7 @@ fn failure(result: &LockCheck, path: &Path, store: Option<&Path>) -> Failure {
     let message = match (expected, found) {
         (Some(expected), Some(found)) if expected == found => {
             format!(
-                "`{name}` has the content that is locked, and was installed by another signature"
+                "`{name}` has the content that is locked, and was installed by another signature, or by none"
             )
         }
         (Some(expected), Some(found)) => {

@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
 use crate::gallery::{Directory, UNCOVERED, read};
 
 #[test]
@@ -68,4 +71,26 @@ fn sources_that_are_nearly_right_are_answered_with_the_right_form() {
         assert!(out.contains(": [0].mirrors[0]: "), "{out}");
         assert!(out.contains(says), "{out}");
     }
+}
+
+/// What an index from a server may not name would be found out at each installation.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_from_a_server_that_names_files_of_this_machine_has_an_error() {
+    let server = MockServer::start().await;
+    let index =
+        "- {name: own, uri: 'quay.io/acme/app:1'}\n- {name: files, uri: 'ocifile:///etc/images'}\n";
+    Mock::given(any())
+        .respond_with(ResponseTemplate::new(200).set_body_string(index))
+        .mount(&server)
+        .await;
+    let galleries = format!("[{{name: acme, url: '{}/index.yaml'}}]", server.uri());
+    let directory = Directory::new(&galleries);
+    let check = ["gallery", "check", "--plain-http", "galleries.yaml"];
+    let output = directory.run(&check, &[]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}{errors}");
+    assert!(said.contains("error: files: "), "{said}{errors}");
+    assert!(said.contains("this machine"), "{said}{errors}");
+    assert!(!said.contains("error: own"), "{said}{errors}");
 }

@@ -192,7 +192,7 @@ async fn what_is_locked_for_another_platform_is_not_installed_on_this() {
     assert_eq!(code, 6, "{document}");
     let error = texts(&document["error"]);
     assert!(
-        error.contains("expected linux/amd64, found linux/arm64"),
+        error.contains("is not locked for linux/arm64: it is locked for linux/amd64"),
         "{error}"
     );
 }

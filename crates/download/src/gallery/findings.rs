@@ -1,6 +1,6 @@
 //! What is wrong with an index, for whoever writes it: entry by entry, for every machine that it names.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use countersign_oci::excerpt;
 use countersign_policy::{
@@ -92,6 +92,10 @@ pub fn check_index(index: &GalleryIndex, known: &[&str]) -> Vec<IndexFinding> {
         misspelt.entry(entry).or_default().push(key);
     }
     let places = &index.places();
+    let metas = index.entries().iter();
+    let led: HashSet<&str> = metas
+        .flat_map(|meta| meta.capabilities.values().map(String::as_str))
+        .collect();
     let mut first: HashMap<&str, usize> = HashMap::new();
     let mut findings = Vec::new();
     for (at, entry) in index.entries().iter().enumerate() {
@@ -100,6 +104,7 @@ pub fn check_index(index: &GalleryIndex, known: &[&str]) -> Vec<IndexFinding> {
             entry,
             at,
             places,
+            led: &led,
             found: Vec::new(),
         };
         let before = *first.entry(&entry.name).or_insert(at);
@@ -130,6 +135,8 @@ struct Look<'a> {
     /// Its number, from 0.
     at: usize,
     places: &'a IndexPlaces<'a>,
+    /// Names that meta entries lead to.
+    led: &'a HashSet<&'a str>,
     found: Vec<IndexFinding>,
 }
 
@@ -144,8 +151,8 @@ impl Look<'_> {
 
     /// `uri` is where its content is, if it has some.
     fn look(&mut self, known: &[&str], uri: Option<&str>) {
-        if !has_other_name(self.index, self.entry)
-            && let Err(error) = self.entry.name.parse::<Name>()
+        if let Err(error) = self.entry.name.parse::<Name>()
+            && !has_other_name(self.led, self.entry)
         {
             self.found_at(self.places.value(self.at, "name"), IndexFault::Name(error));
         }
@@ -193,11 +200,10 @@ impl Look<'_> {
             self.found_at(places.value(at, "mirrors"), fault);
         }
         let sha256 = entry.sha256.as_deref().filter(|text| !text.is_empty());
-        let uri = uri.map(|uri| (places.value(at, "uri"), uri));
-        let mirrors = entry.mirrors.iter().enumerate();
-        let mirrors =
-            mirrors.map(|(item, mirror)| (places.item(at, "mirrors", item), mirror.as_str()));
-        for (place, text) in uri.into_iter().chain(mirrors) {
+        let uri = uri.map(|uri| (None, uri));
+        let mirrors = entry.mirrors.iter().take(Limits::MIRRORS).enumerate();
+        let mirrors = mirrors.map(|(item, mirror)| (Some(item), mirror.as_str()));
+        for (item, text) in uri.into_iter().chain(mirrors) {
             match Source::parse(text, sha256) {
                 Ok(_) => {}
                 Err(error @ SourceError::Sha256 { .. }) => {
@@ -205,17 +211,23 @@ impl Look<'_> {
                     // It is the same for all of them.
                     return;
                 }
-                Err(error) => self.found_at(place, IndexFault::Source(error)),
+                Err(error) => {
+                    // A place is looked up where it is shown alone: each look goes through the entry's keys.
+                    let place = match item {
+                        None => places.value(at, "uri"),
+                        Some(item) => places.item(at, "mirrors", item),
+                    };
+                    self.found_at(place, IndexFault::Source(error));
+                }
             }
         }
     }
 }
 
 /// Whether an installation of it can have another name than its own: its alias, or that of a meta entry.
-fn has_other_name(index: &GalleryIndex, entry: &GalleryEntry) -> bool {
+fn has_other_name(led: &HashSet<&str>, entry: &GalleryEntry) -> bool {
     let alias = entry.alias.as_deref();
-    let led = |meta: &GalleryEntry| meta.capabilities.values().any(|name| *name == entry.name);
-    alias.is_some_and(|alias| alias.parse::<Name>().is_ok()) || index.entries().iter().any(led)
+    alias.is_some_and(|alias| alias.parse::<Name>().is_ok()) || led.contains(entry.name.as_str())
 }
 
 fn unknown(key: &str, known: &[&str]) -> IndexFault {
@@ -244,6 +256,26 @@ mod tests {
             format!("{level} {entry}: {place}: {fault}")
         };
         findings.into_iter().map(line).collect()
+    }
+
+    /// An index from a server may have as many as its limits permit: a look at all for each would take minutes.
+    #[test]
+    fn many_entries_and_many_mirrors_are_each_looked_at_once() {
+        let many = 20_000;
+        let entries: String = (0..many)
+            .map(|n| format!("- {{name: 'a b {n}'}}\n"))
+            .collect();
+        let keys: String = (0..many).map(|n| format!("unread{n}: 1, ")).collect();
+        let mirrors = "quay.io/a/a, ".repeat(many);
+        let index =
+            format!("{entries}- {{{keys}name: m, uri: 'quay.io/a/a', mirrors: [{mirrors}]}}");
+        let found = found(&index);
+        let names = found
+            .iter()
+            .filter(|line| line.contains("expected a name of"));
+        assert_eq!(names.count(), many);
+        let limit = |line: &&String| line.starts_with("error m: ") && line.contains("mirrors");
+        assert_eq!(found.iter().filter(limit).count(), 1);
     }
 
     #[test]

@@ -178,7 +178,7 @@ pub enum LockedError {
         nearest: Option<String>,
     },
     /// The name is locked for other platforms.
-    #[error("`{name}` is locked for another platform: expected {}, found {found}", list(.expected))]
+    #[error("`{name}` is not locked for {found}: it is locked for {}", list(.expected))]
     Platform {
         /// The name.
         name: String,

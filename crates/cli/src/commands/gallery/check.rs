@@ -99,7 +99,11 @@ impl NamedIndex {
         let refused = plans
             .enumerate()
             .filter_map(|(at, (_, entry, plan))| match plan {
-                Err(error @ PlanError::Requirement { .. }) => {
+                Err(
+                    error @ (PlanError::Requirement { .. }
+                    | PlanError::Local { .. }
+                    | PlanError::Inward { .. }),
+                ) => {
                     let places = places.get_or_init(|| fetched.index.places());
                     Some(JsonFinding {
                         level: Level::Error,
