@@ -66,7 +66,11 @@ fn compare(ours: &Seen, layers: &[Vec<Entry>]) {
 /// What is there when all layers are unpacked; nothing if they are refused.
 fn unpack(layers: &[Vec<u8>]) -> Option<Seen> {
     let memory = Path::new("/dev/shm");
-    let outer = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    let outer = if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    };
     let outer = outer.expect("a directory can be made");
     let root = outer.path().join("root");
     fs::create_dir(&root).expect("a directory can be made");

@@ -154,7 +154,11 @@ impl Tree {
         let (leaf, above) = path.split_last().ok_or(Wrong("a link to the root"))?;
         let parent = self.find(above)?.ok_or(Wrong("a link to nothing"))?;
         let child = self.child(parent, leaf).ok_or(Wrong("a link to nothing"))?;
-        if self.is_directory(child.node) { Err(Wrong("a hard link to a directory")) } else { Ok(child.node) }
+        if self.is_directory(child.node) {
+            Err(Wrong("a hard link to a directory"))
+        } else {
+            Ok(child.node)
+        }
     }
 
     fn whiteout(&mut self, above: &[&[u8]], leaf: &[u8]) -> Result<()> {

@@ -150,6 +150,18 @@ pub(crate) enum Command {
     Schema(schema::SchemaCommand),
 }
 
+/// What a command does that is stopped, before it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhenStopped {
+    /// It waits for its threads, which remove the files that are unfinished.
+    RemovesFiles,
+    /// It waits for its threads.
+    AwaitsThreads,
+    /// It ends even while a thread waits, for a name server or for standard input: there is nothing to clean up, and such
+    /// a thread can't be told to stop.
+    LeavesThreads,
+}
+
 impl Command {
     /// How long the whole run may take.
     pub(crate) fn timeout(&self) -> Option<Duration> {
@@ -215,9 +227,11 @@ impl Command {
         matches!(self, Self::Audit(_))
     }
 
-    /// Whether it writes files that it removes again if it is stopped.
-    pub(crate) fn writes_files(&self) -> bool {
-        match self {
+    /// What it does if it is stopped. It names every command, so that a new one has to be thought of here.
+    pub(crate) fn when_stopped(&self) -> WhenStopped {
+        let writes_files = match self {
+            Self::ImageVerifier(_) => return WhenStopped::LeavesThreads,
+            Self::Policy(command) if command.asks() => return WhenStopped::LeavesThreads,
             Self::Install(arguments) => !arguments.dry_run,
             Self::Upgrade(arguments) => !arguments.dry_run,
             Self::Copy(arguments) => arguments.writes_layout(),
@@ -234,41 +248,16 @@ impl Command {
             | Self::Policy(_)
             | Self::Trust(_)
             | Self::Config(_)
-            | Self::ImageVerifier(_)
             | Self::Doctor(_)
             | Self::Version
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Schema(_) => false,
-        }
-    }
-
-    /// Whether the run ends even while a thread waits, for a name server or for standard input: there is nothing to
-    /// clean up, and such a thread can't be told to stop.
-    pub(crate) fn leaves_threads(&self) -> bool {
-        match self {
-            Self::ImageVerifier(_) => true,
-            Self::Policy(command) => command.asks(),
-            Self::Sign(_)
-            | Self::Merge(_)
-            | Self::Copy(_)
-            | Self::Verify(_)
-            | Self::Tree(_)
-            | Self::Audit(_)
-            | Self::Install(_)
-            | Self::Upgrade(_)
-            | Self::Outdated(_)
-            | Self::Gallery(_)
-            | Self::List(_)
-            | Self::Check(_)
-            | Self::Remove(_)
-            | Self::Trust(_)
-            | Self::Config(_)
-            | Self::Doctor(_)
-            | Self::Version
-            | Self::Completions(_)
-            | Self::Man(_)
-            | Self::Schema(_) => false,
+        };
+        if writes_files {
+            WhenStopped::RemovesFiles
+        } else {
+            WhenStopped::AwaitsThreads
         }
     }
 

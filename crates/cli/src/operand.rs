@@ -11,6 +11,13 @@ use countersign_oci::{LayoutPath, Location, Reference, ReferenceError, Repositor
 
 use crate::failure::{Failure, Kind};
 
+/// Whether what is given where a file is expected names a layout or a kit.
+pub(crate) fn names_layout(path: &Path) -> bool {
+    path.as_os_str()
+        .as_encoded_bytes()
+        .starts_with(b"ocifile://")
+}
+
 /// Reads `ocifile://path`, whose path may be relative as any on a command line may, or a reference.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::commands::Command;
+use crate::commands::{Command, WhenStopped};
 use crate::configuration;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
@@ -68,8 +68,9 @@ fn dispatch(
         Err(failure) => return command.not_begun(failure, environment, output),
     };
     let timeout = command.timeout();
-    let leaves_threads = command.leaves_threads();
-    let writes_files = command.writes_files();
+    let when_stopped = command.when_stopped();
+    let leaves_threads = when_stopped == WhenStopped::LeavesThreads;
+    let writes_files = when_stopped == WhenStopped::RemovesFiles;
     let work = command.run(environment, output);
     let late = async {
         match timeout {
@@ -164,11 +165,15 @@ enum Stopped {
 impl Stopped {
     fn failure(self, writes_files: bool) -> Failure {
         match self {
-            Self::By(signal) => Failure::stopped_by(signal).hint(if writes_files { format!(
+            Self::By(signal) => {
+                let removed = format!(
                     "unfinished files are removed, unless that takes more than {} seconds; an earlier installation is \
-                     unchanged; run the same command again",
+                     unchanged; ",
                     CLEANING.as_secs()
-                ) } else { "run the same command again".to_owned() }),
+                );
+                let removed = if writes_files { &removed } else { "" };
+                Failure::stopped_by(signal).hint(format!("{removed}run the same command again"))
+            }
             Self::Late(timeout) => {
                 let message = format!("the run took longer than its --timeout of {timeout:?}");
                 Failure::new(Kind::Unreachable, message)

@@ -60,16 +60,6 @@ impl GalleryIndex {
         })
     }
 
-    /// Keys that nothing reads, and that look like one that something reads: `mirror` for `mirrors`. Each with the
-    /// number of its entry, from 0. It costs as much as reading the index again.
-    pub fn misspelt_keys(&self) -> Vec<(usize, MisspeltKey)> {
-        let tree = yaml::parse::<Node>(&self.text, &self.file_name, &Bounds::INDEX);
-        tree.map_or_else(
-            |_| Vec::new(),
-            |tree| each::misspelt(&tree, &self.file_name),
-        )
-    }
-
     /// Where its entries stand. It costs as much as reading the index again.
     pub fn places(&self) -> IndexPlaces<'_> {
         IndexPlaces {
@@ -104,6 +94,13 @@ pub struct IndexPlaces<'a> {
 }
 
 impl IndexPlaces<'_> {
+    /// Keys that nothing reads, and that look like one that something reads: `mirror` for `mirrors`. Each with the
+    /// number of its entry, from 0.
+    pub fn misspelt_keys(&self) -> Vec<(usize, MisspeltKey)> {
+        let tree = self.tree.as_ref();
+        tree.map_or_else(Vec::new, |tree| each::misspelt(tree, self.file_name))
+    }
+
     /// Where entry number `entry`, from 0, stands.
     pub fn entry(&self, entry: usize) -> Place {
         self.place(KeyPath::default().index(entry))

@@ -157,21 +157,9 @@ async fn post(
 /// The UUID of the entry that a conflict names: in its `Location`, and in its message ("an
 /// equivalent entry already exists in the transparency log with UUID …").
 fn existing(failure: &NoAnswer) -> Option<&str> {
-    match failure {
-        NoAnswer::Status {
-            status: 409,
-            said,
-            location,
-            ..
-        } => location.as_deref().and_then(uuid).or_else(|| uuid(said)),
-        NoAnswer::Status { .. }
-        | NoAnswer::Network(_)
-        | NoAnswer::Late { .. }
-        | NoAnswer::Connection(_)
-        | NoAnswer::Header
-        | NoAnswer::Length { .. }
-        | NoAnswer::Answer { .. }
-        | NoAnswer::Request(_) => None,
+    match failure.refused()? {
+        (409, said, location) => location.and_then(uuid).or_else(|| uuid(said)),
+        _ => None,
     }
 }
 

@@ -318,8 +318,17 @@ impl NoAnswer {
 
     /// The status of the answer, if it was one of failure.
     pub(crate) fn status(&self) -> Option<u16> {
+        self.refused().map(|(status, ..)| status)
+    }
+
+    /// An answer of failure: its status, its body up to a bound, and its `Location` header.
+    pub(crate) fn refused(&self) -> Option<(u16, &str, Option<&str>)> {
         match self {
-            Self::Status { status, .. } => Some(*status),
+            Self::Status {
+                status,
+                said,
+                location,
+            } => Some((*status, said, location.as_deref())),
             Self::Network(_)
             | Self::Late { .. }
             | Self::Connection(_)
@@ -331,28 +340,19 @@ impl NoAnswer {
     }
 
     /// Without `secret`, which a service may have quoted.
-    pub(crate) fn without(self, secret: &str) -> Self {
-        match self {
-            Self::Status {
-                status,
-                said,
-                location,
-            } => Self::Status {
-                status,
-                said: without(&said, secret),
-                location,
-            },
-            Self::Answer { expected, found } => Self::Answer {
-                expected,
-                found: without(&found, secret),
-            },
+    pub(crate) fn without(mut self, secret: &str) -> Self {
+        match &mut self {
+            Self::Status { said: quoted, .. } | Self::Answer { found: quoted, .. } => {
+                *quoted = without(quoted, secret);
+            }
             Self::Network(_)
             | Self::Late { .. }
             | Self::Connection(_)
             | Self::Header
             | Self::Length { .. }
-            | Self::Request(_) => self,
+            | Self::Request(_) => {}
         }
+        self
     }
 }
 

@@ -15,6 +15,7 @@ use clap::Args;
 use countersign_oci::{Platform, Reference};
 
 use super::kit::OpenKit;
+use super::report::Report;
 use crate::arguments::limits;
 use crate::arguments::planning::ChoosingArguments;
 use crate::arguments::verification::VerificationArguments;
@@ -194,26 +195,20 @@ async fn one_image(
     .image(source, &policy, &destination)
     .await;
     drop(progress);
-    let copied = match copied {
-        Ok(copied) => copied,
-        Err(failure) => {
-            output.failure(&failure);
-            output.document(&CopyOutput {
-                results: vec![CopyResult::refused(source, &failure)],
-                kit: None,
-            });
-            return Ok(failure.exit_code().into());
+    let mut report = Report::new(output);
+    match copied {
+        Ok(copied) => {
+            for one in &copied.not_copied {
+                output.warning(&format!("not copied: {}: {}", one.name, one.reason));
+            }
+            output.result(&text(source, &copied));
+            report.done(CopyResult::new(source, &copied));
         }
-    };
-    for one in &copied.not_copied {
-        output.warning(&format!("not copied: {}: {}", one.name, one.reason));
+        Err(failure) => report.fail(&failure, |error| CopyResult::refused(source, error)),
     }
-    output.result(&text(source, &copied));
-    output.document(&CopyOutput {
-        results: vec![CopyResult::new(source, &copied)],
-        kit: None,
-    });
-    Ok(ExitCode::SUCCESS)
+    let (results, code) = report.end();
+    output.document(&CopyOutput { results, kit: None });
+    Ok(code)
 }
 
 impl CopyArguments {

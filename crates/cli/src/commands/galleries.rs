@@ -17,6 +17,7 @@ use crate::capability;
 use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::operand;
 use crate::policy;
 use crate::printable;
 use crate::settings::Setting;
@@ -73,7 +74,7 @@ pub(super) async fn load(
 
 /// Refuses a kit in the place of a gallery file: the path would be said not to be there.
 pub(super) fn refuse_kit(file: &Path) -> Result<(), Failure> {
-    if !file.to_string_lossy().starts_with("ocifile://") {
+    if !operand::names_layout(file) {
         return Ok(());
     }
     let kit = printable::path(file);

@@ -17,6 +17,7 @@ use countersign_verify::{TrustedRoot, Verifier};
 use self::gather::Gatherer;
 pub(super) use self::model::TreeOutput;
 use self::model::TreeResult;
+use super::report::Report;
 use crate::arguments::verification::VerificationArguments;
 use crate::connection;
 use crate::environment::Environment;
@@ -130,15 +131,17 @@ fn failed(
     output: &Output,
 ) -> ExitCode {
     drop(progress);
-    output.failure(failure);
+    let mut report = Report::new(output);
+    report.fail(failure, |error| TreeResult {
+        reference: reference.to_string(),
+        image: None,
+        error: Some(error),
+    });
+    let (results, code) = report.end();
     output.document(&TreeOutput {
         judged: false,
         trusted_root_error: rootless.map(Failure::to_json),
-        results: vec![TreeResult {
-            reference: reference.to_string(),
-            image: None,
-            error: Some(failure.to_json()),
-        }],
+        results,
     });
-    failure.exit_code().into()
+    code
 }

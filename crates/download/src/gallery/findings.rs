@@ -87,11 +87,11 @@ impl IndexFault {
 
 /// Looks at each entry of an index. `known` are the capabilities that machines have.
 pub fn check_index(index: &GalleryIndex, known: &[&str]) -> Vec<IndexFinding> {
+    let places = &index.places();
     let mut misspelt: HashMap<usize, Vec<MisspeltKey>> = HashMap::new();
-    for (entry, key) in index.misspelt_keys() {
+    for (entry, key) in places.misspelt_keys() {
         misspelt.entry(entry).or_default().push(key);
     }
-    let places = &index.places();
     let metas = index.entries().iter();
     let led: HashSet<&str> = metas
         .flat_map(|meta| meta.capabilities.values().map(String::as_str))

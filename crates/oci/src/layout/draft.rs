@@ -321,9 +321,10 @@ impl LayoutTurn<'_> {
 impl Drop for LayoutTurn<'_> {
     fn drop(&mut self) {
         let mut listing = self.draft.listing();
-        listing.forget();
-        // What was staged and not accepted is not shown to the next turn either.
-        *self.draft.staged() = Bytes::from(listing.bytes());
+        if listing.forget() {
+            // What was staged and not accepted is not shown to the next turn either.
+            *self.draft.staged() = Bytes::from(listing.bytes());
+        }
     }
 }
 

@@ -231,20 +231,9 @@ struct Refusal {
 
 /// What the issuer says in an answer of failure; `None`, where that isn't in `OAuth`'s form.
 fn refusal(reason: &NoAnswer) -> Option<Refusal> {
-    match reason {
-        NoAnswer::Status {
-            status: 400..=499,
-            said,
-            ..
-        } => serde_json::from_str(said).ok(),
-        NoAnswer::Status { .. }
-        | NoAnswer::Network(_)
-        | NoAnswer::Late { .. }
-        | NoAnswer::Connection(_)
-        | NoAnswer::Header
-        | NoAnswer::Length { .. }
-        | NoAnswer::Answer { .. }
-        | NoAnswer::Request(_) => None,
+    match reason.refused()? {
+        (400..=499, said, _) => serde_json::from_str(said).ok(),
+        _ => None,
     }
 }
 

@@ -8,7 +8,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::text::proofs_text;
-use crate::failure::Failure;
 use crate::json::error::JsonError;
 use crate::json::evidence::JsonEvidence;
 use crate::output;
@@ -128,10 +127,10 @@ impl CopyResult {
     }
 
     /// An image that was named by itself and could not be copied.
-    pub(super) fn refused(source: &Reference, failure: &Failure) -> Self {
+    pub(super) fn refused(source: &Reference, error: JsonError) -> Self {
         Self {
             reference: Some(source.to_string()),
-            error: Some(failure.to_json()),
+            error: Some(error),
             ..Self::default()
         }
     }

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign_download::{FetchedIndex, Galleries, IndexFinding, PlanError, check_index};
+use countersign_download::{FetchedIndex, IndexFinding, Plan, PlanError, check_index};
 use countersign_oci::excerpt;
-use countersign_policy::{Gallery, GalleryIndex, PolicyFile};
+use countersign_policy::{Gallery, GalleryEntry, GalleryIndex, PolicyFile};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -91,10 +91,11 @@ struct NamedIndex {
 }
 
 impl NamedIndex {
-    /// That of a gallery.
-    fn of((gallery, fetched): &(Gallery, FetchedIndex), galleries: &Galleries) -> Self {
-        let plans = galleries.plan_all();
-        let plans = plans.filter(|(of, ..)| of.name == gallery.name);
+    /// That of a gallery. `plans` has one for each of its entries.
+    fn of<'a>(
+        (gallery, fetched): &(Gallery, FetchedIndex),
+        plans: impl Iterator<Item = (&'a Gallery, &'a GalleryEntry, Result<Plan, PlanError>)>,
+    ) -> Self {
         let places = OnceCell::new();
         let refused = plans
             .enumerate()
@@ -156,25 +157,26 @@ async fn indexes(
     let name = file.display().to_string();
     let parsed = PolicyFile::parse(&text, &name).ok();
     let named = parsed.filter(|parsed| !parsed.galleries().is_empty());
-    match (named, GalleryIndex::parse(&text, &name)) {
-        (None, Ok(index)) => {
-            return Ok(vec![NamedIndex {
-                name,
-                index,
-                skipped: Vec::new(),
-                refused: Vec::new(),
-            }]);
+    if let Some(named) = named {
+        for warning in NamedFiles::of_policies(&named).check(&text, file)? {
+            output.warning(&warning);
         }
-        (None, Err(_)) => {}
-        (Some(named), _) => {
-            for warning in NamedFiles::of_policies(&named).check(&text, file)? {
-                output.warning(&warning);
-            }
-        }
+    } else if let Ok(index) = GalleryIndex::parse(&text, &name) {
+        return Ok(vec![NamedIndex {
+            name,
+            index,
+            skipped: Vec::new(),
+            refused: Vec::new(),
+        }]);
     }
     let loaded = galleries::load(file, &choosing, registry, environment).await?;
-    let fetched = loaded.fetched().iter();
-    Ok(fetched.map(|one| NamedIndex::of(one, &loaded)).collect())
+    // They come gallery by gallery, as the indexes do.
+    let mut plans = loaded.plan_all();
+    let fetched = loaded.fetched().iter().map(|one| {
+        let entries = one.1.index.entries().len();
+        NamedIndex::of(one, plans.by_ref().take(entries))
+    });
+    Ok(fetched.collect())
 }
 
 /// What `countersign gallery check` prints.

@@ -76,7 +76,7 @@ pub(super) async fn run(
     } = arguments;
     let (file, names) = file_and_names(file, gallery, names, environment)?;
     let file = galleries::file(file, "FILE", environment)?;
-    let kit = match file.to_str().filter(|text| text.starts_with("ocifile://")) {
+    let kit = match file.to_str().filter(|_| operand::names_layout(&file)) {
         Some(text) => {
             let reference =
                 operand::image(text).map_err(|error| Failure::new(Kind::Usage, error))?;

@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 
 use super::model::{
-    TreeAttached, TreeAttachedKind, TreeImage, TreeImageKind, TreePlace, TreeVerdict,
+    TreeAttached, TreeAttachedKind, TreeImage, TreeImageKind, TreePlace, TreeVerdict, may_be_signed,
 };
 use super::verdict::Verdict;
 use crate::failure::Failure;
@@ -137,13 +137,13 @@ impl<'a> Gatherer<'a> {
 
     /// Whether a genuine signature is among what is attached. `None` if nobody knows.
     fn signed(&self, attached: &[TreeAttached], not_read: usize) -> Option<bool> {
-        let has = |kind| attached.iter().any(|one| one.kind == kind);
-        if has(TreeAttachedKind::Signature) {
+        if attached
+            .iter()
+            .any(|one| one.kind == TreeAttachedKind::Signature)
+        {
             return Some(true);
         }
-        let unknown =
-            not_read > 0 || has(TreeAttachedKind::Unproven) || has(TreeAttachedKind::Unreadable);
-        (!self.rootless || !unknown).then_some(false)
+        (!self.rootless || !may_be_signed(attached, not_read)).then_some(false)
     }
 
     async fn child(

@@ -154,6 +154,17 @@ pub(super) enum TreeVerdict {
     Refused,
 }
 
+/// Whether something is attached that may be a signature, or was not read: so many things, as `not_read` says.
+pub(super) fn may_be_signed(attached: &[TreeAttached], not_read: usize) -> bool {
+    let unproven = |one: &TreeAttached| {
+        matches!(
+            one.kind,
+            TreeAttachedKind::Unproven | TreeAttachedKind::Unreadable
+        )
+    };
+    not_read > 0 || attached.iter().any(unproven)
+}
+
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"

@@ -3,7 +3,9 @@
 use countersign_oci::{Reference, printable};
 
 use super::super::text::EVERY_TAG;
-use super::model::{TreeAttached, TreeAttachedKind, TreeImage, TreeImageKind, TreeVerdict};
+use super::model::{
+    TreeAttached, TreeAttachedKind, TreeImage, TreeImageKind, TreeVerdict, may_be_signed,
+};
 use crate::failure::Failure;
 
 const NOT_JUDGED: &str = "\
@@ -150,17 +152,6 @@ fn any_may_be_signed(image: &TreeImage) -> bool {
         || image.children.iter().any(any_may_be_signed)
 }
 
-/// Whether something is attached that may be a signature, or was not read.
-fn may_be_signed(image: &TreeImage) -> bool {
-    let unproven = |one: &TreeAttached| {
-        matches!(
-            one.kind,
-            TreeAttachedKind::Unproven | TreeAttachedKind::Unreadable
-        )
-    };
-    image.not_read > 0 || image.attached.iter().any(unproven)
-}
-
 /// What is said of a digest without a genuine signature.
 fn unsigned(image: &TreeImage, above: Above) -> Option<&'static str> {
     if image.signed == Some(true) || image.kind == TreeImageKind::Missing {
@@ -168,7 +159,9 @@ fn unsigned(image: &TreeImage, above: Above) -> Option<&'static str> {
     }
     Some(match above {
         // Nothing is attached that could be one.
-        Above::Nothing if !may_be_signed(image) => "no signature was found",
+        Above::Nothing if !may_be_signed(&image.attached, image.not_read) => {
+            "no signature was found"
+        }
         Above::Nothing => "no genuine signature was found",
         Above::Index { signed: false, .. } => {
             "no genuine signature of its own, and none of the index"

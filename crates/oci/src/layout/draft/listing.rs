@@ -54,8 +54,13 @@ impl Listing {
         self.accepted.clone_from(&self.entries);
     }
 
-    pub(super) fn forget(&mut self) {
-        self.entries.clone_from(&self.accepted);
+    /// Drops what was not accepted. Returns whether there was something.
+    pub(super) fn forget(&mut self) -> bool {
+        let some = self.entries != self.accepted;
+        if some {
+            self.entries.clone_from(&self.accepted);
+        }
+        some
     }
 
     pub(super) fn at(&self, tag: &str) -> Option<Digest> {
