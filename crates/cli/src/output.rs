@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::arguments::terminal::{Format, TerminalArguments, Verbosity};
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, Label, worst};
-use crate::json::document::Document;
+use crate::json::document::{Document, Streamed};
 use crate::json::error::{FailedRun, Tags};
 use crate::json::results::Results;
 use crate::json::signing::SignResult;
@@ -121,7 +121,7 @@ impl Output {
         }
     }
 
-    /// Whether one JSON document is all that is printed.
+    /// Whether one JSON document is all that is printed. Its results have to be kept until then.
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
     }
@@ -143,7 +143,7 @@ impl Output {
     }
 
     /// Remembers that a result failed, for the exit code of a run that a failure ends before its other results.
-    pub(crate) fn failed(&self, kind: Kind) {
+    pub(crate) fn remember_failed(&self, kind: Kind) {
         let mut failed = self.failed.borrow_mut();
         if !failed.contains(&kind) {
             failed.push(kind);
@@ -249,7 +249,10 @@ impl Output {
             results: self.before_failure.take().0,
             error,
         };
-        self.written(&failed, |text| self.results.fail(text));
+        match self.results.fail(&failed.error) {
+            Some(text) => self.write_json(text),
+            None => self.json(&failed),
+        }
         self.line(&failed);
     }
 
@@ -261,7 +264,8 @@ impl Output {
     /// One JSON document of many, each on a line of its own, where lines were asked for.
     pub(crate) fn line(&self, document: &impl Document) {
         if self.format == Format::Jsonl {
-            self.json_line(document);
+            let text = serde_json::to_string(document);
+            self.write_json(text.map(|text| text + "\n"));
         }
     }
 
@@ -270,15 +274,12 @@ impl Output {
         self.format == Format::Jsonl
     }
 
-    /// Whether results have to be kept until the one document is written.
-    pub(crate) fn keeps_results(&self) -> bool {
-        self.format == Format::Json
-    }
-
-    /// One more result of the JSON document of this run. `document` has it as its only result, and nothing
-    /// else. It is written at once, so that a run with many results keeps none.
-    pub(crate) fn next_result(&self, document: &impl Document) {
-        self.written(document, |text| self.results.next(text));
+    /// One more result of the JSON document of this run, where JSON was asked for. It is written at once, so that a run
+    /// with many results keeps none.
+    pub(crate) fn next_result<D: Streamed>(&self, result: &D::Result) {
+        if self.is_json() {
+            self.write_json(self.results.next(result));
+        }
     }
 
     /// Ends the document of [`Self::next_result`].
@@ -295,26 +296,15 @@ impl Output {
     }
 
     fn json(&self, document: &impl Serialize) {
-        self.written(document, |text| Some(text.to_owned()));
-    }
-
-    /// Writes what `part` makes of the document's text, where JSON was asked for.
-    fn written(&self, document: &impl Serialize, part: impl Fn(&str) -> Option<String>) {
-        if self.format != Format::Json {
-            return;
-        }
-        match serde_json::to_string_pretty(document) {
-            Ok(text) => match part(&format!("{text}\n")) {
-                Some(text) => self.write(&printable::json(&text)),
-                None => self.lose(io::Error::other("the document has another form")),
-            },
-            Err(error) => self.lose(error.into()),
+        if self.is_json() {
+            let text = serde_json::to_string_pretty(document);
+            self.write_json(text.map(|text| text + "\n"));
         }
     }
 
-    fn json_line(&self, document: &impl Serialize) {
-        match serde_json::to_string(document) {
-            Ok(text) => self.write(&printable::json(&format!("{text}\n"))),
+    fn write_json(&self, text: serde_json::Result<String>) {
+        match text {
+            Ok(text) => self.write(&printable::json(&text)),
             Err(error) => self.lose(error.into()),
         }
     }

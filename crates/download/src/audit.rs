@@ -11,7 +11,7 @@ mod verdict;
 use std::sync::Arc;
 
 use countersign_oci::{
-    AddressLimit, Digest, Options, Platform, PlatformEntry, Reference, Registry, ResolvedImage,
+    AddressLimit, Digest, Platform, PlatformEntry, Reference, Registry, ResolvedImage,
 };
 use countersign_policy::Policy;
 use countersign_verify::{
@@ -22,6 +22,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::carry_out::next::digest_after;
 use crate::error::Error;
+use crate::limited::registry_within;
 use crate::planned::Role;
 
 use subject::SubjectSource;
@@ -98,12 +99,8 @@ impl<V: ImageVerifier> Auditor<V> {
     /// # Errors
     /// If no registry client can be made.
     pub fn within(self, limit: AddressLimit) -> Result<Self, Error> {
-        let options = Options {
-            address_limit: Some(limit),
-            ..self.registry.connection().options().clone()
-        };
         Ok(Self {
-            registry: Registry::new(options)?,
+            registry: registry_within(&self.registry, limit)?,
             ..self
         })
     }

@@ -10,6 +10,7 @@ mod ask;
 mod attempt;
 mod failure;
 mod goal;
+mod in_turn;
 pub(crate) mod next;
 mod preview;
 mod prove;
@@ -26,19 +27,18 @@ use crate::error::Error;
 use crate::hold::{hold, settled};
 use crate::install::Installer;
 use crate::lock::LockedEntry;
-use crate::plan::Plan;
 use crate::record::{self, FoundRecord, Installed, Recorded};
 use crate::request::InstallRequest;
 use crate::target::{self, Above, Held};
-use ask::AttemptResult;
 use attempt::Attempt;
 use goal::Goal;
-use next::{FailedAttempt, NextSource};
+use in_turn::InTurn;
+use next::NextSource;
 use preview::Look;
 use put_in_place::PutInPlace;
 use replace::{TargetState, Unreadable};
 
-use failure::{Cause, Purpose};
+use failure::Purpose;
 
 pub use failure::{PlanFailure, SourceFailure};
 pub use preview::{Available, Preview};
@@ -96,7 +96,7 @@ impl<V: ImageVerifier> Installer<V> {
     ) -> Result<Outcome, PlanFailure> {
         let (held, target) = occupy(request, directory)
             .await
-            .map_err(|error| failed(request.plan, Cause::Before(error)))?;
+            .map_err(|error| InTurn::of(request.plan, Purpose::Install).not_begun(error))?;
         let goal = PutInPlace { held };
         settled(&goal.held, self.carry_out(request, &target, &goal)).await
     }
@@ -132,7 +132,8 @@ impl<V: ImageVerifier> Installer<V> {
             Ok(state) => replaceable(state, request, directory),
             Err(error) => Err(error),
         };
-        let target = target.map_err(|error| failed(request.plan, Cause::Before(error)))?;
+        let target =
+            target.map_err(|error| InTurn::of(request.plan, Purpose::Install).not_begun(error))?;
         self.carry_out(request, &target, &Look).await
     }
 
@@ -148,16 +149,14 @@ impl<V: ImageVerifier> Installer<V> {
             options,
             events,
         } = request;
+        let mut sources = InTurn::of(plan, Purpose::Install);
         let limited = plan.address_limit().map(|limit| self.within(limit));
-        let limited = limited
-            .transpose()
-            .map_err(|error| failed(plan, Cause::Before(error)))?;
+        let limited = match limited.transpose() {
+            Ok(limited) => limited,
+            Err(error) => return Err(sources.not_begun(error)),
+        };
         let installer = limited.as_ref().unwrap_or(self);
-        let locked = plan.lock().map(LockedEntry::requested);
-        let (mut failed_attempts, mut failures) = (Vec::new(), Vec::<SourceFailure>::new());
-        while let Some(NextSource { planned, digest }) =
-            next::next(plan.sources(), locked, &failed_attempts)
-        {
+        while let Some(NextSource { planned, digest }) = sources.next() {
             let attempt = Attempt {
                 plan,
                 planned,
@@ -165,35 +164,16 @@ impl<V: ImageVerifier> Installer<V> {
                 platform,
                 target,
                 options,
-                skipped: failures.iter().map(ToString::to_string).collect(),
+                skipped: sources.failures().iter().map(ToString::to_string).collect(),
                 events,
             };
             // On the heap: it holds all of a verification and of an extraction.
             let attempt = Box::pin(installer.attempt(attempt, goal));
-            let AttemptResult { digest, result } = attempt.await;
-            let error = match result {
-                Ok(outcome) => return Ok(outcome),
-                Err(error) => error,
-            };
-            failed_attempts.push(FailedAttempt {
-                digest,
-                consequence: error.consequence(),
-            });
-            failures.push(SourceFailure {
-                planned: planned.clone(),
-                error,
-            });
+            if let Some(output) = sources.served(planned, attempt.await) {
+                return Ok(output);
+            }
         }
-        Err(failed(plan, Cause::Sources(failures)))
-    }
-}
-
-fn failed(plan: &Plan, cause: Cause) -> PlanFailure {
-    PlanFailure {
-        name: plan.name().to_owned(),
-        locked: plan.lock().map(LockedEntry::requested).cloned(),
-        purpose: Purpose::Install,
-        cause,
+        Err(sources.none_served())
     }
 }
 

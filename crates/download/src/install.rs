@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::events::{Event, Events};
 use crate::http::{Http, shown};
 use crate::layer_cache::LayerCache;
+use crate::limited::{options_within, registry_within};
 use crate::limits::Limits;
 use crate::source::Tarball;
 
@@ -86,16 +87,12 @@ impl<V: ImageVerifier> Installer<V> {
     /// user's policy says where it looks, and it asks an image's registry only after that was asked
     /// here.
     pub(crate) fn within(&self, limit: &AddressLimit) -> Result<Self, Error> {
-        let narrowed = |options: &Options| Options {
-            address_limit: Some(limit.clone()),
-            ..options.clone()
-        };
         Ok(Self {
-            registry: Registry::new(narrowed(self.registry.connection().options()))?,
+            registry: registry_within(&self.registry, limit.clone())?,
             verifier: self.verifier.clone(),
             limits: self.limits.clone(),
             layers: self.layers.clone(),
-            connection: narrowed(&self.connection),
+            connection: options_within(&self.connection, limit.clone()),
             http: OnceLock::new(),
         })
     }

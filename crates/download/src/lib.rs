@@ -93,6 +93,7 @@ mod install;
 mod inventory;
 mod kit;
 mod layer_cache;
+mod limited;
 mod limits;
 mod lock;
 mod options;

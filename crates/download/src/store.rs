@@ -5,6 +5,7 @@
 //! request. Installing and upgrading are one function. Only content that meets the plan's requirement
 //! replaces an installation, and the old one stays complete until then.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
@@ -157,7 +158,8 @@ impl Store {
         name: &Name,
         unrecorded: Unrecorded,
     ) -> Result<Installation, StoreError> {
-        let found = self.list().await?.into_iter().find(|one| one.name == *name);
+        let wanted = name.clone();
+        let found = self.find(move |one| *one == wanted).await?.pop();
         let found = found.ok_or_else(|| self.not_installed(name))?;
         let is_recorded = !matches!(found.record, RecordState::Missing | RecordState::Illegible);
         if !is_recorded && unrecorded == Unrecorded::Refuse {
@@ -175,14 +177,22 @@ impl Store {
     /// # Errors
     /// [`StoreError::Installation`], if the directory can't be read.
     pub async fn list(&self) -> Result<Vec<Installation>, StoreError> {
+        self.find(|_| true).await
+    }
+
+    /// Everything in the store whose name is `wanted`, sorted by name. No other record is read.
+    async fn find(
+        &self,
+        wanted: impl Fn(&Name) -> bool + Send + 'static,
+    ) -> Result<Vec<Installation>, StoreError> {
         let root = self.root.clone();
-        match blocking(move || list(&root)).await {
+        match blocking(move || find(&root, wanted)).await {
             Err(Error::Io { path, source, .. })
                 if source.kind() == io::ErrorKind::NotADirectory =>
             {
                 Err(StoreError::NotADirectory { path })
             }
-            listed => Ok(listed?),
+            found => Ok(found?),
         }
     }
 
@@ -231,34 +241,33 @@ impl Store {
     }
 }
 
-fn list(root: &Path) -> Result<Vec<Installation>, Error> {
+/// The names are compared as the directory lists them: a file system that takes two spellings for one doesn't decide.
+fn find(root: &Path, wanted: impl Fn(&Name) -> bool) -> Result<Vec<Installation>, Error> {
     let entries = match fs::read_dir(root) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Error::io("list", root)(error)),
     };
-    let (mut installations, mut unfinished) = (Vec::new(), Vec::new());
+    let name_of = |text: &OsStr| {
+        let name = text.to_str().and_then(|name| name.parse::<Name>().ok());
+        name.filter(&wanted)
+    };
+    let mut found = BTreeMap::new();
     for entry in entries {
         let entry = entry.map_err(Error::io("list", root))?;
         let (file_name, directory) = (entry.file_name(), entry.path());
-        let name_of = |text: &OsStr| text.to_str().and_then(|name| name.parse::<Name>().ok());
         if let Some(name) = target::staged(&file_name).and_then(name_of) {
-            unfinished.push(Installation {
+            // What is installed counts, whichever of the two is listed first.
+            found.entry(name.clone()).or_insert_with(|| Installation {
                 name,
                 directory,
                 record: RecordState::Unfinished,
             });
         } else if let Some(name) = name_of(&file_name) {
-            installations.push(installation(name, directory));
+            found.insert(name.clone(), installation(name, directory));
         }
     }
-    for one in unfinished {
-        if !installations.iter().any(|other| other.name == one.name) {
-            installations.push(one);
-        }
-    }
-    installations.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(installations)
+    Ok(found.into_values().collect())
 }
 
 fn installation(name: Name, directory: PathBuf) -> Installation {

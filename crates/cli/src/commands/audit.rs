@@ -345,7 +345,11 @@ impl AuditArguments {
         let Some(path) = &self.state else {
             return Ok(None);
         };
-        StateFile::open(path, &format!("{rules} {:?}", self.shard)).map(Some)
+        let part = match self.shard {
+            Some(shard) => format!("part {shard}"),
+            None => "all of it".to_owned(),
+        };
+        StateFile::open(path, &format!("{rules}, {part}")).map(Some)
     }
 
     /// The files that the command line names, to be read.

@@ -20,7 +20,7 @@ use clap::{Args, Subcommand};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use self::finding::{DoctorCheck, Finding, Status};
+use self::finding::{Finding, Status};
 use self::settings::Settings;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
@@ -118,7 +118,7 @@ pub(super) async fn run(
         _ => format!("{failed} failed, {told}\n"),
     });
     output.document(&DoctorOutput {
-        results: findings.iter().map(Finding::to_json).collect(),
+        results: findings,
         failed_count: failed,
         warning_count: warnings,
     });
@@ -135,21 +135,22 @@ async fn settings_of(
     findings: &mut Vec<Finding>,
 ) -> Option<Settings> {
     let dump = settings::dump(arguments, environment, findings).await;
-    let settings = dump.and_then(|dump| Settings::parse(&dump));
-    settings
-        .map_err(|failure| {
+    match dump.and_then(|dump| Settings::parse(&dump)) {
+        Ok(settings) => Some(settings),
+        Err(failure) => {
             let hint = "pass --containerd FILE; or save the output of `containerd config dump` and pass it with \
                         --config-dump FILE";
             findings.push(Finding::failed("containerd", failure.line(), hint));
-        })
-        .ok()
+            None
+        }
+    }
 }
 
 /// What `countersign doctor containerd` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct DoctorOutput {
     /// One for each check.
-    results: Vec<DoctorCheck>,
+    results: Vec<Finding>,
     /// How many checks failed.
     failed_count: usize,
     /// How many warnings there are.

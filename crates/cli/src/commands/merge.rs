@@ -83,17 +83,15 @@ fn parse_name(text: &str) -> Result<Reference, String> {
     let reference: Reference = text
         .parse()
         .map_err(|error| format!("{expected}: {error}"))?;
-    let name = text.rsplit('/').next().unwrap_or(text);
     if reference.digest().is_some() {
         return Err(format!(
             "{expected}, found a digest: only the merge makes one"
         ));
     }
-    if name.contains(':') {
-        Ok(reference)
-    } else {
-        Err(format!("{expected}, found no tag"))
+    if text.parse::<Repository>().is_ok() {
+        return Err(format!("{expected}, found no tag"));
     }
+    Ok(reference)
 }
 
 pub(crate) async fn run(

@@ -34,7 +34,7 @@ impl<'a, R> Report<'a, R> {
     /// Tells the failure, and makes the result that has it. That nobody knows the trusted root now is of the whole run, and
     /// is told once.
     pub(super) fn fail(&mut self, failure: &Failure, result: impl FnOnce(JsonError) -> R) {
-        self.output.failed(failure.kind);
+        self.output.remember_failed(failure.kind);
         let absent = failure.is_of_absent_root().then(|| failure.line());
         if absent.is_none() || absent != self.absent_root {
             self.output.failure(failure);
@@ -47,7 +47,7 @@ impl<'a, R> Report<'a, R> {
 
     /// `result` has the same failure as one before it, which was told then.
     pub(super) fn fail_too(&mut self, failure: &Failure, result: impl FnOnce(JsonError) -> R) {
-        self.output.failed(failure.kind);
+        self.output.remember_failed(failure.kind);
         self.push_failed(failure, result);
     }
 

@@ -31,9 +31,9 @@ use super::remove::RemoveOutput;
 use super::sign::SignOutput;
 use super::tree::TreeOutput;
 use super::trust::TrustOutput;
-use super::verify::VerifyOutput;
+use super::verify::{VerifyOutput, VerifyResult};
 use super::version::VersionOutput;
-use crate::json::document::Document;
+use crate::json::document::{Document, Streamed};
 use crate::json::error::FailedRun;
 use crate::json::installation::InstallOutput;
 use crate::json::preview::PreviewOutput;
@@ -109,6 +109,10 @@ documents! {
     Completions(CompletionsOutput),
     Man(ManOutput),
     Failed(FailedRun),
+}
+
+impl Streamed for VerifyOutput {
+    type Result = VerifyResult;
 }
 
 /// The JSON Schema (draft 2020-12) of every document that a command prints with `--output json`.

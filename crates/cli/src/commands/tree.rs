@@ -14,7 +14,7 @@ use clap::Args;
 use countersign_oci::Reference;
 use countersign_verify::{TrustedRoot, Verifier};
 
-use self::gather::Gatherer;
+use self::gather::{Gatherer, Judging};
 pub(super) use self::model::TreeOutput;
 use self::model::TreeResult;
 use super::report::Report;
@@ -89,7 +89,11 @@ pub(crate) async fn run(
         Err(failure) => return Err(failure),
     };
     let verifier = Verifier::new(registry.clone(), trusted_root);
-    let gatherer = Gatherer::new(&registry, &verifier, policy.as_ref(), rootless.is_some());
+    let judging = match rootless {
+        None => Judging::ByRoot(policy.as_ref()),
+        Some(_) => Judging::KeysOnly(policy.as_ref()),
+    };
+    let gatherer = Gatherer::new(&registry, &verifier, judging);
     let image = match gatherer.image(image).await {
         Ok(image) => image,
         Err(error) => {
@@ -103,7 +107,6 @@ pub(crate) async fn run(
         }
     };
     drop(progress);
-    let judged = policy.is_some() && rootless.is_none();
     output.answer(&text::tree(
         reference,
         &image,
@@ -111,7 +114,7 @@ pub(crate) async fn run(
         rootless.as_ref(),
     ));
     output.document(&TreeOutput {
-        judged,
+        judged: judging.by_policy().is_some(),
         trusted_root_error: rootless.as_ref().map(Failure::to_json),
         results: vec![TreeResult {
             reference: reference.to_string(),

@@ -4,7 +4,7 @@
 //! references, and one that is refused changes nothing about the others.
 
 mod bundle;
-mod inputs;
+mod predicate;
 mod result;
 mod save;
 mod text;
@@ -23,9 +23,8 @@ use countersign_verify::{
 };
 use futures_util::{StreamExt as _, stream};
 
-use self::inputs::SavedInputs;
-pub(super) use self::result::VerifyOutput;
-use self::result::VerifyResult;
+use self::predicate::PredicateTo;
+pub(super) use self::result::{VerifyOutput, VerifyResult};
 use self::save::Saving;
 use self::text::{line, text};
 use super::report::Report;
@@ -121,10 +120,10 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let saving = Saving::of(&arguments, output)?;
-    let inputs = SavedInputs::of(&arguments)?;
+    let predicate = PredicateTo::of(&arguments, output)?;
+    let saving = Saving::of(&arguments)?;
     let verification = Verification::new(&arguments.verification, environment).await?;
-    saving.check(&verification.policy)?;
+    predicate.check(&verification.policy)?;
     let cache = signature_cache(&arguments.cache, environment)?;
     let verifier = match &cache {
         Some(cache) => verification.verifier().with_cache(cache.clone()),
@@ -134,7 +133,7 @@ pub(crate) async fn run(
         Some(bundles) => verifier.with_bundles(bundles),
         None => verifier,
     };
-    let verifier = inputs.shown(verifier);
+    let verifier = saving.shown(verifier);
 
     let mut report = Report::new(output);
     let progress = Progress::new(output, verifying(&arguments.references));
@@ -146,8 +145,8 @@ pub(crate) async fn run(
     let teller = Teller {
         arguments: &arguments,
         verification: &verification,
-        inputs: &inputs,
         saving: &saving,
+        predicate: &predicate,
         cache: cache.as_ref(),
         output,
     };
@@ -163,10 +162,7 @@ pub(crate) async fn run(
                 progress.suspend(|| report.fail(&failure, |_| ()));
             }
             // Written at once, so that nothing is kept of thousands of references.
-            output.next_result(&VerifyOutput {
-                results: vec![result],
-                error: None,
-            });
+            output.next_result::<VerifyOutput>(&result);
         }
         output.judged_next();
     }
@@ -186,8 +182,8 @@ pub(crate) async fn run(
 struct Teller<'a> {
     arguments: &'a VerifyArguments,
     verification: &'a Verification,
-    inputs: &'a SavedInputs<'a>,
     saving: &'a Saving<'a>,
+    predicate: &'a PredicateTo<'a>,
     cache: Option<&'a SignatureCache>,
     output: &'a Output,
 }
@@ -209,10 +205,10 @@ impl Teller<'_> {
         let platform = platform.as_ref();
         let (verification, output) = (self.verification, self.output);
         let (outcome, saved) = self
-            .inputs
+            .saving
             .save(image.as_ref(), outcome, verification, output);
         let saved = match &outcome {
-            Ok(verified) => saved.and_then(|()| self.saving.save(verified, output)),
+            Ok(verified) => saved.and_then(|()| self.predicate.save(verified, output)),
             Err(_) => saved,
         };
         if let (Some(cache), Ok(verified)) = (self.cache, &outcome)
@@ -239,7 +235,7 @@ impl Teller<'_> {
             }
             false => {
                 let policy = &self.verification.policy;
-                self.saving
+                self.predicate
                     .tell(output, &text(reference, platform, verified, policy));
             }
         }

@@ -7,3 +7,9 @@ use serde::Serialize;
 /// A document that the committed schema has. Only the list in `commands/schema.rs` implements it, so
 /// that a command can't print a document that the schema doesn't know.
 pub(crate) trait Document: Serialize {}
+
+/// A document whose `results` are written one by one. It has nothing else, unless a failure ends the run: then `error`.
+pub(crate) trait Streamed: Document {
+    /// What one of its results is.
+    type Result: Serialize;
+}

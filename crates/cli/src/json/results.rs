@@ -2,12 +2,14 @@
 
 use std::cell::Cell;
 
-/// The text before the first result of a document that has nothing but results.
+use serde::Serialize;
+
+use super::error::JsonError;
+
+/// The text before the first result.
 const HEAD: &str = "{\n  \"results\": [\n";
 /// The text behind the last one.
 const TAIL: &str = "\n  ]\n}\n";
-/// The text before what stands beside `results`, in a document without results.
-const NO_RESULTS: &str = "{\n  \"results\": [],\n";
 
 /// How far such a document is written.
 #[derive(Debug, Default)]
@@ -16,15 +18,15 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    /// The text that adds the only result of `document` to what is written. `None` if it has anything else.
-    pub(crate) fn next(&self, document: &str) -> Option<String> {
-        let result = document.strip_prefix(HEAD)?.strip_suffix(TAIL)?;
+    /// The text that adds `result` to what is written.
+    pub(crate) fn next(&self, result: &impl Serialize) -> serde_json::Result<String> {
+        let result = indented(result, "    ")?;
         let before = if self.begun.replace(true) {
             ",\n"
         } else {
             HEAD
         };
-        Some(format!("{before}{result}"))
+        Ok(format!("{before}    {result}"))
     }
 
     /// The text that ends the document, if it is begun.
@@ -32,27 +34,34 @@ impl Results {
         self.begun.replace(false).then_some(TAIL)
     }
 
-    /// The text of a document that says why the run ended. What is written already stays.
-    pub(crate) fn fail(&self, document: &str) -> Option<String> {
-        if !self.begun.replace(false) {
-            return Some(document.to_owned());
-        }
-        let rest = document.strip_prefix(NO_RESULTS)?;
-        Some(format!("\n  ],\n{rest}"))
+    /// The text that ends the document and says why the run ended, if it is begun. What is written already stays.
+    pub(crate) fn fail(&self, error: &JsonError) -> Option<serde_json::Result<String>> {
+        let ended = |error| format!("\n  ],\n  \"error\": {error}\n}}\n");
+        self.begun
+            .replace(false)
+            .then(|| indented(error, "  ").map(ended))
     }
+}
+
+/// The JSON of something that stands in a document, `indent` further to the right than the document. No string in JSON
+/// has a line break.
+fn indented(value: &impl Serialize, indent: &str) -> serde_json::Result<String> {
+    let text = serde_json::to_string_pretty(value)?;
+    Ok(text.replace('\n', &format!("\n{indent}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::{Failure, Kind};
     use serde_json::json;
 
     fn pretty(document: &serde_json::Value) -> String {
         format!("{document:#}\n")
     }
 
-    fn one(number: u32) -> String {
-        pretty(&json!({ "results": [{ "number": number, "list": [1, 2] }] }))
+    fn one(number: u32) -> serde_json::Value {
+        json!({ "number": number, "list": [1, 2], "text": "two\nlines" })
     }
 
     #[test]
@@ -63,29 +72,20 @@ mod tests {
             text.push_str(&results.next(&one(number)).unwrap());
         }
         text.push_str(results.end().unwrap());
-        let all: Vec<_> = (0..3)
-            .map(|number| json!({ "number": number, "list": [1, 2] }))
-            .collect();
+        let all: Vec<_> = (0..3).map(one).collect();
         assert_eq!(text, pretty(&json!({ "results": all })));
         assert_eq!(results.end(), None, "it is ended");
     }
 
     #[test]
     fn a_failure_ends_what_is_written() {
-        let failed = pretty(&json!({ "results": [], "error": { "kind": "stopped" } }));
+        let error = Failure::new(Kind::Unreachable, "stopped").to_json();
         let results = Results::default();
-        assert_eq!(results.fail(&failed).as_deref(), Some(failed.as_str()));
+        assert!(results.fail(&error).is_none(), "nothing is written");
         let mut text = results.next(&one(0)).unwrap();
-        text.push_str(&results.fail(&failed).unwrap());
-        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(document["results"].as_array().unwrap().len(), 1);
-        assert_eq!(document["error"]["kind"], "stopped");
-    }
-
-    #[test]
-    fn a_document_with_more_than_results_is_not_cut() {
-        let results = Results::default();
-        let more = pretty(&json!({ "results": [{}], "warnings": [] }));
-        assert_eq!(results.next(&more), None);
+        text.push_str(&results.fail(&error).unwrap().unwrap());
+        let whole = json!({ "results": [one(0)], "error": error });
+        assert_eq!(text, pretty(&whole));
+        assert_eq!(results.end(), None, "it is ended");
     }
 }

@@ -4,8 +4,10 @@ use std::fmt;
 
 use countersign_oci::{Digest, ErrorKind, with_causes};
 
-use super::next::decisive;
+use super::next::{Fallbacks, decisive};
 use crate::error::Error;
+use crate::lock::LockedEntry;
+use crate::plan::Plan;
 use crate::planned::PlannedSource;
 
 /// Why one source of a plan did not serve.
@@ -51,18 +53,35 @@ impl Purpose {
             Self::Prove => "proven",
         }
     }
+
+    /// Whether tags are asked in place of those that the plan names. A copy by another tag is another image.
+    pub(super) fn asks_fallbacks(self) -> Fallbacks {
+        match self {
+            Self::Install => Fallbacks::Asked,
+            Self::Prove => Fallbacks::LeftOut,
+        }
+    }
 }
 
 /// What a plan failed by.
 #[derive(Debug)]
 pub(super) enum Cause {
-    /// The place to install to. No source was asked.
+    /// The place to install to, or what asks. No source was asked.
     Before(Error),
     /// Each source that was tried, in order.
     Sources(Vec<SourceFailure>),
 }
 
 impl PlanFailure {
+    pub(super) fn of(plan: &Plan, purpose: Purpose, cause: Cause) -> Self {
+        Self {
+            name: plan.name().to_owned(),
+            locked: plan.lock().map(LockedEntry::requested).cloned(),
+            purpose,
+            cause,
+        }
+    }
+
     /// What kind of failure it is: that of the [decisive](Self::decisive) error.
     pub fn kind(&self) -> ErrorKind {
         self.decisive().map_or(ErrorKind::Internal, Error::kind)

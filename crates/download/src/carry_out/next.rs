@@ -39,10 +39,18 @@ pub(super) struct FailedAttempt {
     pub(super) consequence: Consequence,
 }
 
+/// Whether fallback tags are asked, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fallbacks {
+    Asked,
+    LeftOut,
+}
+
 /// The source to ask after those that `failed`, which are the first of `sources`; `None` where
 /// the plan has failed.
 pub(super) fn next<'p>(
     sources: &'p [PlannedSource],
+    fallbacks: Fallbacks,
     locked: Option<&Digest>,
     failed: &[FailedAttempt],
 ) -> Option<NextSource<'p>> {
@@ -57,6 +65,9 @@ pub(super) fn next<'p>(
         (Some(pin), Some(digest)) => pin.digest == digest,
         (None, _) | (_, None) => false,
     };
+    if planned.role == Role::Fallback && fallbacks == Fallbacks::LeftOut {
+        return None;
+    }
     let may_be_asked = failed.iter().all(|one| match one.consequence {
         Consequence::TryNext => true,
         Consequence::TrySameDigest => is_copy && planned.role != Role::Fallback,

@@ -1,15 +1,16 @@
 //! Proves the image of a plan where an installation would find it, for who carries it elsewhere.
 
-use countersign_oci::{Digest, Document, Options, Reference, Registry, ResolvedImage};
+use countersign_oci::{Digest, Document, Reference, Registry, ResolvedImage};
 use countersign_policy::Policy;
 use countersign_verify::{VerifiedImage, verify_image};
 
-use super::failed;
-use super::failure::{Cause, PlanFailure, Purpose, SourceFailure};
-use super::next::{self, FailedAttempt, NextSource};
+use super::ask::AttemptResult;
+use super::failure::{PlanFailure, Purpose, SourceFailure};
+use super::in_turn::InTurn;
+use super::next::NextSource;
 use crate::admitted::ImageVerifier;
 use crate::error::Error;
-use crate::lock::LockedEntry;
+use crate::limited::registry_within;
 use crate::plan::{Locked, Plan};
 use crate::planned::{PlannedSource, Role};
 use crate::source::Source;
@@ -42,28 +43,15 @@ impl Plan {
         registry: &Registry,
         verifier: &V,
     ) -> Result<ProvenSource, PlanFailure> {
-        let failed = |cause| PlanFailure {
-            purpose: Purpose::Prove,
-            ..failed(self, cause)
+        let mut sources = InTurn::of(self, Purpose::Prove);
+        let limited = self
+            .address_limit()
+            .map(|limit| registry_within(registry, limit.clone()));
+        let limited = match limited.transpose() {
+            Ok(limited) => limited.unwrap_or_else(|| registry.clone()),
+            Err(error) => return Err(sources.not_begun(error)),
         };
-        let limited = match self.address_limit() {
-            None => registry.clone(),
-            Some(limit) => {
-                let options = Options {
-                    address_limit: Some(limit.clone()),
-                    ..registry.connection().options().clone()
-                };
-                Registry::new(options).map_err(|error| failed(Cause::Before(error.into())))?
-            }
-        };
-        let locked = self.lock().map(LockedEntry::requested);
-        let (mut attempts, mut skipped) = (Vec::new(), Vec::<SourceFailure>::new());
-        while let Some(NextSource { planned, digest }) =
-            next::next(self.sources(), locked, &attempts)
-        {
-            if planned.role == Role::Fallback {
-                break;
-            }
+        while let Some(NextSource { planned, digest }) = sources.next() {
             let mut asked = digest.clone();
             let proven = async {
                 let (image, policy) = self.resolve(&limited, planned, digest).await?;
@@ -74,28 +62,21 @@ impl Plan {
                 }
             };
             // On the heap: it holds all of a verification.
-            match Box::pin(proven).await {
-                Ok(proof) => {
-                    return Ok(ProvenSource {
-                        registry: limited,
-                        proof,
-                        planned: planned.clone(),
-                        skipped,
-                    });
-                }
-                Err(error) => {
-                    attempts.push(FailedAttempt {
-                        digest: asked,
-                        consequence: error.consequence(),
-                    });
-                    skipped.push(SourceFailure {
-                        planned: planned.clone(),
-                        error,
-                    });
-                }
+            let result = Box::pin(proven).await;
+            let attempt = AttemptResult {
+                digest: asked,
+                result,
+            };
+            if let Some(proof) = sources.served(planned, attempt) {
+                return Ok(ProvenSource {
+                    registry: limited,
+                    proof,
+                    planned: planned.clone(),
+                    skipped: sources.into_failures(),
+                });
             }
         }
-        Err(failed(Cause::Sources(skipped)))
+        Err(sources.none_served())
     }
 
     /// The image that a source has, and the policy that it has to pass.

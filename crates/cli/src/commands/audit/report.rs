@@ -148,7 +148,7 @@ impl<'a> AuditReport<'a> {
             self.tally.count(result);
             // For a run that ends before its report.
             if let Some(kind) = self.arguments.fail_on.kind_of(result.state.into()) {
-                self.output.failed(kind);
+                self.output.remember_failed(kind);
             }
             self.output.line(result);
             if let Some(junit) = &mut self.junit {
@@ -156,7 +156,7 @@ impl<'a> AuditReport<'a> {
             }
         }
         let page = self.arguments.html.is_some() && self.kept_count < html::ROWS_MAX;
-        if page || self.output.keeps_results() {
+        if page || self.output.is_json() {
             self.kept_count += results.len();
             self.kept.push((position, results));
         }

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::policy::LoadedPolicy;
 
 /// Counts the forms that the rules of an audit had.
-const RULES_FORM: u32 = 4;
+const RULES_FORM: u32 = 5;
 
 impl AuditArguments {
     /// What decides what becomes of an image, besides policies and whom they trust.

@@ -25,13 +25,21 @@ pub(super) enum Status {
     Failed,
 }
 
-/// What a check found, and what to do.
-#[derive(Debug)]
+/// One check.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DoctorCheck")]
 pub(super) struct Finding {
+    /// What was checked.
     pub(super) check: &'static str,
     pub(super) status: Status,
+    /// What was found, for a person.
     pub(super) found: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) hint: Option<String>,
+    /// If it failed: `found` and `hint`, as a failure of any command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<JsonError>,
 }
 
 impl Finding {
@@ -41,6 +49,7 @@ impl Finding {
             status: Status::Ok,
             found: found.into(),
             hint: None,
+            error: None,
         }
     }
 
@@ -61,9 +70,12 @@ impl Finding {
         found: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
+        let weak = Self::warning(check, found, hint);
+        let failure = Failure::new(Kind::Policy, weak.found.clone()).hinted(weak.hint.as_deref());
         Self {
             status: Status::Failed,
-            ..Self::warning(check, found, hint)
+            error: Some(failure.to_json()),
+            ..weak
         }
     }
 
@@ -80,37 +92,6 @@ impl Finding {
         }
         text
     }
-
-    pub(super) fn to_json(&self) -> DoctorCheck {
-        DoctorCheck {
-            check: self.check.to_owned(),
-            status: self.status,
-            found: self.found.clone(),
-            hint: self.hint.clone(),
-            error: (self.status == Status::Failed).then(|| self.failure().to_json()),
-        }
-    }
-
-    /// What it is if it failed.
-    fn failure(&self) -> Failure {
-        Failure::new(Kind::Policy, self.found.clone()).hinted(self.hint.as_deref())
-    }
-}
-
-/// One check.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct DoctorCheck {
-    /// What was checked.
-    check: String,
-    status: Status,
-    /// What was found, for a person.
-    found: String,
-    /// What to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
-    /// If it failed: `found` and `hint`, as a failure of any command.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<JsonError>,
 }
 
 /// Who can write there decides what is pulled. What is not there is no finding here.

@@ -39,10 +39,7 @@ pub(super) fn read(directory: &Path, repository: &Repository) -> Result<Vec<Refe
         let digest = digest(&name.to_string_lossy());
         let digest =
             digest.ok_or_else(|| wrong(&path, "it is empty, and its name is no digest"))?;
-        let image = repository.at(digest).to_string();
-        image
-            .parse()
-            .map_err(|_| wrong(&path, "its name is no digest"))
+        Ok(repository.at(digest).into())
     });
     images.collect()
 }

@@ -33,12 +33,44 @@ const OLD_ATTESTATION: &str = "application/vnd.dsse.envelope.v1+json";
 /// The most characters of a reason.
 const REASON_MAX: usize = 400;
 
+/// By what signatures are checked.
+#[derive(Clone, Copy)]
+pub(super) enum Judging<'a> {
+    /// By a trusted root and, if there is one, by a policy.
+    ByRoot(Option<&'a Policy>),
+    /// There is no trusted root, so nothing is judged. What the keys of a policy signed is shown.
+    KeysOnly(Option<&'a Policy>),
+}
+
+impl<'a> Judging<'a> {
+    /// The policy that judges; `None` also if there is no trusted root to judge with.
+    pub(super) fn by_policy(self) -> Option<&'a Policy> {
+        match self {
+            Self::ByRoot(policy) => policy,
+            Self::KeysOnly(_) => None,
+        }
+    }
+
+    /// The policy whose keys are known, whether it judges or not.
+    fn with_keys(self) -> Option<&'a Policy> {
+        match self {
+            Self::ByRoot(policy) | Self::KeysOnly(policy) => policy,
+        }
+    }
+
+    /// Whether there is a trusted root. Only with one it is known that a signature is not genuine.
+    fn has_root(self) -> bool {
+        match self {
+            Self::ByRoot(_) => true,
+            Self::KeysOnly(_) => false,
+        }
+    }
+}
+
 pub(super) struct Gatherer<'a> {
     registry: &'a Registry,
     verifier: &'a Verifier,
-    policy: Option<&'a Policy>,
-    /// Whether there is no trusted root to check signatures with.
-    rootless: bool,
+    judging: Judging<'a>,
     /// How many more manifests may be looked at.
     left: AtomicUsize,
 }
@@ -47,14 +79,12 @@ impl<'a> Gatherer<'a> {
     pub(super) fn new(
         registry: &'a Registry,
         verifier: &'a Verifier,
-        policy: Option<&'a Policy>,
-        rootless: bool,
+        judging: Judging<'a>,
     ) -> Self {
         Self {
             registry,
             verifier,
-            policy,
-            rootless,
+            judging,
             left: AtomicUsize::new(MANIFESTS_MAX),
         }
     }
@@ -65,16 +95,13 @@ impl<'a> Gatherer<'a> {
         self.node(image, None, 1, None).await
     }
 
-    /// What `verify` says of a digest, if there is a policy.
+    /// What `verify` says of a digest, if a policy judges.
     async fn verdict(&self, image: &ResolvedImage) -> Result<Option<Verdict>, Failure> {
-        match self.policy {
-            Some(policy) if !self.rootless => {
-                let verdict = Verdict::of(image, self.registry, self.verifier, policy);
-                Ok(Some(verdict.await?))
-            }
-            // Nothing is judged without a trusted root. What the policy's keys signed is shown.
-            None | Some(_) => Ok(None),
-        }
+        let Some(policy) = self.judging.by_policy() else {
+            return Ok(None);
+        };
+        let verdict = Verdict::of(image, self.registry, self.verifier, policy);
+        Ok(Some(verdict.await?))
     }
 
     /// Whether one more manifest may be looked at.
@@ -143,7 +170,8 @@ impl<'a> Gatherer<'a> {
         {
             return Some(true);
         }
-        (!self.rootless || !may_be_signed(attached, not_read)).then_some(false)
+        let is_known = self.judging.has_root() || !may_be_signed(attached, not_read);
+        is_known.then_some(false)
     }
 
     async fn child(
@@ -163,8 +191,8 @@ impl<'a> Gatherer<'a> {
                 kind: TreeImageKind::Missing,
                 platform: child.platform.as_ref().map(ToString::to_string),
                 stated_types: Vec::new(),
-                signed: (!self.rootless).then_some(false),
-                accepted: self.policy.filter(|_| !self.rootless).map(|_| false),
+                signed: self.judging.has_root().then_some(false),
+                accepted: self.judging.by_policy().map(|_| false),
                 covered: false,
                 denied: false,
                 reason: None,
@@ -185,19 +213,23 @@ impl<'a> Gatherer<'a> {
         place: TreePlace,
         image: Option<&Verdict>,
     ) -> TreeAttached {
-        if self.rootless {
+        let has_root = self.judging.has_root();
+        if !has_root {
             signature.verdict = None;
         }
         let why = match &signature.record {
             Err(Unproven::KeyForCertificate) if signature.verdict.is_none() => {
-                let named = self.policy.is_some_and(|policy| policy.keys().count() > 0);
+                let named = self
+                    .judging
+                    .with_keys()
+                    .is_some_and(|policy| policy.keys().count() > 0);
                 Some(if named {
                     "signed by another key than the one that is named"
                 } else {
                     "signed by a key; name it with --key"
                 })
             }
-            Err(_) if self.rootless => Some("there is no trusted root to check it with"),
+            Err(_) if !has_root => Some("there is no trusted root to check it with"),
             _ => None,
         };
         let one = one_signature(signature, manifest, place, image);
@@ -215,7 +247,10 @@ impl<'a> Gatherer<'a> {
         depth: usize,
     ) -> BoxFuture<'s, Result<(Vec<TreeAttached>, usize), Failure>> {
         async move {
-            let survey = self.verifier.survey(image, self.policy).await?;
+            let survey = self
+                .verifier
+                .survey(image, self.judging.with_keys())
+                .await?;
             let mut all = Vec::new();
             for attached in survey.attached {
                 let (manifest, place) = (attached.manifest.to_string(), place(&attached));

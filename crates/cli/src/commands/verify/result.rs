@@ -22,7 +22,7 @@ pub(in crate::commands) struct VerifyOutput {
 
 /// Whether one image is signed as the policy says.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct VerifyResult {
+pub(in crate::commands) struct VerifyResult {
     /// As it was given.
     reference: String,
     /// The platform that was verified, if one was asked for or with `--all-platforms`.

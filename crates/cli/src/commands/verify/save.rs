@@ -1,110 +1,131 @@
-//! Where `--save-predicate` writes.
+//! `--save`: what a verdict stands on, in a new directory.
 
 use std::path::Path;
 
-use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy};
+use countersign_oci::ResolvedImage;
+use countersign_verify::{Exhibits, Verifier};
+use jiff::Timestamp;
 
 use super::{Verified, VerifyArguments};
+use crate::commands::policy::test::case::{Expectation, FILE};
+use crate::commands::policy::test::saved::{Inputs, Saved, require_new};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
-use crate::whole_file;
+use crate::printable;
+use crate::verification::Verification;
 
-const NAME_THE_TYPE: &str = "name the type of the attestation alone in the policy's `predicate_types`, or in an entry of `require`";
-
-fn is_signature(predicate_type: &str) -> bool {
-    predicate_type == COSIGN_SIGN_PREDICATE
-}
-
-/// What becomes of the proven predicate.
-pub(super) enum Saving<'a> {
-    /// Nothing.
-    Nowhere,
-    /// It is written to a file, in one step.
-    File(&'a Path),
-    /// It is the one thing on standard output.
-    StandardOutput,
+/// What is saved, and where, if anything is.
+pub(super) struct Saving<'a> {
+    place: Option<(&'a Path, Exhibits)>,
+    at: Timestamp,
+    /// The policy file of the command line.
+    policy: Option<&'a Path>,
 }
 
 impl<'a> Saving<'a> {
     /// As the arguments say.
     ///
     /// # Errors
-    /// If several predicates, or something else beside one, would be written to one place.
-    pub(super) fn of(arguments: &'a VerifyArguments, output: &Output) -> Result<Self, Failure> {
-        let Some(path) = &arguments.save_predicate else {
-            return Ok(Self::Nowhere);
-        };
-        let usage = |message: String| Err(Failure::new(Kind::Usage, message));
-        let references = arguments.references.len();
-        if references != 1 {
-            return usage(format!(
-                "--save-predicate writes one predicate: expected 1 reference, found {references}"
-            ));
-        }
-        if path != Path::new("-") {
-            return Ok(Self::File(path));
-        }
-        if arguments.print_digest || output.is_json() {
-            return usage(
-                "`--save-predicate -` writes the predicate to standard output: it can't be combined with \
-                 --output json or --print-digest"
-                    .to_owned(),
-            );
-        }
-        Ok(Self::StandardOutput)
-    }
-
-    /// Refuses a policy that accepts nothing with a predicate.
-    ///
-    /// # Errors
-    /// If a signature is all that counts: what it says of the image is nothing but that it is signed.
-    pub(super) fn check(&self, policy: &Policy) -> Result<(), Failure> {
-        let types = policy
-            .requirements()
-            .iter()
-            .flat_map(Policy::predicate_types);
-        match self {
-            Self::File(_) | Self::StandardOutput if types.clone().all(|one| is_signature(one)) => {
-                let message = "--save-predicate needs a policy that accepts an attestation: this one accepts \
-                               signatures alone, which have no predicate to save";
-                Err(Failure::new(Kind::Usage, message).hint(NAME_THE_TYPE))
+    /// If there are several references, or the directory is there: before anything is asked.
+    pub(super) fn of(arguments: &'a VerifyArguments) -> Result<Self, Failure> {
+        let place = match &arguments.save {
+            None => None,
+            Some(directory) => {
+                let references = arguments.references.len();
+                if references != 1 {
+                    let message = format!(
+                        "--save writes the inputs of one verdict: expected 1 reference, found {references}"
+                    );
+                    return Err(Failure::new(Kind::Usage, message));
+                }
+                require_new(directory)?;
+                Some((directory.as_path(), Exhibits::default()))
             }
-            Self::Nowhere | Self::File(_) | Self::StandardOutput => Ok(()),
-        }
-    }
-
-    /// Saves what was proven of the one image.
-    ///
-    /// # Errors
-    /// If a signature alone proves it, or the file can't be written.
-    pub(super) fn save(&self, verified: &Verified, output: &Output) -> Result<(), Failure> {
-        if let Self::Nowhere = self {
-            return Ok(());
-        }
-        let attested = [&verified.evidence]
-            .into_iter()
-            .chain(&verified.further)
-            .any(|proof| !is_signature(&proof.predicate_type));
-        // The statement of a signature by cosign has an empty predicate, which says nothing.
-        let Some(predicate) = verified.predicate.as_ref().filter(|_| attested) else {
-            let message =
-                "the image is verified, but by a signature, which has no predicate to save";
-            return Err(Failure::new(Kind::Policy, message).hint(NAME_THE_TYPE));
         };
-        match self {
-            Self::File(path) => whole_file::write(path, predicate.as_bytes())
-                .map_err(|error| Failure::unwritable(path, "predicate", error))?,
-            Self::StandardOutput => output.raw(predicate),
-            Self::Nowhere => {}
-        }
-        Ok(())
+        Ok(Self {
+            place,
+            at: Timestamp::now(),
+            policy: arguments.verification.policy.policy.as_deref(),
+        })
     }
 
-    /// Tells of the verification, where that is not in the predicate's way.
-    pub(super) fn tell(&self, output: &Output, text: &str) {
-        match self {
-            Self::Nowhere | Self::File(_) => output.result(text),
-            Self::StandardOutput => output.note(text.trim_end()),
+    /// The verifier, whose signatures are kept.
+    pub(super) fn shown(&self, verifier: Verifier) -> Verifier {
+        match &self.place {
+            None => verifier,
+            Some((_, exhibits)) => verifier.with_exhibits(exhibits.clone()),
+        }
+    }
+
+    /// Saves what the outcome stands on, where it is a verdict. What can't be saved is never told as saved: of an accepted
+    /// image, the second result has that failure, and the run fails.
+    pub(super) fn save(
+        &self,
+        image: Option<&ResolvedImage>,
+        outcome: Result<Verified, Failure>,
+        verification: &Verification,
+        output: &Output,
+    ) -> (Result<Verified, Failure>, Result<(), Failure>) {
+        let Some((directory, exhibits)) = &self.place else {
+            return (outcome, Ok(()));
+        };
+        let shown = printable::path(directory);
+        let verdict = match &outcome {
+            Ok(_) => Some(Expectation::Accepted),
+            Err(failure) => match failure.kind {
+                Kind::Unsigned => Some(Expectation::RefusedUnsigned),
+                Kind::Policy => Some(Expectation::RefusedPolicy),
+                Kind::Invalid => Some(Expectation::RefusedInvalid),
+                // There is no verdict.
+                Kind::Internal
+                | Kind::Machine
+                | Kind::Usage
+                | Kind::NotFound
+                | Kind::Unreachable
+                | Kind::Rejected
+                | Kind::Differs => None,
+            },
+        };
+        let (Some(image), Some(verdict)) = (image, verdict) else {
+            let outcome = outcome.map_err(|failure| {
+                failure.also(format!("nothing is saved in {shown}: there is no verdict"))
+            });
+            return (outcome, Ok(()));
+        };
+        let inputs = Inputs {
+            image,
+            signatures: exhibits.of(image.digest()),
+            trusted_root: &verification.trusted_root,
+            policy: &verification.policy,
+            at: self.at,
+            verdict,
+        };
+        match (inputs.write(directory), outcome) {
+            (Ok(saved), outcome) => {
+                let policy = self.policy.map_or("POLICY".to_owned(), printable::path);
+                output.note(&format!(
+                    "saved in {shown}: `countersign policy test {policy} --case {shown}` judges it again, without the registry"
+                ));
+                if verdict != Expectation::Accepted {
+                    output.note(&format!(
+                        "it expects the refusal; to work on the policy until the image is accepted, write `expect: accepted` in {}",
+                        printable::path(&directory.join(FILE))
+                    ));
+                }
+                if let Saved::OtherReason(again) = saved {
+                    let again = again.as_str();
+                    output.note(&format!(
+                        "`policy test` refuses it for another reason: {again}. Only signatures can be saved, and something \
+                         else was wrong too"
+                    ));
+                }
+                (outcome, Ok(()))
+            }
+            (Err(unsaved), Ok(verified)) => (Ok(verified), Err(unsaved)),
+            (Err(unsaved), Err(failure)) => {
+                let nothing = format!("nothing is saved in {shown}: {}", unsaved.line());
+                (Err(failure.also(nothing)), Ok(()))
+            }
         }
     }
 }

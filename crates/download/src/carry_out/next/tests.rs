@@ -50,7 +50,12 @@ fn asked(sources: &[PlannedSource], locked: Option<char>, outcomes: &[Outcome]) 
             consequence: *consequence,
         })
         .collect();
-    match next(sources, locked.map(digest).as_ref(), &failed) {
+    match next(
+        sources,
+        Fallbacks::Asked,
+        locked.map(digest).as_ref(),
+        &failed,
+    ) {
         None => "-".to_owned(),
         Some(NextSource { planned, digest }) => {
             let at = sources.iter().position(|one| one == planned).unwrap();
@@ -274,5 +279,21 @@ fn what_is_told_is_the_first_failure_that_says_more_than_not_there() {
     for kind in [ErrorKind::Invalid, ErrorKind::Policy, ErrorKind::Unsigned] {
         let failures = [(ErrorKind::Unreachable, TryNext), (kind, TryNext)];
         assert_eq!(decisive(failures), Some(1), "{kind:?}");
+    }
+}
+
+#[test]
+fn where_fallbacks_are_left_out_the_plan_ends_before_them() {
+    let failed = |count| {
+        let attempt = FailedAttempt {
+            digest: None,
+            consequence: TryNext,
+        };
+        vec![attempt; count]
+    };
+    let sources = images();
+    for (count, asked) in [(0, true), (1, true), (2, true), (3, false), (4, false)] {
+        let next = next(&sources, Fallbacks::LeftOut, None, &failed(count));
+        assert_eq!(next.is_some(), asked, "{count}");
     }
 }
