@@ -1,20 +1,14 @@
 //! Asks one source: admits what it has, as the plan requires. The goal says what becomes of it.
 
-use countersign_oci::{Digest, Location, Reference, ResolvedImage};
+use countersign_oci::{Location, Reference, ResolvedImage};
 
 use super::attempt::Attempt;
 use super::goal::Goal;
+use super::in_turn::AttemptResult;
 use crate::admitted::ImageVerifier;
 use crate::error::Error;
 use crate::install::Installer;
 use crate::source::Source;
-
-/// What became of an attempt.
-pub(super) struct AttemptResult<T> {
-    /// What the source was asked for or, where it resolved a name, what that resolved to.
-    pub(super) digest: Option<Digest>,
-    pub(super) result: Result<T, Error>,
-}
 
 impl<V: ImageVerifier> Installer<V> {
     pub(super) async fn attempt<G: Goal<V>>(

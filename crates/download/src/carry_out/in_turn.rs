@@ -1,12 +1,20 @@
 //! The sources of a plan in turn, and what became of those that were asked. It asks nobody.
 
-use super::ask::AttemptResult;
+use countersign_oci::Digest;
+
 use super::failure::{Cause, PlanFailure, Purpose, SourceFailure};
 use super::next::{self, FailedAttempt, NextSource};
 use crate::error::Error;
 use crate::lock::LockedEntry;
 use crate::plan::Plan;
 use crate::planned::PlannedSource;
+
+/// What became of an attempt.
+pub(super) struct AttemptResult<T> {
+    /// What the source was asked for or, where it resolved a name, what that resolved to.
+    pub(super) digest: Option<Digest>,
+    pub(super) result: Result<T, Error>,
+}
 
 /// Which sources of a plan have failed, and which is asked next.
 pub(super) struct InTurn<'p> {

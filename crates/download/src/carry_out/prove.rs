@@ -4,9 +4,8 @@ use countersign_oci::{Digest, Document, Reference, Registry, ResolvedImage};
 use countersign_policy::Policy;
 use countersign_verify::{VerifiedImage, verify_image};
 
-use super::ask::AttemptResult;
 use super::failure::{PlanFailure, Purpose, SourceFailure};
-use super::in_turn::InTurn;
+use super::in_turn::{AttemptResult, InTurn};
 use super::next::NextSource;
 use crate::admitted::ImageVerifier;
 use crate::error::Error;
