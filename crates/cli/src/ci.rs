@@ -12,13 +12,10 @@ use countersign_sign::{IdentityEndpoint, IdentityToken};
 use tokio::process::Command;
 use url::Url;
 
-use crate::environment::Environment;
+use crate::environment::{Environment, Variable};
 use crate::failure::{Failure, Kind};
 use crate::program::{self, NotRun};
 
-/// Where a job of GitHub asks for its identity token, and with what.
-const REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
-const REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 /// For one run of a CI's own program.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a CI's own program is run. Those ask a server, which may be away for a moment.
@@ -30,14 +27,11 @@ const AWAY: &str = "run the job again; if it fails again, check the CI's status,
 /// Bytes of a program's output that are kept.
 const OUTPUT_MAX: usize = 64 << 10;
 
-/// The variable of an identity token, in whichever CI.
-pub(crate) const TOKEN: &str = "SIGSTORE_ID_TOKEN";
-
 /// Variables by which a program can get the identity of the job that it runs in, whichever CI that is. A program that
 /// is run by this one and needs no identity gets none of them.
 pub(crate) fn identity_secrets() -> impl Iterator<Item = &'static str> {
     let of_providers = Provider::ALL.into_iter().flat_map(Provider::secrets);
-    std::iter::once(TOKEN).chain(of_providers.copied())
+    std::iter::once(Variable::IdentityToken.name()).chain(of_providers.copied())
 }
 
 /// A CI that hands out identity tokens.
@@ -59,20 +53,27 @@ impl Provider {
     }
 
     /// The variable that is `true` in its jobs.
-    fn variable(self) -> &'static str {
+    fn variable(self) -> Variable {
         match self {
-            Self::GitHub => "GITHUB_ACTIONS",
-            Self::GitLab => "GITLAB_CI",
-            Self::Buildkite => "BUILDKITE",
-            Self::CircleCi => "CIRCLECI",
+            Self::GitHub => Variable::GitHubActions,
+            Self::GitLab => Variable::GitLabCi,
+            Self::Buildkite => Variable::Buildkite,
+            Self::CircleCi => Variable::CircleCi,
         }
     }
 
     /// Variables of a job by which a program can get its identity.
     fn secrets(self) -> &'static [&'static str] {
         match self {
-            Self::GitHub => &[REQUEST_TOKEN, REQUEST_URL],
-            // The job's tokens have the names that its configuration gives them. Ours is `TOKEN`.
+            Self::GitHub => {
+                const {
+                    &[
+                        Variable::GitHubRequestToken.name(),
+                        Variable::GitHubRequestUrl.name(),
+                    ]
+                }
+            }
+            // The job's tokens have the names that its configuration gives them. Ours is in all CIs.
             Self::GitLab => &[],
             Self::Buildkite => &["BUILDKITE_AGENT_ACCESS_TOKEN"],
             Self::CircleCi => &["CIRCLE_OIDC_TOKEN", "CIRCLE_OIDC_TOKEN_V2"],
@@ -144,12 +145,12 @@ impl Provider {
         connection: &Connection,
         patience: Option<&Patience>,
     ) -> Result<IdentityToken, Failure> {
-        let variable = |name: &str| {
-            let value = environment.variable(name);
-            value.ok_or_else(|| self.refused(format_args!("the job has no variable {name}")))
+        let value = |variable| {
+            let value = environment.variable(variable);
+            value.ok_or_else(|| self.refused(format_args!("the job has no variable {variable}")))
         };
-        let url = variable(REQUEST_URL)?;
-        let bearer = variable(REQUEST_TOKEN)?;
+        let url = value(Variable::GitHubRequestUrl)?;
+        let bearer = value(Variable::GitHubRequestToken)?;
         let url: Url = url.parse().map_err(|error| {
             self.refused(format_args!(
                 "ACTIONS_ID_TOKEN_REQUEST_URL is no URL: {error}"

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use crate::environment::{CONFIGURATION, Environment};
+use crate::environment::{Environment, Variable};
 use crate::failure::{Failure, Kind};
 use crate::input::text_of;
 use crate::ownership::{ROOT, Writers, me, require_owner};
@@ -35,13 +35,13 @@ const BYTES_MAX: u64 = 1 << 20;
 /// # Errors
 /// One that is there and can't be used.
 pub(crate) fn load(named: Option<&Path>, environment: &Environment) -> Result<Settings, Failure> {
-    let flag = named.map(|path| (path.to_owned(), "--config"));
-    let variable = || Some((environment.configuration()?, CONFIGURATION));
-    if let Some((path, by)) = flag.or_else(variable) {
-        return read_named(&path).map_err(|failure| match by {
-            CONFIGURATION => failure.hint(format!("{CONFIGURATION} names this file")),
-            _ => failure,
-        });
+    if let Some(path) = named {
+        return read_named(path);
+    }
+    if let Some(path) = environment.configuration() {
+        let by = Variable::Configuration;
+        let read = read_named(&path);
+        return read.map_err(|failure| failure.hint(format!("{by} names this file")));
     }
     let user = environment.configuration_directory();
     let places = Places {

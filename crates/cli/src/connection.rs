@@ -8,7 +8,7 @@ use countersign_oci::{Credentials, Options, PlainHttp, PrivateRedirects, Registr
 use url::Url;
 
 use crate::arguments::registry::RegistryArguments;
-use crate::environment::{CREDENTIAL_FILE, CredentialFiles, Environment};
+use crate::environment::{CredentialFiles, Environment, Variable};
 use crate::failure::{Failure, Kind};
 use crate::input::read_bytes;
 
@@ -62,7 +62,8 @@ fn credentials(environment: &Environment) -> Result<Credentials, Failure> {
     match environment.credential_files() {
         CredentialFiles::Named(file) => credentials.with_config_file(&file).map_err(|error| {
             Failure::from(error).hint(format!(
-                "{CREDENTIAL_FILE} names this file; log in with `podman login`, or unset the variable"
+                "{} names this file; log in with `podman login`, or unset the variable",
+                Variable::RegistryAuthFile
             ))
         }),
         CredentialFiles::Usual(files) => {

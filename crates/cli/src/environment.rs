@@ -14,6 +14,10 @@ use std::path::PathBuf;
 use crate::settings::Settings;
 use crate::terminal::ColorWhen;
 
+mod variable;
+
+pub(crate) use variable::Variable;
+
 /// What the environment says, read once at start.
 #[derive(Debug, Clone)]
 pub(crate) struct Environment {
@@ -26,7 +30,7 @@ pub(crate) struct Environment {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// This variable.
-    Variable(&'static str),
+    Variable(Variable),
     /// This file of configuration.
     File(PathBuf),
     /// The usual directory for data in the user's home.
@@ -57,60 +61,62 @@ impl Environment {
     }
 
     /// A variable's value; `None` where it is unset, empty or not Unicode.
-    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
-        self.raw(name)?.to_str()
+    pub(crate) fn variable(&self, variable: Variable) -> Option<&str> {
+        self.raw(variable)?.to_str()
     }
 
     /// A variable's value as it is; `None` where it is unset or empty.
-    fn raw(&self, name: &str) -> Option<&OsStr> {
+    fn raw(&self, variable: Variable) -> Option<&OsStr> {
         self.variables
             .iter()
-            .find(|(key, value)| key == name && !value.is_empty())
+            .find(|(key, value)| key == variable.name() && !value.is_empty())
             .map(|(_, value)| value.as_os_str())
     }
 
     /// The program `name`, from the first directory of `PATH` that has it. Directories that are not
     /// absolute are left out: what they hold depends on where this runs.
     pub(crate) fn program(&self, name: &str) -> Option<PathBuf> {
-        std::env::split_paths(self.raw("PATH")?)
+        std::env::split_paths(self.raw(Variable::Path)?)
             .filter(|directory| directory.is_absolute())
             .map(|directory| directory.join(name))
             .find(|path| path.is_file())
     }
 
     /// Sets a variable for what is read of it from here on; the process's own environment stays.
-    pub(crate) fn set(&mut self, name: &str, value: OsString) {
-        self.variables.retain(|(key, _)| key != name);
-        self.variables.push((name.to_owned(), value));
+    pub(crate) fn set(&mut self, variable: Variable, value: OsString) {
+        self.variables.retain(|(key, _)| key != variable.name());
+        self.variables.push((variable.name().to_owned(), value));
     }
 
-    /// The file of configuration, if [`CONFIGURATION`] names one.
+    /// The file of configuration, if [`Variable::Configuration`] names one.
     pub(crate) fn configuration(&self) -> Option<PathBuf> {
-        self.raw(CONFIGURATION).map(PathBuf::from)
+        self.raw(Variable::Configuration).map(PathBuf::from)
     }
 
     /// The user's directory for configuration (XDG base directory specification). `None` where nothing says where it
     /// is. One that is not absolute is none: what it holds depends on where this runs.
     pub(crate) fn configuration_directory(&self) -> Option<PathBuf> {
-        let base = self.user_directory("XDG_CONFIG_HOME", ".config")?;
+        let base = self.user_directory(Variable::XdgConfigHome, ".config")?;
         Some(base.join("countersign"))
     }
 
     /// The directory that `variable` names, else the one that is `usual` in the user's home.
-    fn user_directory(&self, variable: &str, usual: &str) -> Option<PathBuf> {
+    fn user_directory(&self, variable: Variable, usual: &str) -> Option<PathBuf> {
         let named = self.absolute(variable);
-        named.or_else(|| Some(self.absolute("HOME")?.join(usual)))
+        named.or_else(|| Some(self.absolute(Variable::Home)?.join(usual)))
     }
 
     /// The directory that a variable names. By the XDG base directory specification a relative one is ignored.
-    fn absolute(&self, name: &str) -> Option<PathBuf> {
-        let directory = self.raw(name).map(PathBuf::from);
+    fn absolute(&self, variable: Variable) -> Option<PathBuf> {
+        let directory = self.raw(variable).map(PathBuf::from);
         directory.filter(|directory| directory.is_absolute())
     }
 
     /// Where files are made that nobody keeps.
     pub(crate) fn temporary_directory(&self) -> PathBuf {
-        self.raw("TMPDIR").unwrap_or(OsStr::new("/tmp")).into()
+        self.raw(Variable::TemporaryDirectory)
+            .unwrap_or(OsStr::new("/tmp"))
+            .into()
     }
 
     /// The working directory; `None` where it is gone, or can't be told.
@@ -118,36 +124,38 @@ impl Environment {
         std::env::current_dir().ok()
     }
 
-    /// The configuration of the image verifier, if [`IMAGE_VERIFIER_CONFIG`] names one.
+    /// The configuration of the image verifier, if [`Variable::ImageVerifierConfig`] names one.
     pub(crate) fn image_verifier_config(&self) -> Option<PathBuf> {
-        self.raw(IMAGE_VERIFIER_CONFIG).map(PathBuf::from)
+        self.raw(Variable::ImageVerifierConfig).map(PathBuf::from)
     }
 
-    /// Where trusted roots, galleries' indexes and signatures are cached: `COUNTERSIGN_CACHE_DIR`, else
+    /// Where trusted roots, galleries' indexes and signatures are cached: [`Variable::CacheDirectory`], else
     /// `countersign` in the user's cache directory (XDG base directory specification).
     pub(crate) fn cache_directory(&self) -> Option<PathBuf> {
-        let named = self.raw(CACHE_DIRECTORY).map(PathBuf::from);
+        let named = self.raw(Variable::CacheDirectory).map(PathBuf::from);
         named.or_else(|| {
             Some(
-                self.user_directory("XDG_CACHE_HOME", ".cache")?
+                self.user_directory(Variable::XdgCacheHome, ".cache")?
                     .join("countersign"),
             )
         })
     }
 
-    /// Where entries of galleries are installed: [`STORE_DIRECTORY`], else what a file of configuration says, else
+    /// Where entries of galleries are installed: [`Variable::StoreDirectory`], else what a file of configuration says, else
     /// `countersign` in the user's data directory (XDG base directory specification).
     pub(crate) fn store_directory(&self) -> Option<(PathBuf, Origin)> {
-        if let Some(directory) = self.raw(STORE_DIRECTORY) {
-            return Some((directory.into(), Origin::Variable(STORE_DIRECTORY)));
+        if let Some(directory) = self.raw(Variable::StoreDirectory) {
+            let origin = Origin::Variable(Variable::StoreDirectory);
+            return Some((directory.into(), origin));
         }
         if let Some(store) = &self.settings.store {
             return Some((store.value.clone(), Origin::File(store.file.clone())));
         }
-        let usual = self.absolute("HOME").map(|home| home.join(".local/share"));
-        let (base, origin) = match self.absolute("XDG_DATA_HOME") {
+        let home = self.absolute(Variable::Home);
+        let usual = home.map(|home| home.join(".local/share"));
+        let (base, origin) = match self.absolute(Variable::XdgDataHome) {
             Some(base) if Some(&base) != usual.as_ref() => {
-                (base, Origin::Variable("XDG_DATA_HOME"))
+                (base, Origin::Variable(Variable::XdgDataHome))
             }
             _ => (usual?, Origin::Default),
         };
@@ -157,52 +165,67 @@ impl Environment {
     /// The credential files of podman and docker, in podman's order (containers-auth.json(5)):
     /// the first that has a login counts.
     pub(crate) fn credential_files(&self) -> CredentialFiles {
-        if let Some(file) = self.raw(CREDENTIAL_FILE) {
+        if let Some(file) = self.raw(Variable::RegistryAuthFile) {
             return CredentialFiles::Named(file.into());
         }
-        let directory = |name| self.raw(name).map(PathBuf::from);
-        let home = directory("HOME");
+        let directory = |variable| self.raw(variable).map(PathBuf::from);
+        let home = directory(Variable::Home);
         let run = self
-            .absolute("XDG_RUNTIME_DIR")
+            .absolute(Variable::XdgRuntimeDirectory)
             .map(|directory| directory.join("containers"));
         let mut files = vec![run.unwrap_or_else(run_directory).join("auth.json")];
-        let configuration = self.absolute("XDG_CONFIG_HOME");
+        let configuration = self.absolute(Variable::XdgConfigHome);
         let configuration = configuration.or_else(|| Some(home.as_ref()?.join(".config")));
         files.extend(configuration.map(|directory| directory.join("containers/auth.json")));
-        let docker = directory("DOCKER_CONFIG").or_else(|| Some(home.as_ref()?.join(".docker")));
+        let docker = directory(Variable::DockerConfig);
+        let docker = docker.or_else(|| Some(home.as_ref()?.join(".docker")));
         files.extend(docker.map(|directory| directory.join("config.json")));
         CredentialFiles::Usual(files)
     }
 
     /// Whether this says that it is a CI, as most do (`CI`).
     pub(crate) fn is_ci(&self) -> bool {
-        !matches!(self.variable("CI"), None | Some("false" | "0"))
+        !matches!(self.variable(Variable::Ci), None | Some("false" | "0"))
     }
 
     /// Whether a browser that is opened here would be seen by the person at this terminal: on a
     /// desktop (X11, Wayland, WSL, macOS), and not over SSH.
     pub(crate) fn has_desktop(&self) -> bool {
-        let is_set = |name: &str| self.raw(name).is_some();
-        if ["SSH_CONNECTION", "SSH_TTY"].into_iter().any(is_set) {
+        let is_set = |variable| self.raw(variable).is_some();
+        if [Variable::SshConnection, Variable::SshTty]
+            .into_iter()
+            .any(is_set)
+        {
             return false;
         }
-        let desktop = ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"];
+        let desktop = [
+            Variable::Display,
+            Variable::WaylandDisplay,
+            Variable::WslDistroName,
+        ];
         cfg!(target_os = "macos") || desktop.into_iter().any(is_set)
     }
 
     /// The proxy for connections to registries, and the variable it is from.
-    pub(crate) fn proxy(&self) -> Option<(&'static str, &str)> {
-        ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
-            .into_iter()
-            .find_map(|name| Some((name, self.variable(name)?)))
+    pub(crate) fn proxy(&self) -> Option<(Variable, &str)> {
+        self.first_of(&[
+            Variable::HttpsProxy,
+            Variable::HttpsProxyLower,
+            Variable::AllProxy,
+            Variable::AllProxyLower,
+        ])
     }
 
     /// Hosts that are reached without the proxy, in the form that is conventional for `NO_PROXY`, and the variable they
     /// are from.
-    pub(crate) fn no_proxy(&self) -> Option<(&'static str, &str)> {
-        ["NO_PROXY", "no_proxy"]
-            .into_iter()
-            .find_map(|name| Some((name, self.variable(name)?)))
+    pub(crate) fn no_proxy(&self) -> Option<(Variable, &str)> {
+        self.first_of(&[Variable::NoProxy, Variable::NoProxyLower])
+    }
+
+    /// The first of these variables that is set, and its value.
+    fn first_of(&self, variables: &[Variable]) -> Option<(Variable, &str)> {
+        let set = |variable: &Variable| Some((*variable, self.variable(*variable)?));
+        variables.iter().find_map(set)
     }
 
     /// Whether `COUNTERSIGN_REQUIRE_INTEGRITY` asks for strict mode.
@@ -210,14 +233,15 @@ impl Environment {
     /// # Errors
     /// When it is neither yes nor no: guessing could mean to install what should be refused.
     pub(crate) fn require_integrity(&self) -> Result<bool, NotABoolean> {
-        const NAME: &str = "COUNTERSIGN_REQUIRE_INTEGRITY";
+        let variable = Variable::RequireIntegrity;
         // Lossy, so that what is not Unicode counts as neither and not as unset.
-        let value = self.raw(NAME).unwrap_or(OsStr::new("0")).to_string_lossy();
+        let value = self.raw(variable).unwrap_or(OsStr::new("0"));
+        let value = value.to_string_lossy();
         match value.to_ascii_lowercase().as_str() {
             "1" | "true" | "yes" | "on" => Ok(true),
             "0" | "false" | "no" | "off" => Ok(false),
             _ => Err(NotABoolean {
-                variable: NAME,
+                variable,
                 found: value.into_owned(),
             }),
         }
@@ -225,19 +249,21 @@ impl Environment {
 
     /// The filter for diagnostics that `COUNTERSIGN_LOG` has, in the syntax of `tracing-subscriber`.
     pub(crate) fn log_filter(&self) -> Option<&str> {
-        self.variable("COUNTERSIGN_LOG")
+        self.variable(Variable::Log)
     }
 
     /// When colours are used, if no flag says it: by `NO_COLOR`, then `CLICOLOR_FORCE`, then
     /// `CLICOLOR` (the conventions of no-color.org and bixense.com/clicolors), and never where `TERM`
     /// is `dumb`.
     pub(crate) fn colours(&self) -> ColorWhen {
-        let forced = self.variable("CLICOLOR_FORCE");
-        if self.raw("NO_COLOR").is_some() {
+        let forced = self.variable(Variable::ClicolorForce);
+        if self.raw(Variable::NoColor).is_some() {
             ColorWhen::Never
         } else if forced.is_some_and(|value| value != "0") {
             ColorWhen::Always
-        } else if self.variable("CLICOLOR") == Some("0") || self.variable("TERM") == Some("dumb") {
+        } else if self.variable(Variable::Clicolor) == Some("0")
+            || self.variable(Variable::Term) == Some("dumb")
+        {
             ColorWhen::Never
         } else {
             ColorWhen::Auto
@@ -245,22 +271,10 @@ impl Environment {
     }
 }
 
-/// The variable that names the file of configuration.
-pub(crate) const CONFIGURATION: &str = "COUNTERSIGN_CONFIG";
-/// The variable that names the directory for installed entries.
-pub(crate) const STORE_DIRECTORY: &str = "COUNTERSIGN_STORE_DIR";
-/// The variable that names the directory for caches.
-pub(crate) const CACHE_DIRECTORY: &str = "COUNTERSIGN_CACHE_DIR";
-/// The variable that names the configuration of the image verifier.
-pub(crate) const IMAGE_VERIFIER_CONFIG: &str = "COUNTERSIGN_IMAGE_VERIFIER_CONFIG";
-
-/// The variable that names the one credential file to use.
-pub(crate) const CREDENTIAL_FILE: &str = "REGISTRY_AUTH_FILE";
-
 /// Where the logins of podman and docker are.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CredentialFiles {
-    /// In the file that [`CREDENTIAL_FILE`] names, and nowhere else.
+    /// In the file that [`Variable::RegistryAuthFile`] names, and nowhere else.
     Named(PathBuf),
     /// In those of these files that are there.
     Usual(Vec<PathBuf>),
@@ -275,7 +289,7 @@ fn run_directory() -> PathBuf {
 /// A variable that is neither yes nor no.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotABoolean {
-    variable: &'static str,
+    variable: Variable,
     found: String,
 }
 

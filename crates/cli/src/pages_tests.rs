@@ -11,7 +11,7 @@ use countersign_policy::{GalleryIndex, ImageVerifierConfig, PolicyFile};
 
 use crate::commands::Arguments;
 use crate::configuration;
-use crate::environment::Environment;
+use crate::environment::{Environment, Variable};
 
 /// A fenced block of a page.
 struct Block {
@@ -155,8 +155,8 @@ fn every_file_of_defaults_that_the_pages_show_can_be_read() {
     let own = home.path().join("countersign");
     fs::create_dir(&own).unwrap();
     fs::set_permissions(&own, Permissions::from_mode(0o700)).unwrap();
-    environment.set("XDG_CONFIG_HOME", home.path().into());
-    environment.set("COUNTERSIGN_CONFIG", "".into());
+    environment.set(Variable::XdgConfigHome, home.path().into());
+    environment.set(Variable::Configuration, "".into());
     let mut files = 0;
     for Block { page, text, .. } in blocks().iter().filter(|block| block.language == "toml") {
         if page != "configuration.md" {

@@ -11,7 +11,7 @@ use countersign_verify::{TrustSource, TrustedRoot, TufNetwork};
 use url::Url;
 
 use crate::arguments::trust::TrustArguments;
-use crate::environment::Environment;
+use crate::environment::{Environment, Variable};
 use crate::failure::{Failure, Kind};
 use crate::input::{read_bytes, read_text};
 use crate::policy::LoadedPolicy;
@@ -163,9 +163,9 @@ impl Instance {
         let loaded = TrustedRoot::load(&self.source(environment)?, connection).await;
         let root = loaded.map_err(|error| {
             let failure = Failure::from(error);
-            match COSIGN_ROOTS.into_iter().find(|name| environment.variable(name).is_some()) {
-                Some(name) => failure.also(format!(
-                    "{name} is not used: its authorities and logs belong into a trusted root; pass --trusted-root FILE"
+            match COSIGN_ROOTS.into_iter().find(|variable| environment.variable(*variable).is_some()) {
+                Some(variable) => failure.also(format!(
+                    "{variable} is not used: its authorities and logs belong into a trusted root; pass --trusted-root FILE"
                 )),
                 None => failure,
             }
@@ -257,10 +257,10 @@ impl Instance {
 }
 
 /// Variables that name authorities and logs for cosign.
-const COSIGN_ROOTS: [&str; 3] = [
-    "SIGSTORE_ROOT_FILE",
-    "SIGSTORE_REKOR_PUBLIC_KEY",
-    "SIGSTORE_CT_LOG_PUBLIC_KEY_FILE",
+const COSIGN_ROOTS: [Variable; 3] = [
+    Variable::CosignRootFile,
+    Variable::CosignRekorKey,
+    Variable::CosignCtLogKey,
 ];
 
 /// Where a file is looked for that a policy names.

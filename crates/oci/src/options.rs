@@ -203,8 +203,8 @@ impl Default for Timeouts {
     }
 }
 
-/// How often to repeat a request after a failure that may pass: no connection, a broken one, 429,
-/// 5xx.
+/// How often to repeat a request after a failure that may pass: no connection, a broken one, or a status that
+/// [`StatusMeaning`](crate::StatusMeaning) calls "not now".
 #[derive(Debug, Clone)]
 pub struct Retries {
     /// Tries after the first. Default 3.

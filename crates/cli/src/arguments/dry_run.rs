@@ -5,59 +5,65 @@ use super::planning::PlanningArguments;
 use super::replacing::ReplacingArguments;
 use crate::failure::{Failure, Kind};
 
+/// What was given that could be without effect.
+struct Given<'a> {
+    replacing: &'a ReplacingArguments,
+    planning: &'a PlanningArguments,
+    layers: &'a LayerArguments,
+}
+
 /// An option that does something only while something is installed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Installing {
-    Lock,
-    Check,
-    NoWait,
-    Durability,
-    Jobs,
-    LayerCache,
-    LayerCacheSize,
-}
-
-impl Installing {
-    const ALL: [Self; 7] = [
-        Self::Lock,
-        Self::Check,
-        Self::NoWait,
-        Self::Durability,
-        Self::Jobs,
-        Self::LayerCache,
-        Self::LayerCacheSize,
-    ];
-
+struct Installing {
     /// Its name, without the dashes before it.
-    fn long(self) -> &'static str {
-        match self {
-            Self::Lock => "lock",
-            Self::Check => "check",
-            Self::NoWait => "no-wait",
-            Self::Durability => "durability",
-            Self::Jobs => "jobs",
-            Self::LayerCache => "layer-cache",
-            Self::LayerCacheSize => "layer-cache-size",
-        }
-    }
-
+    long: &'static str,
     /// What to do instead.
-    fn hint(self) -> &'static str {
-        match self {
-            Self::Lock => "leave it out: `install` and `upgrade` pin what they install",
-            Self::Check => "`countersign check` compares the files of what is installed",
-            Self::NoWait
-            | Self::Durability
-            | Self::Jobs
-            | Self::LayerCache
-            | Self::LayerCacheSize => "leave it out",
-        }
-    }
+    hint: &'static str,
+    is_given: fn(&Given<'_>) -> bool,
 }
+
+const LEAVE_IT_OUT: &str = "leave it out";
+
+const INSTALLING: [Installing; 7] = [
+    Installing {
+        long: "lock",
+        hint: "leave it out: `install` and `upgrade` pin what they install",
+        is_given: |given| given.planning.lock.is_some(),
+    },
+    Installing {
+        long: "check",
+        hint: "`countersign check` compares the files of what is installed",
+        is_given: |given| given.replacing.check,
+    },
+    Installing {
+        long: "no-wait",
+        hint: LEAVE_IT_OUT,
+        is_given: |given| given.replacing.no_wait,
+    },
+    Installing {
+        long: "durability",
+        hint: LEAVE_IT_OUT,
+        is_given: |given| given.replacing.durability.is_some(),
+    },
+    Installing {
+        long: "jobs",
+        hint: LEAVE_IT_OUT,
+        is_given: |given| given.planning.jobs.is_some(),
+    },
+    Installing {
+        long: "layer-cache",
+        hint: LEAVE_IT_OUT,
+        is_given: |given| given.layers.layer_cache.is_some(),
+    },
+    Installing {
+        long: "layer-cache-size",
+        hint: LEAVE_IT_OUT,
+        is_given: |given| given.layers.layer_cache_size.is_some(),
+    },
+];
 
 /// Whether the option with this name does nothing where nothing is installed.
 pub(crate) fn has_no_effect(long: &str) -> bool {
-    Installing::ALL.iter().any(|option| option.long() == long)
+    INSTALLING.iter().any(|option| option.long == long)
 }
 
 /// Refuses what has no effect, because `command` installs nothing: whoever gives it counts on it.
@@ -70,39 +76,34 @@ pub(crate) fn require_effect(
     planning: &PlanningArguments,
     layers: &LayerArguments,
 ) -> Result<(), Failure> {
-    // Whole, so that a new flag has to be thought of here.
+    // Whole, so that a new flag has to be thought of: in the table, or as one that has an effect.
     let ReplacingArguments {
         allow_older: _,
         reinstall: _,
-        check,
-        no_wait,
-        durability,
+        check: _,
+        no_wait: _,
+        durability: _,
     } = replacing;
     let PlanningArguments {
         choosing: _,
         store: _,
-        lock,
-        jobs,
+        lock: _,
+        jobs: _,
     } = planning;
     let LayerArguments {
-        layer_cache,
-        layer_cache_size,
+        layer_cache: _,
+        layer_cache_size: _,
     } = layers;
-    let is_given = |option: &Installing| match option {
-        Installing::Lock => lock.is_some(),
-        Installing::Check => *check,
-        Installing::NoWait => *no_wait,
-        Installing::Durability => durability.is_some(),
-        Installing::Jobs => jobs.is_some(),
-        Installing::LayerCache => layer_cache.is_some(),
-        Installing::LayerCacheSize => layer_cache_size.is_some(),
+    let given = Given {
+        replacing,
+        planning,
+        layers,
     };
-    match Installing::ALL.into_iter().find(is_given) {
+    match INSTALLING.iter().find(|option| (option.is_given)(&given)) {
         None => Ok(()),
-        Some(option) => {
-            let long = option.long();
+        Some(Installing { long, hint, .. }) => {
             let message = format!("--{long} has no effect: `{command}` installs nothing");
-            Err(Failure::new(Kind::Usage, message).hint(option.hint()))
+            Err(Failure::new(Kind::Usage, message).hint(*hint))
         }
     }
 }

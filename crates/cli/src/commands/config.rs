@@ -235,7 +235,7 @@ fn defaults(
         match (&store.store, environment.store_directory()) {
             (Some(path), _) => ShownSetting::by_flag("store", path_in_json(path), "--store"),
             (None, Some((path, Origin::Variable(variable)))) => {
-                ShownSetting::by_variable("store", path_in_json(&path), variable)
+                ShownSetting::by_variable("store", path_in_json(&path), variable.name())
             }
             (None, Some((path, Origin::File(file)))) => {
                 ShownSetting::by_file("store", path_in_json(&path), &file)
@@ -274,11 +274,11 @@ fn proxies(environment: &Environment) -> [ShownSetting; 2] {
             Some(url) => without_slash(shown(&url)),
             None => "(not the address of a proxy)".to_owned(),
         };
-        ShownSetting::by_variable(proxy, value, variable)
+        ShownSetting::by_variable(proxy, value, variable.name())
     });
     let hosts = match (environment.no_proxy(), &by_variable, set) {
         (Some((variable, hosts)), ..) => {
-            ShownSetting::by_variable(no_proxy, hosts.to_owned(), variable)
+            ShownSetting::by_variable(no_proxy, hosts.to_owned(), variable.name())
         }
         (None, None, Some(set)) if !set.value.no_proxy.is_empty() => {
             ShownSetting::by_file(no_proxy, set.value.no_proxy.clone(), &set.file)

@@ -58,7 +58,7 @@ impl Records {
         let chosen = environment.store_directory().map(|(_, origin)| origin);
         match (flag, chosen) {
             (Some(_), _) => Self::OfNamed("--store"),
-            (None, Some(Origin::Variable(variable))) => Self::OfNamed(variable),
+            (None, Some(Origin::Variable(variable))) => Self::OfNamed(variable.name()),
             (None, Some(Origin::File(_) | Origin::Default) | None) => Self::Mine,
         }
     }

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::signing::report::{Notes, SigningReport};
 use super::signing::{Client, Setup, SigningArguments, setup, steps};
-use crate::environment::Environment;
+use crate::environment::{Environment, Variable};
 use crate::failure::{Failure, needing_digests};
 use crate::json::signing::SignResult;
 use crate::output::Output;
@@ -206,7 +206,7 @@ fn ended(error: countersign_sign::Error, noted: &Notes, references: &[Reference]
 
 /// What is said to whoever has set cosign's variable for another place of signatures.
 fn beside_the_image(environment: &Environment) -> Option<String> {
-    let repository = excerpt(environment.variable("COSIGN_REPOSITORY")?);
+    let repository = excerpt(environment.variable(Variable::CosignRepository)?);
     Some(format!(
         "COSIGN_REPOSITORY is not used: the signatures are beside the images, and not in {repository}"
     ))

@@ -99,7 +99,7 @@ fn strict_mode_is_asked_for_plainly_or_not_at_all() {
     assert_eq!(environment(&[]).require_integrity(), Ok(false));
     for neither in ["ture", "2", "strict", " "] {
         let found = neither.to_owned();
-        let variable = "COUNTERSIGN_REQUIRE_INTEGRITY";
+        let variable = Variable::RequireIntegrity;
         assert_eq!(asked(neither), Err(NotABoolean { variable, found }));
     }
 }
@@ -108,10 +108,10 @@ fn strict_mode_is_asked_for_plainly_or_not_at_all() {
 #[test]
 fn what_is_not_unicode_does_not_turn_strict_mode_off() {
     use std::os::unix::ffi::OsStringExt as _;
-    let variable = "COUNTERSIGN_REQUIRE_INTEGRITY";
+    let variable = Variable::RequireIntegrity;
     let value = OsString::from_vec(vec![0xff, b'1']);
     let environment = Environment {
-        variables: vec![(variable.to_owned(), value)],
+        variables: vec![(variable.name().to_owned(), value)],
         settings: Settings::default(),
     };
     let found = "\u{fffd}1".to_owned();
@@ -166,4 +166,18 @@ fn a_credential_file_that_is_named_is_the_only_one() {
     ];
     let expected = CredentialFiles::Named("/r.json".into());
     assert_eq!(environment(&variables).credential_files(), expected);
+}
+
+#[test]
+fn the_page_on_scripting_names_every_variable_that_is_read_and_no_other() {
+    let page = include_str!("../../../../docs/scripting.md");
+    let (_, section) = page.split_once("\n## Environment variables\n").unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let cells = rows.filter_map(|row| row.split_once(" | "));
+    let names = cells.flat_map(|(variables, _)| variables.split(", "));
+    let mut named: Vec<&str> = names.map(|name| name.trim_matches('`')).collect();
+    let mut read: Vec<&str> = Variable::ALL.iter().map(|one| one.name()).collect();
+    named.sort_unstable();
+    read.sort_unstable();
+    assert_eq!(named, read);
 }

@@ -96,7 +96,7 @@ impl From<countersign_download::PlanError> for Failure {
                     "add a `verification` block to the gallery: it says who must have signed"
                 }
                 RequirementError::NoDigest { .. } => {
-                    "add the tarball's `sha256` to the entry, or tell the gallery's maintainer"
+                    "add `sha256` to the entry, or tell the gallery's maintainer"
                 }
                 _ => "publish it as a signed image, or tell the gallery's maintainer",
             },

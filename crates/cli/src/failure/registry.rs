@@ -3,7 +3,7 @@
 //! A hint only advises: it never changes what failed.
 
 use countersign_oci::http::{HostKind, RedirectRefused};
-use countersign_oci::{Error as RegistryError, Location};
+use countersign_oci::{Error as RegistryError, Location, StatusMeaning};
 
 use super::{Failure, Kind, layout};
 
@@ -93,10 +93,18 @@ pub(super) fn redirect_hint(reason: RedirectRefused) -> &'static str {
 
 /// What to do about an answer that is an error.
 fn status_hint(status: u16) -> &'static str {
-    match status {
-        429 => "the registry wants fewer requests: log in, or try again later",
-        500.. => "the registry has a problem: try again later, or tell its operator",
-        _ => "check the reference; if it is right, report the answer to the registry's operator",
+    const TOO_MANY_REQUESTS: u16 = 429;
+    match StatusMeaning::of(status) {
+        StatusMeaning::NotNow if status == TOO_MANY_REQUESTS => {
+            "the registry wants fewer requests: log in, or try again later"
+        }
+        StatusMeaning::NotNow => {
+            "the registry has a problem: try again later, or tell its operator"
+        }
+        StatusMeaning::NotAble => "the registry can't do this: tell its operator",
+        StatusMeaning::Absent | StatusMeaning::Refused => {
+            "check the reference; if it is right, report the answer to the registry's operator"
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use countersign_sandbox::{BundleSpec, Statement};
 
+use crate::configuration::USER;
 use crate::help::{commands, is_group};
 use crate::stage::{RELEASE, Run, Stage, TRUST};
 
@@ -293,14 +294,18 @@ async fn stage() -> Stage {
 
 /// Runs `line` with `flags` behind it. It must succeed without a word on standard error.
 fn succeeds(stage: &Stage, line: &str, flags: &[&str]) -> Run {
+    let run = run_line(stage, line, flags);
+    assert_eq!(run.code, 0, "{line} {flags:?}\n{}", run.shown());
+    run
+}
+
+fn run_line(stage: &Stage, line: &str, flags: &[&str]) -> Run {
     let image = stage.index.images()[0].digest().to_string();
     let line = line
         .replace("REGISTRY", &stage.registry.host())
         .replace("DIGEST", &image);
     let words: Vec<&str> = line.split_whitespace().collect();
-    let run = stage.run(&[&words, flags]);
-    assert_eq!(run.code, 0, "{line} {flags:?}\n{}", run.shown());
-    run
+    stage.run(&[&words, flags])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -336,6 +341,28 @@ async fn every_command_succeeds_with_0_and_keeps_to_quiet_and_json() {
                 assert_eq!(document.get("error"), None, "{name}");
             }
             Prints::Schema => assert_eq!(json.stdout, usual.stdout, "{name}"),
+        }
+    }
+}
+
+/// What decides for a node, and what has no defaults, reads no file of configuration. Which commands that are is in the
+/// page, which a test of the program holds against their flags.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_without_defaults_reads_no_file_of_configuration() {
+    let stage = stage().await;
+    let page = page("docs/configuration.md");
+    let (_, without) = page.split_once("doesn't read these files").unwrap();
+    stage.configure(USER, "this is no TOML");
+    for row in ROWS {
+        let group = row.name.split(' ').next().unwrap();
+        let named = [row.name, group].map(|name| without.contains(&format!("`{name}`")));
+        let line = format!("{} {}", row.name, row.arguments);
+        if group == "image-verifier" || named.contains(&true) {
+            succeeds(&stage, &line, &[]);
+        } else {
+            let run = run_line(&stage, &line, &[]);
+            assert_eq!(run.code, 2, "{line}\n{}", run.shown());
+            assert!(run.stderr.contains("countersign.toml"), "{}", run.stderr);
         }
     }
 }

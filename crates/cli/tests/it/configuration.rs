@@ -12,13 +12,13 @@ use serde_json::Value;
 use crate::stage::{RELEASE, Run, STRANGER, Stage, program, run};
 
 /// The user's own file, in the home of the stage.
-const USER: &str = "home/.config/countersign/countersign.toml";
+pub(crate) const USER: &str = "home/.config/countersign/countersign.toml";
 /// One that is found upward from the working directory.
 const PROJECT: &str = "countersign.toml";
 
 impl Stage {
     /// Writes a file that nobody else can write to, whatever the umask is.
-    fn configure(&self, name: &str, text: &str) {
+    pub(crate) fn configure(&self, name: &str, text: &str) {
         self.write(name, text);
         fs::set_permissions(self.path(name), Permissions::from_mode(0o600)).unwrap();
         let directory = self.path(name);
@@ -360,47 +360,6 @@ async fn what_others_can_write_to_is_not_used() {
     stage.configure(PROJECT, "store = 'x'");
     fs::set_permissions(stage.directory.path(), Permissions::from_mode(0o1777)).unwrap();
     refused(&stage, "can be written to by everybody (mode 1777)");
-}
-
-/// Neither what decides for a node, nor what decides nothing.
-#[tokio::test]
-async fn commands_with_a_configuration_of_their_own_read_no_other() {
-    let stage = Stage::new().await;
-    let verification = stage.verification(RELEASE);
-    let config = format!(
-        "trusted_root: trusted_root.json\nstate_directory: state\n\
-         rules: [{{images: ['**'], verification: {verification}}}]\n"
-    );
-    stage.write("image-verifier.yaml", config);
-    for name in [PROJECT, USER] {
-        stage.configure(name, "this is no TOML");
-    }
-    let refresh = [
-        "image-verifier",
-        "refresh",
-        "--config",
-        "image-verifier.yaml",
-    ];
-    for words in [
-        &refresh[..],
-        &["version"],
-        &["schema", "policy"],
-        &["completions", "bash"],
-        &[
-            "policy",
-            "export",
-            "--to",
-            "kyverno",
-            "--images",
-            "x/**",
-            "--lossy",
-            "policy.yaml",
-        ],
-    ] {
-        let run = stage.run(&[words]);
-        assert_eq!(run.code, 0, "{words:?}: {}", run.shown());
-    }
-    assert_eq!(stage.run(&[&["list"]]).code, 2);
 }
 
 #[tokio::test]

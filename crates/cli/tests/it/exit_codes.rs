@@ -9,7 +9,7 @@ use crate::stage::{RELEASE, STRANGER, Stage, image};
 const JSON: [&str; 2] = ["--output", "json"];
 
 #[tokio::test]
-async fn success_is_0_for_each_command() {
+async fn signing_verifying_and_installing_succeed_with_0() {
     let stage = Stage::new().await;
     let app = stage.reference("app:v1");
     let signed = stage.sign(&["--identity-token", "@token", &app]);

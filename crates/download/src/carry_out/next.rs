@@ -5,9 +5,8 @@
 //!
 //! - The sources are asked in the plan's order, one after the other.
 //! - After a source that is *not found* or *unreachable* comes the next one.
-//!   A server that answers 404 or 410 doesn't have the content. One that answers 408, 425, 429 or 5xx is
-//!   unreachable. So is a registry that refuses access (401 or 403): some answer so for an image that
-//!   doesn't exist. [`Consequence::of_status`] sorts the other statuses.
+//!   What a status means, [`countersign_oci::StatusMeaning`] says. A registry that refuses access (401 or 403) counts as
+//!   unreachable: some answer so for an image that doesn't exist.
 //! - After a web server that refuses access to a tarball (401 or 403), only copies of the tarball's
 //!   digest are asked.
 //! - After a source whose content doesn't hold, only other copies of the digest that it resolved to

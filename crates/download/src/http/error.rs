@@ -29,7 +29,7 @@ pub enum HttpError {
     Unavailable {
         /// Where it was asked for.
         location: String,
-        /// HTTP status code: 408, 425, 429, or one from 500 on.
+        /// HTTP status code, of which [`StatusMeaning`] says that the server can't answer, now or at all.
         status: u16,
     },
     /// Another status that brings no content.

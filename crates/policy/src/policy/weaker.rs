@@ -7,41 +7,30 @@ use crate::claims::Claim;
 impl Policy {
     /// The same policy without what a signature can't meet right after it is made: its `min_age`, and what `require`
     /// asks of other attestations. It is for a signer, which looks at a signature at once. Never install anything by
-    /// it. It names every field, so that a new one has to be placed.
+    /// it.
     #[must_use]
-    pub fn dangerous_for_new_signature(self) -> Self {
+    pub fn dangerous_for_new_signature(mut self) -> Self {
+        // It names every field, so that a new one has to be placed.
         let Self {
-            signers,
-            not_before,
-            min_age: _,
-            predicate_types,
-            predicate,
+            min_age,
             require,
-            signature_formats,
-            annotations,
-            bind_name,
-            trust,
-            signature_sources,
-            deny_digests,
-        } = self;
+            signers: _,
+            not_before: _,
+            predicate_types: _,
+            predicate: _,
+            signature_formats: _,
+            annotations: _,
+            bind_name: _,
+            trust: _,
+            signature_sources: _,
+            deny_digests: _,
+        } = &mut self;
+        *min_age = None;
+        let mut proofs = std::mem::take(require).into_iter();
         // Of several proofs, a signer makes the signature alone.
-        let mut require = require.into_iter();
-        if let Some(signature) = require.find(|one| one.is_signature_type(COSIGN_SIGN_PREDICATE)) {
-            return signature.dangerous_for_new_signature();
-        }
-        Self {
-            signers,
-            not_before,
-            min_age: None,
-            predicate_types,
-            predicate,
-            require: Vec::new(),
-            signature_formats,
-            annotations,
-            bind_name,
-            trust,
-            signature_sources,
-            deny_digests,
+        match proofs.find(|one| one.is_signature_type(COSIGN_SIGN_PREDICATE)) {
+            Some(signature) => signature.dangerous_for_new_signature(),
+            None => self,
         }
     }
 

@@ -74,6 +74,13 @@ pub enum ServiceFault {
         /// What `Retry-After` says, in whole seconds, if anything.
         retry_after: Option<Duration>,
     },
+    /// It does nothing and answers with this status and body.
+    Answer {
+        /// The status.
+        status: StatusCode,
+        /// The body.
+        body: &'static [u8],
+    },
     /// It never answers.
     Hang,
     /// The connection is closed without an answer.
@@ -148,6 +155,7 @@ async fn observe(
     let path = request.uri().to_string();
     let response = match record.next_fault(service) {
         None => next.run(request).await,
+        Some(ServiceFault::Answer { status, body }) => (status, body).into_response(),
         Some(ServiceFault::Hang) => std::future::pending().await,
         Some(ServiceFault::Disconnect(Moment::BeforeServing)) => disconnect(),
         Some(ServiceFault::Disconnect(Moment::AfterServing)) => {

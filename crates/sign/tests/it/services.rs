@@ -166,7 +166,8 @@ async fn a_busy_timestamp_authority_is_asked_again() {
     assert_eq!(stage.answers(tsa), [503, 201]);
 }
 
-/// Which answers lead to another request, by service: one table, so that no rule is added unseen.
+/// Which statuses lead to another request, by service: one table, so that no rule is added unseen. The next test is the
+/// same for answers of success.
 #[tokio::test]
 async fn answers_are_asked_about_again_by_one_rule() {
     let again = [408, 425, 429, 500, 502, 503, 504];
@@ -194,6 +195,37 @@ async fn answers_are_asked_about_again_by_one_rule() {
                 assert_eq!(answers.len(), requests, "{service:?} {status}: {answers:?}");
             }
         }
+    }
+}
+
+/// What a service answers with success and nobody can use, by service, and how many requests that leads to. Whoever
+/// finds an answer that may pass writes its row.
+#[tokio::test]
+async fn an_answer_that_cannot_be_used_is_no_reason_to_ask_again() {
+    // RFC 3161: the response of an authority that rejects the request.
+    let rejection: &[u8] = &[0x30, 0x05, 0x30, 0x03, 0x02, 0x01, 0x02];
+    for service in Sandbox::all() {
+        let (version, status, body, requests) = match service {
+            Sandbox::Fulcio => (RekorVersion::V2, 200, &b"{}"[..], 1),
+            Sandbox::RekorV1 => (RekorVersion::V1, 201, &b"{}"[..], 1),
+            Sandbox::RekorV2 => (RekorVersion::V2, 201, &b"{}"[..], 1),
+            Sandbox::TimestampAuthority => (RekorVersion::V2, 200, rejection, 1),
+            // Nothing is asked of them to sign.
+            Sandbox::Oidc | Sandbox::Tuf => continue,
+        };
+        let stage = Stage::new().await;
+        stage.one_image();
+        let answer = ServiceFault::Answer {
+            status: u16::try_into(status).unwrap(),
+            body,
+        };
+        stage.sigstore.inject(service, answer, 1);
+        let signed = stage.sign_with(&stage.signer_by(version)).await;
+        let error = signed.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Rejected, "{service:?}: {error:?}");
+        let answers = stage.answers(service);
+        assert_eq!(answers, vec![status; requests], "{service:?}");
+        assert_eq!(stage.writes(), [""; 0], "{service:?}");
     }
 }
 

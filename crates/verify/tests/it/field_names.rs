@@ -3,6 +3,9 @@
 use countersign_policy::{PolicySpec, SignerSpec};
 
 /// The names of all fields of a type. It does not compile while one is left out.
+///
+/// "Pattern requires `..`": a field is missing in the list below. Add it there, and its case in `fields.rs`. Don't follow
+/// the compiler's advice to write `..`, which would end this check.
 macro_rules! fields {
     ($of:ident { $($field:ident),* $(,)? }) => {{
         let $of { $($field: _),* } = $of::default();

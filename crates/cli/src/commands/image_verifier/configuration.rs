@@ -8,7 +8,7 @@ use countersign_verify::SignatureCache;
 
 use crate::arguments::registry::RegistryArguments;
 use crate::arguments::trust::TrustArguments;
-use crate::environment::{CACHE_DIRECTORY, CREDENTIAL_FILE, Environment, IMAGE_VERIFIER_CONFIG};
+use crate::environment::{Environment, Variable};
 use crate::failure::Failure;
 use crate::input::read_text;
 use crate::policy::{self, LoadedPolicy};
@@ -41,7 +41,8 @@ impl Configuration {
     pub(crate) fn read(file: &Path, environment: &Environment) -> Result<Self, Failure> {
         let text = read_text(file, "configuration of the image verifier").map_err(|failure| {
             failure.hint(format!(
-                "write it, or name another file in {IMAGE_VERIFIER_CONFIG}"
+                "write it, or name another file in {}",
+                Variable::ImageVerifierConfig
             ))
         })?;
         let (content, keys) = policy::image_verifier_with_keys(&text, file)?;
@@ -56,9 +57,9 @@ impl Configuration {
         let logins = configuration.content.login_file.as_deref();
         let logins = logins.map(|file| configuration.path(file));
         let environment = &mut configuration.environment;
-        environment.set(CACHE_DIRECTORY, state.into());
+        environment.set(Variable::CacheDirectory, state.into());
         if let Some(logins) = logins {
-            environment.set(CREDENTIAL_FILE, logins.into());
+            environment.set(Variable::RegistryAuthFile, logins.into());
         }
         Ok(configuration)
     }

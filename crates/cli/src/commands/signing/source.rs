@@ -10,8 +10,8 @@ use countersign_oci::http::Connection;
 use countersign_sign::{IdentityToken, TokenError};
 
 use super::SigningArguments;
-use crate::ci::{self, Provider};
-use crate::environment::Environment;
+use crate::ci::Provider;
+use crate::environment::{Environment, Variable};
 use crate::failure::{Failure, Kind};
 use crate::input::read_text;
 use crate::login::{Browser, LoginHow, Person};
@@ -58,7 +58,7 @@ pub(super) async fn source(
         Some(LoginHow::Device) => return Ok(Source::Person(Browser::Elsewhere)),
         Some(LoginHow::Never) | None => {}
     }
-    if let Some(token) = environment.variable(ci::TOKEN) {
+    if let Some(token) = environment.variable(Variable::IdentityToken) {
         return given(read(token, "SIGSTORE_ID_TOKEN")?);
     }
     match Provider::detect(environment) {

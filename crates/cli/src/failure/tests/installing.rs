@@ -150,7 +150,7 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
         Locked/Unverified
     4 Policy: add a `verification` block to the gallery: it says who must have signed
         Requirement/NoPolicy
-    4 Policy: add the tarball's `sha256` to the entry, or tell the gallery's maintainer
+    4 Policy: add `sha256` to the entry, or tell the gallery's maintainer
         Requirement/NoDigest
     4 Policy: if it was locked on other hardware, name the entries that you want, or use a lock file for each kind of hardware (--lock=FILE), or pass the --capability that it was locked with; if the gallery has changed and you want that, install with --lock again
         Locked/Entry

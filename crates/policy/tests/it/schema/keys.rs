@@ -112,6 +112,27 @@ fn no_number_is_read_as_a_text() {
     }
 }
 
+/// Quotes around it would be no better, so nothing may advise them.
+#[test]
+fn a_number_in_place_of_a_text_of_a_form_is_told_the_form() {
+    let schema = PolicyFile::json_schema();
+    let mut of_a_form = Vec::new();
+    for definition in ["Verification", "Signer"] {
+        let properties = schema["$defs"][definition]["properties"].as_object();
+        for (key, says) in properties.unwrap() {
+            // This pattern is of a text that is not empty.
+            let pattern = says.get("pattern").filter(|pattern| *pattern != r"\S");
+            if pattern.is_none() && says.get("format").is_none() {
+                continue;
+            }
+            let error = |value| read(&document(definition, key, value)).unwrap_err();
+            assert_eq!(error(" 5").to_string(), error(" '5'").to_string(), "{key}");
+            of_a_form.push(key.as_str());
+        }
+    }
+    assert!(of_a_form.contains(&"min_age"), "{of_a_form:?}");
+}
+
 /// The mappings that a policy file is made of.
 const DEFINITIONS: [&str; 6] = [
     "Document",
@@ -218,13 +239,49 @@ fn a_condition_on_the_time_is_refused_beside_ignore_tlog() {
         }
     }
     assert_eq!(refused, ["not_before", "min_age"]);
+    let refused: Vec<_> = refused.iter().map(|key| format!("`{key}`")).collect();
+    let refused = refused.join(" and ");
+    let says = format!("- {refused} are an error in such a policy.");
+    assert!(page("docs/policy.md").contains(&says), "{says}");
+}
+
+/// A signer judges its own signature at once, and alone.
+#[test]
+fn the_page_on_signing_names_what_a_new_signature_is_not_asked_for() {
+    let mut left_out = Vec::new();
+    for (key, example) in examples() {
+        let document = format!("{example}\n{}\n", beside_example(&key));
+        let policy = policy(&document);
+        if policy.clone().dangerous_for_new_signature() != policy {
+            left_out.push(format!("[`{key}`](policy.md#{key})"));
+        }
+    }
+    let page = page("docs/signing.md");
+    let (_, section) = page
+        .split_once("\n## Sign for the installer's policy\n")
+        .unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let (_, list) = section
+        .split_once("Left out is what a new signature can't meet: ")
+        .unwrap();
+    let (list, _) = list.split_once("\n\n").unwrap();
+    let named = list.match_indices("[`").count();
+    for key in &left_out {
+        assert!(
+            list.contains(key),
+            "docs/signing.md does not say that {key} is left out"
+        );
+    }
+    assert_eq!(
+        named,
+        left_out.len(),
+        "docs/signing.md names others: {list}"
+    );
 }
 
 #[test]
 fn every_key_of_a_policy_is_in_the_table_of_its_page_and_in_the_changelog() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let [page, changelog] =
-        ["docs/policy.md", "CHANGELOG.md"].map(|name| fs::read_to_string(root.join(name)).unwrap());
+    let [page, changelog] = ["docs/policy.md", "CHANGELOG.md"].map(page);
     for key in keys("Verification") {
         let row = format!("| `{key}` | ");
         let there = page.lines().any(|line| line.starts_with(&row));
@@ -245,27 +302,40 @@ fn the_page_has_an_example_of_every_key_that_can_be_read() {
     assert_eq!(named, known);
     for (key, example) in examples {
         assert!(example.starts_with(&format!("{key}: ")), "{example}");
-        let beside = match key.as_str() {
-            "issuer" | "issuer_regex" => "identity: me",
-            "identity" | "identity_regex" => "issuer: https://gitlab.com",
-            "key" | "identities" => "bind_name: false",
-            "ignore_tlog" => "key: cosign.pub",
-            "predicate" => {
-                "issuer: https://gitlab.com\nidentity: me\npredicate_types: [https://slsa.dev/provenance/v1]"
-            }
-            _ => "issuer: https://gitlab.com\nidentity: me",
-        };
-        let document = format!("{example}\n{beside}\n");
-        let read = |_: &str| Ok(serde_json::from_str(KEY).unwrap());
-        let file = PolicyFile::parse_with_keys(&document, "policy.yaml", &read);
-        file.unwrap_or_else(|error| panic!("{document}: {error}"));
+        policy(&format!("{example}\n{}\n", beside_example(&key)));
     }
+}
+
+/// What makes a policy of the page's example of a key.
+fn beside_example(key: &str) -> &'static str {
+    match key {
+        "issuer" | "issuer_regex" => "identity: me",
+        "identity" | "identity_regex" => "issuer: https://gitlab.com",
+        "key" | "identities" => "bind_name: false",
+        "ignore_tlog" => "key: cosign.pub",
+        "predicate" => {
+            "issuer: https://gitlab.com\nidentity: me\npredicate_types: [https://slsa.dev/provenance/v1]"
+        }
+        _ => "issuer: https://gitlab.com\nidentity: me",
+    }
+}
+
+/// The policy of a file with a key beside it, wherever it names one.
+fn policy(document: &str) -> Policy {
+    let read = |_: &str| Ok(serde_json::from_str(KEY).unwrap());
+    let file = PolicyFile::parse_with_keys(document, "policy.yaml", &read);
+    let file = file.unwrap_or_else(|error| panic!("{document}: {error}"));
+    file.policy().unwrap().clone()
+}
+
+fn page(name: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    fs::read_to_string(root.join(name)).unwrap()
 }
 
 /// Each key of a policy with the example of it in the page.
 fn examples() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let page = fs::read_to_string(root.join("docs/policy.md")).unwrap();
+    let page = page("docs/policy.md");
     let rows = page.lines().filter(|line| line.starts_with("| `"));
     rows.map(|row| {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
