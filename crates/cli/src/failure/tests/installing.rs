@@ -146,12 +146,12 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
         Locked/Gallery
     2 Usage: write GALLERY@NAME: the gallery's policy decides who must have signed
         Ambiguous, UnreadableName
+    4 Policy: add `sha256` to the entry, or tell the gallery's maintainer
+        Requirement/NoDigest
     4 Policy: add a `verification` block to the gallery, then install with --lock again
         Locked/Unverified
     4 Policy: add a `verification` block to the gallery: it says who must have signed
         Requirement/NoPolicy
-    4 Policy: add `sha256` to the entry, or tell the gallery's maintainer
-        Requirement/NoDigest
     4 Policy: if it was locked on other hardware, name the entries that you want, or use a lock file for each kind of hardware (--lock=FILE), or pass the --capability that it was locked with; if the gallery has changed and you want that, install with --lock again
         Locked/Entry
     4 Policy: if the policy is right, do not use what is locked: install with --lock again
