@@ -27,6 +27,7 @@ use countersign_sandbox::{RegistryOptions, RegistryServer, RekorVersion, Sigstor
 use self::measure::{Measurement, measure};
 use self::measured::{Measured, not_met};
 use crate::command::{Command, Profile, build_countersign, workspace};
+use crate::identities::RELEASE_WORKFLOW;
 use crate::interop::{cosign, installed_cosign, installed_oras, installed_skopeo};
 use crate::servers::Servers;
 
@@ -34,7 +35,6 @@ pub(crate) use self::install::Files;
 
 /// How often each program is timed.
 const RUNS: usize = 21;
-const IDENTITY: &str = "https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1";
 
 /// What is aimed at.
 const TIMES_FASTER: f64 = 4.0;
@@ -53,7 +53,7 @@ pub(crate) enum Part {
     Sign,
     /// A verdict of the image verifier of a node
     Node,
-    /// `countersign audit` of a large gallery, and of parts of long lists; needs LocalAI's index beside the workspace
+    /// `countersign audit` of a large gallery, and of parts of long lists; needs --gallery
     Audit,
     /// `countersign copy` from registry to registry, beside skopeo and oras where they are installed
     Copy,
@@ -72,6 +72,7 @@ pub(crate) enum Part {
 pub(crate) fn run(
     parts: &[Part],
     program: Option<PathBuf>,
+    gallery: Option<&Path>,
     scale: usize,
     files: &Files,
     is_behind_link: bool,
@@ -91,7 +92,10 @@ pub(crate) fn run(
     let servers = Servers::start(1)?;
     let sigstore = &servers.sigstore;
     let registry = servers.registry_with_referrers()?;
-    fs::write(directory.path().join("token"), sigstore.token(IDENTITY))?;
+    fs::write(
+        directory.path().join("token"),
+        sigstore.token(RELEASE_WORKFLOW),
+    )?;
     fs::write(
         directory.path().join("trusted_root.json"),
         sigstore.trusted_root_json(),
@@ -109,10 +113,13 @@ pub(crate) fn run(
             continue;
         }
         let measured = match part {
-            Part::Verify => verification(&signer, &registry, &servers, &root)?,
+            Part::Verify => {
+                let verified = verification(&signer, &registry, &servers, &root)?;
+                verified.and(gallery::run(&countersign, gallery, &registry, directory)?)
+            }
             Part::Hostile => hostile::run(&countersign, sigstore, &registry, directory)?.into(),
             Part::Node => node::run(&signer, &registry)?.into(),
-            Part::Audit => audit::run(&countersign, directory)?,
+            Part::Audit => audit::run(&countersign, gallery, directory)?,
             Part::Copy => {
                 let peers = copy::Peers {
                     skopeo: installed_skopeo(&root),
@@ -162,8 +169,9 @@ fn installation(
         scale,
     };
     let issuer = signer.sigstore.issuer();
-    let policy = ["--issuer", &issuer, "--identity", IDENTITY];
-    let verification = format!(", verification: {{issuer: '{issuer}', identity: '{IDENTITY}'}}");
+    let policy = ["--issuer", &issuer, "--identity", RELEASE_WORKFLOW];
+    let verification =
+        format!(", verification: {{issuer: '{issuer}', identity: '{RELEASE_WORKFLOW}'}}");
     let sign = |image: &str| signer.sign(RekorVersion::V1, image);
     let missed = install.run(sign, &policy, &verification, files)?;
     Ok(Measured::from(missed).without(missing))
@@ -183,11 +191,11 @@ fn over_link(
         scale,
     };
     let issuer = signer.sigstore.issuer();
-    let policy = ["--issuer", &issuer, "--identity", IDENTITY];
+    let policy = ["--issuer", &issuer, "--identity", RELEASE_WORKFLOW];
     install.over_link(|image| signer.sign(RekorVersion::V1, image), &policy)
 }
 
-/// Verification beside cosign's, of many images, and of galleries.
+/// Verification beside cosign's, and of many images.
 fn verification(
     signer: &Signer<'_>,
     registry: &RegistryServer,
@@ -213,8 +221,7 @@ fn verification(
         &servers.registry(RegistryOptions::default())?,
     ];
     missed.extend(many::run(&bench, far)?);
-    let gallery = gallery::run(signer.countersign, registry, signer.directory)?;
-    Ok(Measured::from(missed).and(gallery))
+    Ok(missed.into())
 }
 
 /// Signs images by countersign, for one identity.
@@ -314,7 +321,7 @@ impl Bench<'_> {
             "--issuer",
             &issuer,
             "--identity",
-            IDENTITY,
+            RELEASE_WORKFLOW,
             image,
         ])
     }
@@ -323,7 +330,7 @@ impl Bench<'_> {
         let issuer = self.issuer();
         self.verify(self.cosign)
             .args(["--certificate-oidc-issuer", &issuer])
-            .args(["--certificate-identity", IDENTITY, image])
+            .args(["--certificate-identity", RELEASE_WORKFLOW, image])
     }
 
     fn verify(&self, program: &Path) -> Command {

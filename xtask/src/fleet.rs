@@ -17,8 +17,8 @@ use countersign_sandbox::{Auth, BundleSpec, RegistryOptions, Scene, Statement};
 use jiff::Timestamp;
 
 use crate::command::{Profile, build_countersign};
+use crate::identities::RELEASE_WORKFLOW;
 
-const SIGNER: &str = "https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1";
 /// Images of a node.
 const IMAGES: usize = 50;
 /// Pulls at the same time on a node.
@@ -130,7 +130,7 @@ impl Fleet<'_> {
              cache_age: {}\nrules:\n- {{images: ['**'], verification: {}}}\n",
             self.scene.sigstore.tuf_url(),
             self.cache_age,
-            self.scene.verification(SIGNER)
+            self.scene.verification(RELEASE_WORKFLOW)
         );
         fs::write(&configuration, text)?;
         for some in self.images.chunks(AT_ONCE) {
@@ -185,8 +185,8 @@ fn publish(scene: &Scene) -> anyhow::Result<Vec<(String, Digest)>> {
         let image = builder.layer(layer.build(Compression::Gzip)).build();
         let path = format!("app-{number}");
         let digest = image.push(&scene.registry, &path, Some("v1"));
-        let spec =
-            BundleSpec::new(Statement::of(digest.clone()), SIGNER).signed_at(Timestamp::now());
+        let spec = BundleSpec::new(Statement::of(digest.clone()), RELEASE_WORKFLOW)
+            .signed_at(Timestamp::now());
         let signature = scene.signature(image.descriptor(), &spec)?;
         signature.push(&scene.registry, &path, None);
         // Where a registry without the referrers API is looked into.

@@ -12,22 +12,59 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use clap::ValueEnum as _;
 
 use crate::command::workspace;
 
-/// The targets, and how many bytes an input may have.
-const TARGETS: [(&str, usize); 10] = [
-    ("references", 1 << 10),
-    ("documents", 8 << 10),
-    ("referrers", 4 << 10),
-    ("challenges", 2 << 10),
-    ("bundles", 16 << 10),
-    ("legacy", 16 << 10),
-    ("policies", 8 << 10),
-    ("locks", 8 << 10),
-    ("archives", 16 << 10),
-    ("layers", 512),
-];
+/// What is fuzzed: a program of this name in `fuzz/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Target {
+    References,
+    /// Manifests and indexes
+    Documents,
+    /// Lists of referrers
+    Referrers,
+    Challenges,
+    Bundles,
+    /// Signatures in cosign's older form
+    Legacy,
+    Policies,
+    Locks,
+    /// Compared with Go's reader, where there is Go
+    Archives,
+    /// Layers over layers, compared with a simple model
+    Layers,
+}
+
+impl Target {
+    fn name(self) -> &'static str {
+        match self {
+            Self::References => "references",
+            Self::Documents => "documents",
+            Self::Referrers => "referrers",
+            Self::Challenges => "challenges",
+            Self::Bundles => "bundles",
+            Self::Legacy => "legacy",
+            Self::Policies => "policies",
+            Self::Locks => "locks",
+            Self::Archives => "archives",
+            Self::Layers => "layers",
+        }
+    }
+
+    /// How many bytes an input may have.
+    fn longest(self) -> usize {
+        match self {
+            Self::References => 1 << 10,
+            Self::Challenges => 2 << 10,
+            Self::Referrers => 4 << 10,
+            Self::Documents | Self::Policies | Self::Locks => 8 << 10,
+            Self::Bundles | Self::Legacy | Self::Archives => 16 << 10,
+            Self::Layers => 512,
+        }
+    }
+}
+
 /// The variable that names the second reader of archives.
 const ORACLE: &str = "COUNTERSIGN_FUZZ_ORACLE";
 const FLAGS: [&str; 8] = [
@@ -53,43 +90,39 @@ pub(crate) enum Inputs {
 /// Runs `targets`, or all, each with `inputs`.
 ///
 /// # Errors
-/// When one finds something: its message says where the input is. Also a name that is no target.
-pub(crate) fn run(targets: &[String], inputs: Inputs) -> anyhow::Result<()> {
-    for name in targets {
-        let known = TARGETS.iter().any(|(target, _)| target == name);
-        let all = TARGETS.map(|(target, _)| target).join(", ");
-        ensure!(known, "`{name}` is no target: expected one of {all}");
-    }
+/// When one finds something: its message says where the input is.
+pub(crate) fn run(targets: &[Target], inputs: Inputs) -> anyhow::Result<()> {
     let directory = workspace().join("target/fuzz");
     let programs = build(&directory)?;
     let oracle = oracle(&directory)?;
     let mut found = Vec::new();
-    for (target, bytes) in TARGETS {
-        if !targets.is_empty() && !targets.iter().any(|name| name == target) {
+    for target in Target::value_variants() {
+        if !targets.is_empty() && !targets.contains(target) {
             continue;
         }
+        let name = target.name();
         let limit = match inputs {
             Inputs::Known => {
-                println!("\n{target}, known inputs:");
+                println!("\n{name}, known inputs:");
                 "-runs=0".to_owned()
             }
             Inputs::MadeUp(time) => {
-                println!("\n{target}, {} s:", time.as_secs());
+                println!("\n{name}, {} s:", time.as_secs());
                 format!("-max_total_time={}", time.as_secs())
             }
         };
-        let corpus = directory.join("corpus").join(target);
-        let seeds = directory.join("seeds").join(target);
+        let corpus = directory.join("corpus").join(name);
+        let seeds = directory.join("seeds").join(name);
         fs::create_dir_all(&corpus)?;
-        seeds::write(target, &seeds)?;
-        let found_before = workspace().join("fuzz/found").join(target);
+        seeds::write(*target, &seeds)?;
+        let found_before = workspace().join("fuzz/found").join(name);
         let found_before = found_before.is_dir().then_some(found_before);
-        let artifact = directory.join(format!("{target}-"));
-        let mut program = Command::new(programs.join(target));
+        let artifact = directory.join(format!("{name}-"));
+        let mut program = Command::new(programs.join(name));
         program
             .current_dir(workspace())
             .arg(limit)
-            .arg(format!("-max_len={bytes}"))
+            .arg(format!("-max_len={}", target.longest()))
             .arg(format!("-artifact_prefix={}", artifact.display()))
             .args(["-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"])
             .args(["-verbosity=0", "-close_fd_mask=1"])
@@ -99,8 +132,8 @@ pub(crate) fn run(targets: &[String], inputs: Inputs) -> anyhow::Result<()> {
         if let Some(oracle) = &oracle {
             program.env(ORACLE, oracle);
         }
-        if !shown(&mut program).with_context(|| format!("{target} can't be run"))? {
-            found.push(target);
+        if !shown(&mut program).with_context(|| format!("{name} can't be run"))? {
+            found.push(name);
         }
     }
     ensure!(
@@ -178,11 +211,14 @@ mod tests {
 
     use super::*;
 
-    /// A target that is not in all three places is built and never run.
+    /// A program that is no target is built and never run.
     #[test]
     fn every_target_is_listed() {
         let directory = workspace().join("fuzz");
-        let listed: BTreeSet<String> = TARGETS.map(|(name, _)| name.to_owned()).into();
+        let listed: BTreeSet<String> = Target::value_variants()
+            .iter()
+            .map(|target| target.name().to_owned())
+            .collect();
         let files = fs::read_dir(directory.join("fuzz_targets")).unwrap();
         let files = files.map(|file| {
             let path = file.unwrap().path();

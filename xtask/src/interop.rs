@@ -31,6 +31,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use crate::identities::RELEASE_WORKFLOW;
 use clap::ValueEnum as _;
 use countersign_sandbox::RekorVersion;
 
@@ -41,7 +42,7 @@ pub(crate) use self::tools::{
     cosign, installed_cosign, installed_crane, installed_oras, installed_umoci,
 };
 
-use self::actors::{Actors, Cosign, WORKFLOW};
+use self::actors::{Actors, Cosign};
 use self::home::Home;
 use self::instance::{Instance, bare};
 use self::scenarios::World;
@@ -217,7 +218,7 @@ fn seed(actors: &Actors, at: &Instance) -> anyhow::Result<()> {
     for number in 1..=2 {
         let blob = format!("seed-{number}");
         actors.home.write(&blob, &blob)?;
-        let token = actors.home.token(actors.sandbox, WORKFLOW)?;
+        let token = actors.home.token(actors.sandbox, RELEASE_WORKFLOW)?;
         let mut arguments = vec!["sign-blob", "--yes", "--identity-token", token];
         arguments.extend(["--signing-config", actors.home.path(&at.signing_config)?]);
         arguments.extend(["--trusted-root", actors.home.path(&at.trusted_root)?]);

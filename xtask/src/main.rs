@@ -10,11 +10,14 @@ mod api;
 mod bench;
 mod command;
 mod e2e;
+mod exit_code;
 mod faults;
 mod fleet;
 mod fuzz;
+mod identities;
 mod interop;
 mod ledger;
+mod machine;
 mod played;
 mod servers;
 mod soak;
@@ -78,7 +81,8 @@ enum Task {
     /// Fuzz the code that reads untrusted input
     Fuzz {
         /// Targets to run [default: all]
-        targets: Vec<String>,
+        #[arg(value_enum)]
+        targets: Vec<fuzz::Target>,
 
         /// Minutes for each target
         #[arg(
@@ -119,6 +123,10 @@ enum Task {
         /// Time this program, not a new build as it is published
         #[arg(long, value_name = "FILE")]
         program: Option<PathBuf>,
+
+        /// LocalAI's index of back ends, `backend/index.yaml` in its repository: the large gallery of `verify` and `audit`
+        #[arg(long, value_name = "FILE")]
+        gallery: Option<PathBuf>,
 
         /// Size of the images that are installed, in percent: the full ones have 700 MB of files
         #[arg(long, value_name = "PERCENT", default_value_t = 25)]
@@ -162,10 +170,18 @@ fn main() -> ExitCode {
         Task::Bench {
             parts,
             program,
+            gallery,
             scale,
             files,
             behind_link,
-        } => bench::run(&parts, program, scale, &files, behind_link),
+        } => bench::run(
+            &parts,
+            program,
+            gallery.as_deref(),
+            scale,
+            &files,
+            behind_link,
+        ),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

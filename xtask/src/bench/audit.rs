@@ -1,4 +1,4 @@
-//! An audit of the largest gallery that there is: LocalAI's 893 images, laid out as small ones in every state that a
+//! An audit of the largest gallery that there is: the images of LocalAI's, laid out as small ones in every state that a
 //! roll-out meets. Its counts must be exact, also when it is killed and goes on. Then what it costs.
 
 use std::collections::BTreeMap;
@@ -11,11 +11,11 @@ use anyhow::{Context as _, ensure};
 use countersign_sandbox::{RollOut, Scene, Standing};
 use serde_json::Value;
 
-use super::gallery::INDEX;
+use super::gallery::NO_INDEX;
 use super::measure::measure;
 use super::measured::{Measured, not_met};
 use super::shards::{self, Published};
-use crate::command::{Command, workspace};
+use crate::command::Command;
 
 const SIGNER: &str =
     "https://github.com/mudler/LocalAI/.github/workflows/backend.yml@refs/heads/master";
@@ -34,11 +34,13 @@ const RESIDENT_MIB: f64 = 40.0;
 ///
 /// # Errors
 /// When the program can't be run, or its counts are wrong.
-pub(super) fn run(countersign: &Path, directory: &Path) -> anyhow::Result<Measured> {
-    let Ok(index) = workspace().join(INDEX).canonicalize() else {
-        return Ok(Measured::skipped(format!(
-            "the audit, because {INDEX} is not there"
-        )));
+pub(super) fn run(
+    countersign: &Path,
+    index: Option<&Path>,
+    directory: &Path,
+) -> anyhow::Result<Measured> {
+    let Some(index) = index else {
+        return Ok(Measured::skipped(format!("the audit, because {NO_INDEX}")));
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -13,9 +13,10 @@ use anyhow::{Context as _, ensure};
 use countersign_sandbox::RekorVersion;
 use serde_json::Value;
 
+use super::Signer;
 use super::measured::Measured;
-use super::{IDENTITY, Signer};
 use crate::command::Command;
+use crate::identities::RELEASE_WORKFLOW;
 use crate::interop::CopyServers;
 
 const IMAGES: usize = 20;
@@ -61,7 +62,7 @@ pub(super) fn run(
         let target = |host: &str| format!("{host}/app:v{number}");
         let countersign = Command::new(signer.countersign)
             .args(["copy", "--trusted-root", "trusted_root.json"])
-            .args(["--issuer", &issuer, "--identity", IDENTITY])
+            .args(["--issuer", &issuer, "--identity", RELEASE_WORKFLOW])
             .args([&image, &target(ours)]);
         let skopeo = skopeo
             .clone()
@@ -148,7 +149,7 @@ impl Bench<'_> {
         }
         fs::write(self.signer.directory.join("index.yaml"), index)?;
         let galleries = format!(
-            "[{{name: bench, url: 'file:index.yaml', verification: {{issuer: '{issuer}', identity: '{IDENTITY}'}}}}]"
+            "[{{name: bench, url: 'file:index.yaml', verification: {{issuer: '{issuer}', identity: '{RELEASE_WORKFLOW}'}}}}]"
         );
         fs::write(self.signer.directory.join("copied.yaml"), galleries)?;
         let copy = Command::new(self.signer.countersign)

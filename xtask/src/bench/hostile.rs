@@ -14,6 +14,7 @@ use countersign_sandbox::{
 
 use super::measure::median;
 use crate::command::Command;
+use crate::exit_code::{INVALID, REFUSED_BY_POLICY, UNSIGNED};
 
 /// Nobody whom the policy names.
 const STRANGER: &str = "stranger@example.org";
@@ -23,8 +24,8 @@ const REFERRERS: usize = 64;
 /// Of the whole program, from its start, with one such bundle and with as many as are looked at.
 const ONE: Duration = Duration::from_millis(100);
 const ALL: Duration = Duration::from_secs(2);
-/// Exit codes of a refusal: unsigned, by the policy, invalid.
-const REFUSED: [i32; 3] = [3, 4, 5];
+/// Exit codes of a refusal.
+const REFUSED: [i32; 3] = [UNSIGNED, REFUSED_BY_POLICY, INVALID];
 
 /// Times the refusal of every hostile bundle, alone and 64 times over, and says which were too slow.
 ///

@@ -10,8 +10,9 @@ use countersign_sandbox::{Effect, Fault, RegistryServer, RekorVersion};
 
 use super::measure::{measure, median, resident};
 use super::measured::not_met;
-use super::{Bench, IDENTITY, push};
+use super::{Bench, push};
 use crate::command::Command;
+use crate::identities::RELEASE_WORKFLOW;
 
 /// How many images are verified in one run.
 const IMAGES: usize = 20;
@@ -54,7 +55,7 @@ pub(super) fn run(bench: &Bench<'_>, far: [&RegistryServer; 2]) -> anyhow::Resul
 /// Images in one run, and cosign's runs one after the other; then the memory of the large run.
 fn several(bench: &Bench<'_>, images: &[String]) -> anyhow::Result<Vec<String>> {
     let issuer = bench.issuer();
-    let policy = ["--issuer", &issuer, "--identity", IDENTITY];
+    let policy = ["--issuer", &issuer, "--identity", RELEASE_WORKFLOW];
     let base = bench.verify(bench.signer.countersign).args(policy);
     let few = base.clone().args(images.iter().map(String::as_str));
     let [ours] = measure([&few], bench.registry, super::RUNS)?;

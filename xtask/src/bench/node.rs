@@ -7,8 +7,9 @@ use countersign_sandbox::{RegistryServer, RekorVersion};
 
 use super::measure::{measure, resident_as};
 use super::measured::not_met;
-use super::{IDENTITY, Signer, push};
+use super::{Signer, push};
 use crate::command::Command;
+use crate::identities::RELEASE_WORKFLOW;
 
 /// What is aimed at.
 const CACHED_MILLISECONDS: f64 = 15.0;
@@ -32,7 +33,7 @@ pub(super) fn run(signer: &Signer<'_>, registry: &RegistryServer) -> anyhow::Res
         let issuer = signer.sigstore.issuer();
         let configuration = format!(
             "trusted_root: trusted_root.json\nstate_directory: state\nlog_file: decisions.log\ncache_age: {cache_age}\n\
-             rules:\n- images: ['**']\n  verification: {{issuer: '{issuer}', identity: '{IDENTITY}'}}\n"
+             rules:\n- images: ['**']\n  verification: {{issuer: '{issuer}', identity: '{RELEASE_WORKFLOW}'}}\n"
         );
         fs::write(&file, configuration)?;
         // containerd gives the descriptor on standard input.

@@ -11,10 +11,10 @@ use countersign_oci::{Options, Registry, Repository, media_type};
 use countersign_sandbox::image::{Compression, EIGHT_PLATFORMS, Image, ImageIndex, Layer};
 use countersign_sandbox::{RegistryOptions, RekorVersion, Service, ServiceFault};
 
-use super::IDENTITY;
 use super::measure::median;
 use super::measured::Measured;
 use crate::command::Command;
+use crate::identities::RELEASE_WORKFLOW;
 use crate::interop::RealServers;
 use crate::servers::Servers;
 
@@ -228,7 +228,7 @@ impl Bench<'_> {
         let name = "token";
         std::fs::write(
             self.directory.join(name),
-            self.servers.sigstore.token(IDENTITY),
+            self.servers.sigstore.token(RELEASE_WORKFLOW),
         )?;
         Ok(name)
     }

@@ -2,10 +2,9 @@
 
 use countersign_sandbox::{Auth, Effect, Fault, RegistryOptions};
 
-use super::commands::{
-    INVALID, NOT_FOUND, POLICY, REJECTED, TRUSTED_ROOT, UNREACHABLE, USAGE, install, sign, words,
-};
+use super::commands::{POLICY, TRUSTED_ROOT, install, sign, words};
 use super::scene::{Scene, Step};
+use crate::exit_code::{INVALID, NOT_FOUND, REJECTED, UNREACHABLE, USAGE};
 
 /// Each fault on its own, before `install` and, for the token, `sign`.
 pub(super) fn play(scene: &mut Scene) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! The command lines that the acts are made of, and what the exit codes are.
+//! The command lines that the acts are made of.
 
 use countersign_sandbox::RekorVersion;
 
@@ -8,14 +8,6 @@ use super::scene::{Scene, Step};
 pub(super) const TRUSTED_ROOT: [&str; 2] = ["--trusted-root", "trusted_root.json"];
 /// Flags that name the policy.
 pub(super) const POLICY: [&str; 2] = ["--policy", "policy.yaml"];
-
-pub(super) const USAGE: i32 = 2;
-pub(super) const UNSIGNED: i32 = 3;
-pub(super) const REFUSED_BY_POLICY: i32 = 4;
-pub(super) const INVALID: i32 = 5;
-pub(super) const NOT_FOUND: i32 = 6;
-pub(super) const UNREACHABLE: i32 = 7;
-pub(super) const REJECTED: i32 = 9;
 
 /// A step that signs. The services are named by a signing config for the one log, and one by one
 /// for the other: both ways are tried.

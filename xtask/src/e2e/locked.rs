@@ -1,7 +1,9 @@
 //! A gallery's entry, installed by name and locked; then by the lock alone.
 
-use super::commands::{NOT_FOUND, TRUSTED_ROOT, sign, words};
-use super::scene::{PLATFORMS, RELEASE_WORKFLOW, Scene, Step};
+use super::commands::{TRUSTED_ROOT, sign, words};
+use super::scene::{PLATFORMS, Scene, Step};
+use crate::exit_code::NOT_FOUND;
+use crate::identities::RELEASE_WORKFLOW;
 
 /// Lock an entry, move its tag, and install what was locked.
 pub(super) fn play(scene: &mut Scene) -> anyhow::Result<()> {

@@ -5,11 +5,10 @@ use countersign_oci::Digest;
 use countersign_sandbox::image::Image;
 use countersign_sandbox::{Effect, Fault};
 
-use super::commands::{
-    INVALID, POLICY, REFUSED_BY_POLICY, TRUSTED_ROOT, UNSIGNED, directory_for, install, sign,
-    verify, words,
-};
-use super::scene::{PLATFORMS, RELEASE_WORKFLOW, STRANGER, Scene, Step};
+use super::commands::{POLICY, TRUSTED_ROOT, directory_for, install, sign, verify, words};
+use super::scene::{PLATFORMS, STRANGER, Scene, Step};
+use crate::exit_code::{INVALID, REFUSED_BY_POLICY, UNSIGNED};
+use crate::identities::RELEASE_WORKFLOW;
 
 /// What is said of an image without signatures.
 const NOT_SIGNED: &str = "is not signed";

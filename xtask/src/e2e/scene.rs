@@ -10,11 +10,9 @@ use countersign_sandbox::{RegistryOptions, RegistryServer, RekorVersion, Sigstor
 
 use super::Part;
 use crate::command::Command;
+use crate::identities::RELEASE_WORKFLOW;
 use crate::servers::Servers;
 
-/// Who signs: the workflow of the project whose image is installed.
-pub(super) const RELEASE_WORKFLOW: &str =
-    "https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1";
 /// Somebody else, whose name begins in the same way.
 pub(super) const STRANGER: &str =
     "https://github.com/example/app-evil/.github/workflows/release.yml@refs/tags/v1";

@@ -1,7 +1,8 @@
 //! What works: sign, verify, install.
 
 use super::commands::{POLICY, directory_for, install, sign, verify, words};
-use super::scene::{PLATFORMS, RELEASE_WORKFLOW, Scene, Step};
+use super::scene::{PLATFORMS, Scene, Step};
+use crate::identities::RELEASE_WORKFLOW;
 
 /// Sign, verify, install.
 pub(super) fn play(scene: &mut Scene) -> anyhow::Result<()> {

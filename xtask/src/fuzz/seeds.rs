@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::ensure;
 use countersign_sandbox::image::{Entry, EntryKind, Layer, LayerBuilder};
 
+use super::Target;
 use crate::command::workspace;
 
 const REFERENCES: [&str; 8] = [
@@ -37,7 +38,7 @@ const LOCK: &str = "version: 1\nentries:\n- name: chat\n  platform: linux/amd64\
 ///
 /// # Errors
 /// Those of the file system.
-pub(super) fn write(target: &str, directory: &Path) -> anyhow::Result<()> {
+pub(super) fn write(target: Target, directory: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(directory)?;
     for (number, seed) in seeds(target)?.into_iter().enumerate() {
         fs::write(directory.join(number.to_string()), seed)?;
@@ -45,21 +46,20 @@ pub(super) fn write(target: &str, directory: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn seeds(target: &str) -> anyhow::Result<Vec<Vec<u8>>> {
+fn seeds(target: Target) -> anyhow::Result<Vec<Vec<u8>>> {
     let texts = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect();
     Ok(match target {
-        "references" => texts(&REFERENCES),
-        "challenges" => texts(&CHALLENGES),
-        "policies" => texts(&POLICIES),
-        "locks" => texts(&[LOCK]),
-        "documents" => fixtures("image.json")?,
-        "bundles" => fixtures("bundle.json")?,
-        "referrers" => referrers()?,
-        "legacy" => vec![legacy()],
-        "archives" => [archives(), field()?].concat(),
+        Target::References => texts(&REFERENCES),
+        Target::Challenges => texts(&CHALLENGES),
+        Target::Policies => texts(&POLICIES),
+        Target::Locks => texts(&[LOCK]),
+        Target::Documents => fixtures("image.json")?,
+        Target::Bundles => fixtures("bundle.json")?,
+        Target::Referrers => referrers()?,
+        Target::Legacy => vec![legacy()],
+        Target::Archives => [archives(), field()?].concat(),
         // Made up from nothing: each of their bytes decides something.
-        "layers" => Vec::new(),
-        other => anyhow::bail!("{other} has no seeds"),
+        Target::Layers => Vec::new(),
     })
 }
 
@@ -93,13 +93,10 @@ fn referrers() -> anyhow::Result<Vec<Vec<u8>>> {
     Ok(lists)
 }
 
-/// Layers from the field, where they are.
+/// Layers as builders in the field write them.
 fn field() -> anyhow::Result<Vec<Vec<u8>>> {
-    let Ok(entries) = fs::read_dir(workspace().join("../shared/field/layers")) else {
-        return Ok(Vec::new());
-    };
     let mut found = Vec::new();
-    for entry in entries {
+    for entry in fs::read_dir(workspace().join("fixtures/layers"))? {
         let mut input = vec![0];
         input.extend(fs::read(entry?.path())?);
         found.push(input);

@@ -13,10 +13,8 @@ use super::instance::{Instance, ToldBy, bare};
 use super::registries::{Referrers, Registry};
 use super::tools::Tools;
 use crate::command::{Command, Output};
+use crate::identities::RELEASE_WORKFLOW;
 
-/// Who signs.
-pub(super) const WORKFLOW: &str =
-    "https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1";
 /// Somebody else.
 pub(super) const STRANGER: &str =
     "https://github.com/stranger/app/.github/workflows/release.yml@refs/tags/v1";
@@ -72,7 +70,7 @@ impl Actors<'_> {
 
     /// Signs an image and all in it with `countersign`.
     pub(super) fn countersign_sign(&self, at: &Instance, image: &str) -> anyhow::Result<()> {
-        let token = format!("@{}", self.home.token(self.sandbox, WORKFLOW)?);
+        let token = format!("@{}", self.home.token(self.sandbox, RELEASE_WORKFLOW)?);
         let trusted_root = self.home.path(&at.trusted_root)?;
         let mut arguments = vec!["sign", "--trusted-root", trusted_root];
         arguments.extend(["--identity-token", &token]);
@@ -103,7 +101,9 @@ impl Actors<'_> {
             self.home.path(&at.trusted_root)?,
             "--issuer",
         ];
-        let flags = flags.into_iter().chain([&*issuer, "--identity", WORKFLOW]);
+        let flags = flags
+            .into_iter()
+            .chain([&*issuer, "--identity", RELEASE_WORKFLOW]);
         Ok(flags.map(str::to_owned).collect())
     }
 
@@ -147,7 +147,7 @@ impl Actors<'_> {
             "--trusted-root",
             self.home.path(&at.trusted_root)?,
         ];
-        arguments.extend(["--certificate-identity", WORKFLOW]);
+        arguments.extend(["--certificate-identity", RELEASE_WORKFLOW]);
         arguments.extend(["--certificate-oidc-issuer", &issuer, image]);
         self.cosign(Cosign::V3, &arguments)?;
         Ok(())
@@ -166,7 +166,12 @@ impl Actors<'_> {
         let issuer = self.issuer();
         let mut arguments = vec!["--trust-config", self.home.path(&at.trust_config)?];
         arguments.extend(["verify", "identity", "--offline", "--bundle", "bundle.json"]);
-        arguments.extend(["--cert-identity", WORKFLOW, "--cert-oidc-issuer", &issuer]);
+        arguments.extend([
+            "--cert-identity",
+            RELEASE_WORKFLOW,
+            "--cert-oidc-issuer",
+            &issuer,
+        ]);
         arguments.push(digest);
         self.home
             .run(Command::new(&self.tools.sigstore_python).args(&arguments))?
@@ -193,7 +198,7 @@ impl Actors<'_> {
         let bundle = self.bundle(registry, repository, digest)?;
         fs::write(into.join("bundle.json"), bundle)?;
         fs::copy(&at.trusted_root, into.join("trusted_root.json"))?;
-        let signer = json!({ "issuer": self.issuer(), "identity": WORKFLOW });
+        let signer = json!({ "issuer": self.issuer(), "identity": RELEASE_WORKFLOW });
         fs::write(into.join("signer.json"), format!("{signer:#}\n"))?;
         Ok(())
     }

@@ -20,13 +20,14 @@ use rustix::process::geteuid;
 
 use self::daemon::{Daemon, Pulled};
 use super::Setting;
-use super::actors::{STRANGER, WORKFLOW};
+use super::actors::STRANGER;
 use super::home::Home;
 use super::instance::Instance;
 use super::ledger::{Ledger, Seen};
 use super::registries;
 use super::tools::{CONTAINERD, CRANE, CRICTL, CTR, OLAREG};
 use crate::command::{Command, Output};
+use crate::identities::RELEASE_WORKFLOW;
 
 pub(crate) use self::alone::Containerd;
 
@@ -97,7 +98,7 @@ fn configure(
     hosts: &[String; 3],
 ) -> anyhow::Result<()> {
     let [open, private, failing] = hosts;
-    let signed = scene.verification(WORKFLOW);
+    let signed = scene.verification(RELEASE_WORKFLOW);
     let config = format!(
         "trusted_root: {}\nlogin_file: login.json\nstate_directory: state\nlog_file: decisions.log\nrules:\n\
          - {{images: ['{open}/exempt/**'], allow: true, reason: an exemption}}\n\
@@ -137,7 +138,7 @@ impl World<'_> {
         });
         ledger.case("containerd pulls a signed image", || {
             let image = self.image("app/signed:v1")?;
-            self.sign(&image, WORKFLOW)?;
+            self.sign(&image, RELEASE_WORKFLOW)?;
             self.taken(&image, "")
         });
         ledger.case("containerd does not pull what somebody else signed", || {
@@ -149,7 +150,7 @@ impl World<'_> {
             "containerd does not pull a tag that was moved to an unsigned image",
             || {
                 let image = self.image("app/moved:v1")?;
-                self.sign(&image, WORKFLOW)?;
+                self.sign(&image, RELEASE_WORKFLOW)?;
                 self.taken(&image, "")?;
                 self.append(&image, "something else")?;
                 self.refused(&image, "", &["no signature was found"])
@@ -167,12 +168,12 @@ impl World<'_> {
                     &child,
                     &child,
                 ])?;
-                self.sign(&child, WORKFLOW)?;
+                self.sign(&child, RELEASE_WORKFLOW)?;
                 let image = self.name("app/children:v1");
                 self.home
                     .crane(&["index", "append", "--manifest", &child, "--tag", &image])?;
                 self.refused(&image, "", &["the index itself has to be signed"])?;
-                self.sign(&image, WORKFLOW)?;
+                self.sign(&image, RELEASE_WORKFLOW)?;
                 self.taken(&image, "")
             },
         );
@@ -249,8 +250,13 @@ impl World<'_> {
         let registry = &self.scene.registry;
         let login = format!("{USER}:{PASSWORD}");
         let signed = picture("signed")?;
-        self.scene
-            .publish(&signed, "private", "signed", WORKFLOW, Timestamp::now())?;
+        self.scene.publish(
+            &signed,
+            "private",
+            "signed",
+            RELEASE_WORKFLOW,
+            Timestamp::now(),
+        )?;
         picture("unsigned")?.push(registry, "private", Some("unsigned"));
         let name = |tag| format!("{}/private:{tag}", registry.host());
         self.refused(&name("unsigned"), &login, &["no signature was found"])?;
@@ -259,8 +265,14 @@ impl World<'_> {
 
     fn failing(&self, path: &str, effect: Effect, reason: &str) -> anyhow::Result<String> {
         let image = picture(path)?;
-        self.scene
-            .publish_to(self.failing, &image, path, "v1", WORKFLOW, Timestamp::now())?;
+        self.scene.publish_to(
+            self.failing,
+            &image,
+            path,
+            "v1",
+            RELEASE_WORKFLOW,
+            Timestamp::now(),
+        )?;
         let name = format!("{}/{path}:v1", self.failing.host());
         let pattern = format!("GET /v2/{path}/referrers/*");
         self.failing.add_fault(Fault::on(&pattern, effect));
@@ -274,7 +286,7 @@ impl World<'_> {
         let mut images = Vec::new();
         for number in 0..AT_ONCE {
             let image = self.image(&format!("app/many-{number}:v1"))?;
-            self.sign(&image, WORKFLOW)?;
+            self.sign(&image, RELEASE_WORKFLOW)?;
             images.push(image);
         }
         let unsigned = self.image("app/many-unsigned:v1")?;

@@ -13,16 +13,14 @@ use anyhow::Context as _;
 
 use self::image::Signed;
 use super::Setting;
-use super::actors::WORKFLOW;
 use super::ledger::Ledger;
 use super::registries::{Registry, redirecting, start};
 use super::site::Site;
 use super::skopeo::Skopeo;
 use super::tools::{self, Programs};
 use crate::command::{Command, Output};
-
-const DONE: i32 = 0;
-const UNSIGNED: i32 = 3;
+use crate::exit_code::DONE;
+use crate::identities::RELEASE_WORKFLOW;
 
 struct Scene<'a> {
     programs: &'a Programs,
@@ -71,7 +69,7 @@ impl Scene<'_> {
     fn countersign(&self, arguments: &[&str], code: i32) -> anyhow::Result<Output> {
         let (command, rest) = arguments.split_first().context("no command")?;
         let command = Command::new(&self.site.countersign)
-            .args([command, "--trusted-root", self.trusted_root()?])
+            .args([command, "--trusted-root", self.site.trusted_root()?])
             .args(rest);
         self.site.home.run(command)?.ended(code, &[])
     }
@@ -79,7 +77,7 @@ impl Scene<'_> {
     /// `countersign copy` by the policy that the workflow signed.
     fn copy(&self, source: &str, destination: &str, code: i32) -> anyhow::Result<Output> {
         let issuer = self.site.issuer();
-        let mut copy = vec!["copy", "--issuer", &issuer, "--identity", WORKFLOW];
+        let mut copy = vec!["copy", "--issuer", &issuer, "--identity", RELEASE_WORKFLOW];
         copy.extend([source, destination]);
         self.countersign(&copy, code)
     }
@@ -87,32 +85,20 @@ impl Scene<'_> {
     /// `countersign verify` by the policy that the workflow signed.
     fn verify(&self, image: &str, code: i32) -> anyhow::Result<()> {
         let issuer = self.site.issuer();
-        let verify = ["verify", "--issuer", &issuer, "--identity", WORKFLOW, image];
+        let verify = [
+            "verify",
+            "--issuer",
+            &issuer,
+            "--identity",
+            RELEASE_WORKFLOW,
+            image,
+        ];
         self.countersign(&verify, code)?;
         Ok(())
     }
 
-    /// cosign 3 verifies the bundle of an image in a registry.
-    fn cosign_verifies(&self, image: &str) -> anyhow::Result<()> {
-        let issuer = self.site.issuer();
-        let verify = Command::new(&self.cosign_3)
-            .args(["verify", "--trusted-root", self.trusted_root()?])
-            .args(["--certificate-oidc-issuer", &issuer])
-            .args(["--certificate-identity", WORKFLOW, image]);
-        self.site.home.succeed(verify)?;
-        Ok(())
-    }
-
-    /// cosign 2 verifies the legacy signature of an image in a registry.
-    fn cosign_2_verifies(&self, image: &str) -> anyhow::Result<()> {
-        let issuer = self.site.issuer();
-        let verify = Command::new(&self.cosign_2)
-            .args(["verify", "--new-bundle-format=false"])
-            .args(["--trusted-root", self.trusted_root()?])
-            .args(["--certificate-oidc-issuer", &issuer])
-            .args(["--certificate-identity", WORKFLOW, image]);
-        self.site.home.succeed(verify)?;
-        Ok(())
+    fn cosign_3_verifies(&self, image: &str) -> anyhow::Result<()> {
+        self.site.cosign_3_verifies(&self.cosign_3, image)
     }
 
     /// Everybody accepts the index and both images in this repository, as `host/repository`.
@@ -120,10 +106,13 @@ impl Scene<'_> {
         for digest in signed.digests() {
             let one = format!("{name}@{digest}");
             self.verify(&one, DONE)?;
-            self.cosign_verifies(&one)?;
+            self.cosign_3_verifies(&one)?;
         }
-        self.cosign_verifies(&format!("{name}@{}", signed.sbom))?;
-        self.cosign_2_verifies(&format!("{name}@{}", signed.index))
+        self.cosign_3_verifies(&format!("{name}@{}", signed.sbom))?;
+        let index = format!("{name}@{}", signed.index);
+        self.site
+            .cosign_2_verifies(&self.cosign_2, &index, RELEASE_WORKFLOW)?;
+        Ok(())
     }
 
     fn crane(&self, arguments: &[&str]) -> anyhow::Result<String> {
@@ -140,10 +129,5 @@ impl Scene<'_> {
         self.site
             .home
             .succeed(self.skopeo.command().args(arguments))
-    }
-
-    fn trusted_root(&self) -> anyhow::Result<&str> {
-        let path = &self.site.instance.trusted_root;
-        path.to_str().context("a path that is not Unicode")
     }
 }

@@ -99,49 +99,6 @@ impl<'a> Apt<'a> {
     }
 }
 
-/// A machine that the interoperability run was written for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Machine {
-    Amd64,
-    Arm64,
-}
-
-impl Machine {
-    /// # Errors
-    /// When this is another one.
-    pub(super) fn this() -> anyhow::Result<Self> {
-        match std::env::consts::ARCH {
-            "x86_64" => Ok(Self::Amd64),
-            "aarch64" => Ok(Self::Arm64),
-            other => bail!("expected a machine of x86_64 or aarch64, found {other}"),
-        }
-    }
-
-    /// What Debian calls its architecture.
-    fn debian(self) -> &'static str {
-        match self {
-            Self::Amd64 => "amd64",
-            Self::Arm64 => "arm64",
-        }
-    }
-
-    /// What Debian's folders of libraries are called on it.
-    pub(super) fn multiarch(self) -> &'static str {
-        match self {
-            Self::Amd64 => "x86_64-linux-gnu",
-            Self::Arm64 => "aarch64-linux-gnu",
-        }
-    }
-}
-
-/// What Debian calls this machine's architecture.
-///
-/// # Errors
-/// When it is none that the interoperability run was written for.
-pub(super) fn architecture() -> anyhow::Result<&'static str> {
-    Ok(Machine::this()?.debian())
-}
-
 /// The file of `package` in `directory`.
 ///
 /// # Errors

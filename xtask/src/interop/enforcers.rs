@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Setting;
-use super::actors::{STRANGER, WORKFLOW};
+use super::actors::STRANGER;
 use super::tools::ENFORCERS;
 use crate::command::{Command, Output};
+use crate::identities::RELEASE_WORKFLOW;
 use crate::ledger::Ledger;
 
 const SLSA: &str = "https://slsa.dev/provenance/v1";
@@ -211,7 +212,7 @@ impl World<'_> {
     /// policy-controller's own code comes to the same verdicts as `countersign verify`.
     fn judge(&self, ledger: &mut Ledger) {
         let issuer = self.scene.sigstore.issuer();
-        let policy = format!("issuer: {issuer}\nidentity: {WORKFLOW}\n");
+        let policy = format!("issuer: {issuer}\nidentity: {RELEASE_WORKFLOW}\n");
         let provenance = format!("{policy}predicate_types: ['{SLSA}']\n");
         let both = format!("{policy}require: [signature, {{predicate_type: '{SLSA}'}}]\n");
         for (image, title, accepted) in [
@@ -287,12 +288,12 @@ impl World<'_> {
             || Statement::of(digest.clone()).predicate(SLSA, json!({ "buildDefinition": {} }));
         match attached {
             Attached::Nothing => {}
-            Attached::Signature => attach(signature(), WORKFLOW)?,
+            Attached::Signature => attach(signature(), RELEASE_WORKFLOW)?,
             Attached::OfStranger => attach(signature(), STRANGER)?,
-            Attached::Attestation => attach(provenance(), WORKFLOW)?,
+            Attached::Attestation => attach(provenance(), RELEASE_WORKFLOW)?,
             Attached::Both => {
-                attach(signature(), WORKFLOW)?;
-                attach(provenance(), WORKFLOW)?;
+                attach(signature(), RELEASE_WORKFLOW)?;
+                attach(provenance(), RELEASE_WORKFLOW)?;
             }
         }
         Ok(format!("{}/{name}@{digest}", self.scene.registry.host()))

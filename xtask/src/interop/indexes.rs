@@ -18,8 +18,8 @@ use super::site::Site;
 use super::skopeo::Skopeo;
 use super::tools::Programs;
 use crate::command::{Command, Output};
+use crate::identities::RELEASE_WORKFLOW;
 
-const SIGNER: &str = "https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1";
 const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
 const REPOSITORY: &str = "indexes/app";
 
@@ -272,7 +272,7 @@ impl Stage<'_> {
 
     /// Signs one document, and not what it lists.
     fn sign(&self, image: &str) -> anyhow::Result<()> {
-        self.site.token(SIGNER)?;
+        self.site.token(RELEASE_WORKFLOW)?;
         let mut arguments = self.trust()?;
         arguments.extend(["--identity-token".into(), "@token".into()]);
         arguments.extend(["--fulcio-url".into(), self.site.instance.fulcio.clone()]);
@@ -339,7 +339,7 @@ impl Stage<'_> {
     fn judging(&self, architecture: &str) -> anyhow::Result<Vec<String>> {
         let mut arguments = self.trust()?;
         arguments.extend(["--issuer".into(), self.site.issuer()]);
-        arguments.extend(["--identity".into(), SIGNER.to_owned()]);
+        arguments.extend(["--identity".into(), RELEASE_WORKFLOW.to_owned()]);
         arguments.extend(["--platform".into(), format!("linux/{architecture}")]);
         Ok(arguments)
     }

@@ -5,7 +5,7 @@ mod competing;
 mod legacy;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
 use countersign_oci::{Digest, media_type};
@@ -14,13 +14,14 @@ use serde_json::{Value, json};
 
 use self::competing::ROUNDS;
 use super::Setting;
-use super::actors::{self, WORKFLOW};
+use super::actors;
 use super::http;
 use super::ledger::Ledger;
-use super::registries::{self, Referrers, Registry};
+use super::registries::{self, Registry};
 use super::site::Site;
 use super::tools::{self, Programs};
 use crate::command::Command;
+use crate::identities::RELEASE_WORKFLOW;
 
 /// The repository that the builds push to.
 const CACHE: &str = "merges/cache";
@@ -250,7 +251,7 @@ impl Scene {
         for digest in listed.iter().chain([&digest]) {
             let one = format!("{}/{repository}@{digest}", registry.host);
             self.verify(&[&one])?;
-            self.cosign_verifies(&one)?;
+            self.cosign_3_verifies(&one)?;
             self.sigstore_python_verifies(registry, &repository, digest)?;
             let signatures = self.discovered(registry, &one)?;
             ensure!(
@@ -258,7 +259,7 @@ impl Scene {
                 "oras lists {signatures} signatures of {digest}"
             );
         }
-        self.cosign_verifies(&image)?;
+        self.cosign_3_verifies(&image)?;
         Ok(format!(
             "{} manifests and the index, verified by cosign and sigstore-python, and listed by crane and oras",
             listed.len()
@@ -276,17 +277,13 @@ impl Scene {
         let token = format!("token-{tag}");
         self.site
             .home
-            .write(&token, self.site.sigstore().token(WORKFLOW))?;
+            .write(&token, self.site.sigstore().token(RELEASE_WORKFLOW))?;
         let sources = sources
             .iter()
             .map(|digest| format!("{}/{CACHE}@{digest}", registry.host));
-        let config = text(&self.site.instance.signing_config)?;
+        let config = self.site.home.path(&self.site.instance.signing_config)?;
         Ok(Command::new(&self.site.countersign)
-            .args([
-                "merge",
-                "--trusted-root",
-                text(&self.site.instance.trusted_root)?,
-            ])
+            .args(["merge", "--trusted-root", self.site.trusted_root()?])
             .args(["--signing-config", config])
             .args(["--identity-token", &format!("@{token}"), "--tag", image])
             .args(sources))
@@ -295,12 +292,8 @@ impl Scene {
     fn verify(&self, images: &[&str]) -> anyhow::Result<()> {
         let issuer = self.site.issuer();
         let verify = Command::new(&self.site.countersign)
-            .args([
-                "verify",
-                "--trusted-root",
-                text(&self.site.instance.trusted_root)?,
-            ])
-            .args(["--issuer", &issuer, "--identity", WORKFLOW])
+            .args(["verify", "--trusted-root", self.site.trusted_root()?])
+            .args(["--issuer", &issuer, "--identity", RELEASE_WORKFLOW])
             .args(images);
         self.site.home.succeed(verify)?;
         Ok(())
@@ -318,34 +311,29 @@ impl Scene {
         self.site.home.write("bundle.json", bundle)?;
         let issuer = self.site.issuer();
         let verify = Command::new(&self.sigstore_python)
-            .args(["--trust-config", text(&self.site.instance.trust_config)?])
+            .args([
+                "--trust-config",
+                self.site.home.path(&self.site.instance.trust_config)?,
+            ])
             .args(["verify", "identity", "--offline", "--bundle", "bundle.json"])
-            .args(["--cert-identity", WORKFLOW, "--cert-oidc-issuer", &issuer])
+            .args([
+                "--cert-identity",
+                RELEASE_WORKFLOW,
+                "--cert-oidc-issuer",
+                &issuer,
+            ])
             .args([digest]);
         self.site.home.succeed(verify)?;
         Ok(())
     }
 
-    fn cosign_verifies(&self, image: &str) -> anyhow::Result<()> {
-        let issuer = self.site.issuer();
-        let verify = Command::new(&self.cosign)
-            .args([
-                "verify",
-                "--trusted-root",
-                text(&self.site.instance.trusted_root)?,
-            ])
-            .args(["--certificate-oidc-issuer", &issuer])
-            .args(["--certificate-identity", WORKFLOW, image]);
-        self.site.home.succeed(verify)?;
-        Ok(())
+    fn cosign_3_verifies(&self, image: &str) -> anyhow::Result<()> {
+        self.site.cosign_3_verifies(&self.cosign, image)
     }
 
     /// How many signatures oras finds.
     fn discovered(&self, registry: &Registry, image: &str) -> anyhow::Result<usize> {
-        let way = match registry.referrers {
-            Referrers::Api => "v1.1-referrers-api",
-            Referrers::FallbackTag => "v1.1-referrers-tag",
-        };
+        let way = registry.referrers.for_oras();
         let discover = Command::new(&self.oras)
             .args(["discover", "--plain-http", "--distribution-spec", way])
             .args(["--format", "json", image]);
@@ -365,8 +353,4 @@ fn listed(index: &str) -> anyhow::Result<Vec<String>> {
         Some(digest.to_owned())
     });
     Ok(digests.collect())
-}
-
-fn text(path: &Path) -> anyhow::Result<&str> {
-    path.to_str().context("a path that is not Unicode")
 }

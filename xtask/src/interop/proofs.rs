@@ -10,18 +10,14 @@ use std::path::{Path, PathBuf};
 use countersign_sandbox::RekorVersion;
 
 use super::Setting;
-use super::actors::{Cosign, WORKFLOW};
+use super::actors::Cosign;
 use super::instance::Instance;
 use super::ledger::Ledger;
 use super::registries::{self, Registry};
 use super::site::Site;
 use super::tools::{self, Programs};
 use crate::command::{Command, Output};
-
-const DONE: i32 = 0;
-const UNSIGNED: i32 = 3;
-const POLICY: i32 = 4;
-const INVALID: i32 = 5;
+use crate::identities::RELEASE_WORKFLOW;
 
 struct Scene {
     cosign_3: PathBuf,
@@ -90,7 +86,7 @@ impl Scene {
     /// The lines of a policy that name the workflow.
     fn workflow(&self) -> String {
         let issuer = self.site.issuer();
-        format!("issuer: {issuer}\nidentity: {WORKFLOW}\n")
+        format!("issuer: {issuer}\nidentity: {RELEASE_WORKFLOW}\n")
     }
 
     /// Runs cosign, which must succeed.

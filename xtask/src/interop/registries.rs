@@ -30,6 +30,16 @@ pub(super) enum Referrers {
     FallbackTag,
 }
 
+impl Referrers {
+    /// How oras is told so.
+    pub(super) fn for_oras(self) -> &'static str {
+        match self {
+            Self::Api => "v1.1-referrers-api",
+            Self::FallbackTag => "v1.1-referrers-tag",
+        }
+    }
+}
+
 /// Starts both.
 ///
 /// # Errors

@@ -5,15 +5,13 @@ use std::path::Path;
 
 use countersign_sandbox::RekorVersion;
 
-use super::actors::{Actors, Cosign, STRANGER, WORKFLOW};
+use super::actors::{Actors, Cosign, STRANGER};
 use super::image::{ARCHITECTURES, TestImage, installed};
 use super::instance::Instance;
 use super::ledger::Ledger;
 use super::registries::{Referrers, Registry};
-
-const DONE: i32 = 0;
-const UNSIGNED: i32 = 3;
-const REFUSED_BY_POLICY: i32 = 4;
+use crate::exit_code::{DONE, REFUSED_BY_POLICY, UNSIGNED};
+use crate::identities::RELEASE_WORKFLOW;
 
 /// All that the scenarios play with.
 pub(super) struct World<'a> {
@@ -66,7 +64,7 @@ pub(super) fn cosign_signs(world: &World, ledger: &mut Ledger) {
                     world.copy(&subject)?;
                     let image = subject.at_digest(&world.image.index);
                     let actors = &world.actors;
-                    actors.cosign_sign(cosign, instance, WORKFLOW, &image)?;
+                    actors.cosign_sign(cosign, instance, RELEASE_WORKFLOW, &image)?;
                     Ok("signed".to_owned())
                 },
             );
@@ -159,7 +157,12 @@ pub(super) fn refusals(world: &World, ledger: &mut Ledger) {
             &subject,
             "an image that somebody else signed",
             REFUSED_BY_POLICY,
-            &["not as the policy requires", STRANGER, WORKFLOW, "hint:"],
+            &[
+                "not as the policy requires",
+                STRANGER,
+                RELEASE_WORKFLOW,
+                "hint:",
+            ],
             || {
                 let image = subject.at_digest(&world.image.index);
                 world.actors.cosign_sign(Cosign::V3, real, STRANGER, &image)
@@ -220,11 +223,15 @@ fn consumed(world: &World, ledger: &mut Ledger, subject: &Subject) {
         let policy: Vec<&str> = policy.iter().map(String::as_str).collect();
         let image = subject.tagged();
         let arguments = [&["verify"], &policy[..], &[&image]].concat();
-        world.actors.countersign(&arguments, DONE, &[WORKFLOW])?;
+        world
+            .actors
+            .countersign(&arguments, DONE, &[RELEASE_WORKFLOW])?;
         for (architecture, _) in ARCHITECTURES {
             let platform = format!("linux/{architecture}");
             let arguments = [&["verify"], &policy[..], &["--platform", &platform, &image]].concat();
-            world.actors.countersign(&arguments, DONE, &[WORKFLOW])?;
+            world
+                .actors
+                .countersign(&arguments, DONE, &[RELEASE_WORKFLOW])?;
         }
         Ok("verified".to_owned())
     });
@@ -242,7 +249,9 @@ fn consumed(world: &World, ledger: &mut Ledger, subject: &Subject) {
                 &["--platform", &platform, &image, into],
             ]
             .concat();
-            world.actors.countersign(&arguments, DONE, &[WORKFLOW])?;
+            world
+                .actors
+                .countersign(&arguments, DONE, &[RELEASE_WORKFLOW])?;
             installed(&directory, machine)?;
             fs::remove_dir_all(&directory)?;
         }
@@ -255,13 +264,17 @@ fn consumed(world: &World, ledger: &mut Ledger, subject: &Subject) {
         world.actors.layout(&subject.tagged(), "layout")?;
         for image in ["ocifile://layout", "ocifile://layout.tar"] {
             let arguments = [&["verify"], &policy[..], &[image]].concat();
-            world.actors.countersign(&arguments, DONE, &[WORKFLOW])?;
+            world
+                .actors
+                .countersign(&arguments, DONE, &[RELEASE_WORKFLOW])?;
             for (architecture, machine) in ARCHITECTURES {
                 let (into, platform) = ("installed", format!("linux/{architecture}"));
                 let directory = world.actors.home.join(into);
                 let image = ["--platform", &platform, image, into];
                 let arguments = [&["install"], &policy[..], &image].concat();
-                world.actors.countersign(&arguments, DONE, &[WORKFLOW])?;
+                world
+                    .actors
+                    .countersign(&arguments, DONE, &[RELEASE_WORKFLOW])?;
                 installed(&directory, machine)?;
                 fs::remove_dir_all(&directory)?;
             }
@@ -310,14 +323,14 @@ fn accepted_by_form(world: &World, ledger: &mut Ledger, subject: &Subject, place
     ledger.case(&title, || {
         let actors = &world.actors;
         let policy = format!(
-            "verification:\n  issuer: {}\n  identity: {WORKFLOW}\n  signature_formats: [bundle, simple_signing]\n",
+            "verification:\n  issuer: {}\n  identity: {RELEASE_WORKFLOW}\n  signature_formats: [bundle, simple_signing]\n",
             actors.issuer()
         );
         actors.home.write("legacy-policy.yaml", policy)?;
         let trusted_root = actors.home.path(&subject.instance.trusted_root)?;
         let flags = ["--policy", "legacy-policy.yaml", "--trusted-root", trusted_root];
         let image = subject.tagged();
-        let says = [WORKFLOW, "simple signing"];
+        let says = [RELEASE_WORKFLOW, "simple signing"];
         let arguments = [&["verify", "--all-platforms", "--verbose"], &flags[..], &[&image]].concat();
         actors.countersign(&arguments, DONE, &says)?;
         // Each image has a legacy signature of its own.
@@ -344,7 +357,7 @@ fn attest(world: &World, subject: &Subject) -> anyhow::Result<()> {
     let predicate = actors.home.join("sbom.json");
     let sbom = r#"{"SPDXID":"SPDXRef-DOCUMENT","spdxVersion":"SPDX-2.3","name":"app"}"#;
     fs::write(predicate, sbom)?;
-    let token = actors.home.token(actors.sandbox, WORKFLOW)?;
+    let token = actors.home.token(actors.sandbox, RELEASE_WORKFLOW)?;
     for digest in world.image.digests() {
         let mut arguments = vec!["attest", "--yes", "--predicate", "sbom.json"];
         arguments.extend(["--type", "spdxjson", "--identity-token", token]);
@@ -369,7 +382,10 @@ fn legacy_sign(
     cosign: Cosign,
     flags: &[&str],
 ) -> anyhow::Result<()> {
-    let token = world.actors.home.token(world.actors.sandbox, WORKFLOW)?;
+    let token = world
+        .actors
+        .home
+        .token(world.actors.sandbox, RELEASE_WORKFLOW)?;
     let at = subject.instance;
     let mut arguments = vec!["sign", "--yes", "--recursive", "--identity-token", token];
     arguments.extend(["--new-bundle-format=false", "--use-signing-config=false"]);

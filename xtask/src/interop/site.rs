@@ -7,6 +7,8 @@ use countersign_sandbox::{RekorVersion, Sigstore};
 use super::Setting;
 use super::home::Home;
 use super::instance::{Instance, bare};
+use crate::command::{Command, Output};
+use crate::identities::RELEASE_WORKFLOW;
 use crate::servers::Servers;
 
 /// Where a part plays. The Sigstore ends with it.
@@ -46,5 +48,54 @@ impl Site {
     /// A file with a fresh token for `identity`.
     pub(super) fn token(&self, identity: &str) -> anyhow::Result<&'static str> {
         self.home.token(self.sigstore(), identity)
+    }
+
+    pub(super) fn trusted_root(&self) -> anyhow::Result<&str> {
+        self.home.path(&self.instance.trusted_root)
+    }
+
+    /// Signs in cosign's older form, by this program of cosign 2.
+    pub(super) fn cosign_2_signs(
+        &self,
+        cosign: &Path,
+        image: &str,
+        identity: &str,
+    ) -> anyhow::Result<()> {
+        let token = self.token(identity)?;
+        let sign = Command::new(cosign)
+            .args(["sign", "--yes", "--identity-token", token])
+            .args(["--new-bundle-format=false", "--use-signing-config=false"])
+            .args(["--fulcio-url", &self.instance.fulcio])
+            .args(["--rekor-url", &self.instance.rekor])
+            .args(["--trusted-root", self.trusted_root()?, image]);
+        self.home.succeed(sign)?;
+        Ok(())
+    }
+
+    /// This program of cosign 2 accepts signatures by `identity` in the older form. It prints them as JSON.
+    pub(super) fn cosign_2_verifies(
+        &self,
+        cosign: &Path,
+        image: &str,
+        identity: &str,
+    ) -> anyhow::Result<Output> {
+        let issuer = self.issuer();
+        let verify = Command::new(cosign)
+            .args(["verify", "--new-bundle-format=false", "--output", "json"])
+            .args(["--trusted-root", self.trusted_root()?])
+            .args(["--certificate-oidc-issuer", &issuer])
+            .args(["--certificate-identity", identity, image]);
+        self.home.succeed(verify)
+    }
+
+    /// This program of cosign 3 accepts the bundle of the workflow that releases.
+    pub(super) fn cosign_3_verifies(&self, cosign: &Path, image: &str) -> anyhow::Result<()> {
+        let issuer = self.issuer();
+        let verify = Command::new(cosign)
+            .args(["verify", "--trusted-root", self.trusted_root()?])
+            .args(["--certificate-oidc-issuer", &issuer])
+            .args(["--certificate-identity", RELEASE_WORKFLOW, image]);
+        self.home.succeed(verify)?;
+        Ok(())
     }
 }

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::debian::{self, Machine};
+use super::debian;
 use super::package_client::client;
 use super::tools::{self, install};
 use crate::command::Command;
+use crate::machine::Machine;
 
 /// Skopeo, if an earlier run installed it.
 pub(crate) fn installed_skopeo(root: &Path) -> Option<Command> {
@@ -33,7 +34,7 @@ impl Skopeo {
         let machine = Machine::this()?;
         let folder = install(root, "skopeo", "debian", |partial| {
             let debs = partial.join("debs");
-            debian::download(&PACKAGES, debian::architecture()?, &debs)?;
+            debian::download(&PACKAGES, machine.architecture(), &debs)?;
             for package in PACKAGES {
                 let package = debian::package_file(&debs, package)?;
                 client("dpkg-deb")

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use super::debian;
 use super::package_client::client;
 use crate::command::{Command, workspace};
+use crate::machine::Machine;
 
 /// A program that `go install` builds.
 pub(super) struct GoProgram {
@@ -341,7 +342,7 @@ const DOCKER_REGISTRY: &str = "usr/bin/docker-registry";
 fn docker_registry(root: &Path) -> anyhow::Result<PathBuf> {
     let folder = install(root, "docker-registry", "debian", |partial| {
         let debs = partial.join("debs");
-        debian::download(&["docker-registry"], debian::architecture()?, &debs)?;
+        debian::download(&["docker-registry"], Machine::this()?.architecture(), &debs)?;
         let package = debian::package_file(&debs, "docker-registry")?;
         client("dpkg-deb")
             .args(["--extract".as_ref(), package.as_os_str()])
@@ -368,7 +369,7 @@ pub(super) fn debian_packages(
 ) -> anyhow::Result<PathBuf> {
     install(root, name, "debian", |partial| {
         let debs = partial.join("debs");
-        debian::download_all(packages, debian::architecture()?, &debs)?;
+        debian::download_all(packages, Machine::this()?.architecture(), &debs)?;
         for entry in fs::read_dir(&debs)? {
             let path = entry?.path();
             let file = path.file_name().unwrap_or_default().to_string_lossy();

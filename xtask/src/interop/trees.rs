@@ -22,11 +22,11 @@ use self::archives::{ARCHIVES, Archive, Readers, Source};
 use self::programs::Programs;
 use self::tree::Tree;
 use super::Setting;
-use super::actors::WORKFLOW;
 use super::ledger::Ledger;
 use super::registries::{self, Registry};
 use super::site::Site;
 use crate::command::Command;
+use crate::identities::RELEASE_WORKFLOW;
 
 /// The exit code of a peer that refuses an image.
 const REFUSED: i32 = 1;
@@ -215,7 +215,7 @@ impl Trees {
 
     fn sign(&self, pinned: &str) -> anyhow::Result<()> {
         let at = &self.site.instance;
-        self.site.token(WORKFLOW)?;
+        self.site.token(RELEASE_WORKFLOW)?;
         let command = Command::new(&self.site.countersign)
             .args(["sign", "--identity-token", "@token", "--trusted-root"])
             .args([&at.trusted_root])
@@ -231,7 +231,7 @@ impl Trees {
         let command = Command::new(&self.site.countersign)
             .args(["install", "--trusted-root"])
             .args([&at.trusted_root])
-            .args(["--issuer", &issuer, "--identity", WORKFLOW])
+            .args(["--issuer", &issuer, "--identity", RELEASE_WORKFLOW])
             .args(["--platform", "linux/amd64", pinned, into]);
         self.site.home.succeed(command)?;
         Ok(())

@@ -10,6 +10,7 @@ use super::definition::{Workflow, read};
 use super::runner::{Ended, Names, Runner, filled};
 use super::scene::{Scene, WORKFLOW, image};
 use crate::command::{Command, workspace};
+use crate::exit_code::{DONE, REJECTED};
 use crate::ledger::Ledger;
 
 /// The commit that is built.
@@ -40,7 +41,7 @@ fn merged(scene: &Scene, ledger: &mut Ledger) {
         || {
             let build = Build::of(scene, "version", "-cpu", &["linux/amd64", "linux/arm64"])?;
             let ended = build.merge("tag", "v1.2.3", "auto")?;
-            ended.expect(0, "is signed by")?;
+            ended.expect(DONE, "is signed by")?;
             let digest = ended.output("digest")?.to_owned();
             for repository in ["app", "mirror"] {
                 let tags = ["v1.2.3-cpu", "sha-0123456-cpu", "latest-cpu"];
@@ -70,7 +71,7 @@ fn merged(scene: &Scene, ledger: &mut Ledger) {
         || {
             let build = Build::of(scene, "branch", "", &["linux/amd64"])?;
             let ended = build.merge("branch", "feature/x+y", "")?;
-            ended.expect(0, "is signed by")?;
+            ended.expect(DONE, "is signed by")?;
             let digest = ended.output("digest")?;
             build.tags("app", &[("feature-x-y", digest), ("sha-0123456", digest)])?;
             Ok("it has two tags".to_owned())
@@ -83,7 +84,7 @@ fn merged(scene: &Scene, ledger: &mut Ledger) {
             build.upload("digests-vllm-omni--linux-arm64", &"f".repeat(64))?;
             build
                 .merge("tag", "v1.2.3", "false")?
-                .expect(0, "is signed by")?;
+                .expect(DONE, "is signed by")?;
             Ok("only -vllm is merged".to_owned())
         },
     );
@@ -100,7 +101,7 @@ fn refused(scene: &Scene, ledger: &mut Ledger) {
                 .environment
                 .retain(|name, _| !name.starts_with("ACTIONS_ID_TOKEN"));
             let ended = build.run(&runner, "auto")?;
-            ended.expect(9, "id-token: write")?;
+            ended.expect(REJECTED, "id-token: write")?;
             ensure!(
                 ended.summary.contains("**Failed:** "),
                 "found:\n{}",

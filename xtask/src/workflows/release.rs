@@ -8,6 +8,7 @@ use anyhow::ensure;
 use super::runner::Ended;
 use super::scene::{Scene, WORKFLOW, image, named, target};
 use crate::command::{Command, workspace};
+use crate::exit_code::DONE;
 use crate::ledger::Ledger;
 
 const VERSION: &str = "1.2.3";
@@ -26,8 +27,8 @@ pub(super) fn run(scene: &Scene, ledger: &mut Ledger) {
             let release = Release::publish(scene, "pinned", WORKFLOW, Content::AsPublished)?;
             let actions = release.pinned_actions()?;
             let ended = release.sign(&actions, &[])?;
-            ended.expect(0, "countersign 1.2.3 is installed")?;
-            ended.expect(0, "is signed by")?;
+            ended.expect(DONE, "countersign 1.2.3 is installed")?;
+            ended.expect(DONE, "is signed by")?;
             ensure!(!ended.path.is_empty(), "nothing is in the PATH");
             Ok("it is installed and has signed".to_owned())
         },
@@ -40,7 +41,7 @@ pub(super) fn run(scene: &Scene, ledger: &mut Ledger) {
             let inputs = [("version", "v1.2.3"), ("sha256", &sha256)];
             release
                 .sign(&Scene::action("sign"), &inputs)?
-                .expect(0, "is signed by")?;
+                .expect(DONE, "is signed by")?;
             Ok("it is installed and has signed".to_owned())
         },
     );
@@ -220,7 +221,7 @@ impl<'a> Release<'a> {
         let runner = scene.runner(signer)?;
         runner
             .action(&Scene::action("sign"), &scene.inputs(&[("images", &image)]))?
-            .expect(0, "")?;
+            .expect(DONE, "")?;
 
         let issuer = scene.sigstore().oidc_issuer();
         let issuer = issuer.as_str().trim_end_matches('/');

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::runner::{Ended, Names, Runner};
 use crate::command::{Command, workspace};
+use crate::machine::Machine;
 use crate::servers::Servers;
 
 /// The workflow that signs, as tokens name it.
@@ -130,10 +131,7 @@ impl Scene {
         fs::create_dir_all(&scratch)?;
         fs::create_dir_all(&home)?;
         let (url, bearer) = self.sigstore().identity_endpoint(identity);
-        let architecture = match std::env::consts::ARCH {
-            "aarch64" => "ARM64",
-            _ => "X64",
-        };
+        let architecture = Machine::this()?.of_runner();
         let environment = [
             ("GITHUB_ACTIONS", "true".to_owned()),
             ("HOME", home.display().to_string()),

@@ -4,6 +4,7 @@ use anyhow::ensure;
 
 use super::runner::Ended;
 use super::scene::{LOG_SEARCH_URL, Scene, WORKFLOW};
+use crate::exit_code::{DONE, REJECTED, USAGE};
 use crate::ledger::Ledger;
 
 pub(super) fn run(scene: &Scene, ledger: &mut Ledger) {
@@ -19,7 +20,7 @@ fn signed(scene: &Scene, ledger: &mut Ledger) {
             let digest = scene.push_index("app", "v1")?;
             let image = format!("{}/app:v1@{digest}", scene.registry.host());
             let ended = sign(scene, &[("images", &image)])?;
-            ended.expect(0, &format!("{digest} is signed by {WORKFLOW}"))?;
+            ended.expect(DONE, &format!("{digest} is signed by {WORKFLOW}"))?;
             ensure!(
                 ended.output("digest")? == digest,
                 "the output is another digest"
@@ -56,7 +57,7 @@ fn signed(scene: &Scene, ledger: &mut Ledger) {
             let images = format!("{host}/first@{first}\n\n{host}/second@{second}\n");
             let annotations = "commit=abc\nnote=two words; $(false) `false`\n";
             let ended = sign(scene, &[("images", &images), ("annotations", annotations)])?;
-            ended.expect(0, &second)?;
+            ended.expect(DONE, &second)?;
             let json = std::fs::read_to_string(ended.output("result")?)?;
             ensure!(json.contains("two words; $(false) `false`"), "found {json}");
             Ok("both are signed, and the annotation is as it was given".to_owned())
@@ -68,7 +69,7 @@ fn signed(scene: &Scene, ledger: &mut Ledger) {
         let host = scene.registry.host();
         let image = format!("{host}/later@{digest}");
         let ended = sign(scene, &[("images", &image), ("then-tags", "v1\nlatest\n")])?;
-        ended.expect(0, &format!("{digest} is signed by {WORKFLOW}"))?;
+        ended.expect(DONE, &format!("{digest} is signed by {WORKFLOW}"))?;
         for tag in ["v1", "latest"] {
             scene.verify(&format!("{host}/later:{tag}"), WORKFLOW)?;
             contains(&ended, &format!("{host}/later:{tag}`"))?;
@@ -85,7 +86,7 @@ fn failed(scene: &Scene, ledger: &mut Ledger) {
             scene.push_index("untold", "v1")?;
             let image = format!("{}/untold:v1", scene.registry.host());
             let ended = sign(scene, &[("images", &image)])?;
-            ended.expect(2, "::error title=countersign::")?;
+            ended.expect(USAGE, "::error title=countersign::")?;
             contains(&ended, "**Failed:** ")?;
             contains(&ended, "- What to do: ")?;
             ensure!(ended.output("digest")?.is_empty(), "there is a digest");
@@ -97,9 +98,9 @@ fn failed(scene: &Scene, ledger: &mut Ledger) {
         "sign: what an image is called can't put anything into the log or the summary",
         || {
             let ended = sign(scene, &[("images", "--help")])?;
-            ended.expect(2, "::error title=countersign::")?;
+            ended.expect(USAGE, "::error title=countersign::")?;
             let ended = sign(scene, &[("images", "a|<b>[c](d)%0A::add-mask::e")])?;
-            ended.expect(2, "%250A::add-mask::e")?;
+            ended.expect(USAGE, "%250A::add-mask::e")?;
             ensure!(!ended.summary.contains("<b>") && !ended.summary.contains("[c](d)"));
             Ok(ended.summary.trim().to_owned())
         },
@@ -128,7 +129,7 @@ fn failed(scene: &Scene, ledger: &mut Ledger) {
                 .retain(|name, _| !name.starts_with("ACTIONS_ID_TOKEN"));
             let ended =
                 runner.action(&Scene::action("sign"), &scene.inputs(&[("images", &image)]))?;
-            ended.expect(9, "id-token: write")?;
+            ended.expect(REJECTED, "id-token: write")?;
             contains(&ended, "id-token: write")?;
             Ok("the error names the permission".to_owned())
         },

@@ -1,4 +1,4 @@
-//! Plans, of small galleries and of LocalAI's own.
+//! Plans, of small galleries, of one in the shape of LocalAI's, and of LocalAI's own where that is.
 
 mod addresses;
 
@@ -44,6 +44,12 @@ fn localai() -> Option<GalleryIndex> {
         return None;
     }
     Some(index(&std::fs::read_to_string(path).unwrap()))
+}
+
+/// A gallery in the shape of LocalAI's, with the same things in it.
+fn own() -> GalleryIndex {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/gallery.yaml");
+    index(&std::fs::read_to_string(path).unwrap())
 }
 
 /// What varies between tests, with what most of them want.
@@ -104,9 +110,8 @@ fn roles(plan: &Plan) -> Vec<Role> {
     plan.sources().iter().map(|source| source.role).collect()
 }
 
-#[test]
-fn every_image_of_localai_s_gallery_has_a_plan_with_its_mirrors() {
-    let Some(index) = localai() else { return };
+/// How many images the gallery has, and how many mirrors they have.
+fn images_and_mirrors(index: GalleryIndex) -> (usize, usize) {
     let case = Case::new(COVERED, index);
     let mut images = 0;
     let mut mirrors = 0;
@@ -129,12 +134,19 @@ fn every_image_of_localai_s_gallery_has_a_plan_with_its_mirrors() {
         images += 1;
         mirrors += plan.sources().len() - 1;
     }
-    assert_eq!((images, mirrors), (893, 892));
+    (images, mirrors)
 }
 
 #[test]
-fn every_meta_entry_of_localai_s_gallery_leads_somewhere_for_each_capability_it_has() {
-    let Some(index) = localai() else { return };
+fn every_image_of_a_gallery_has_a_plan_with_its_mirrors() {
+    assert_eq!(images_and_mirrors(own()), (13, 12));
+    if let Some(index) = localai() {
+        assert_eq!(images_and_mirrors(index), (893, 892));
+    }
+}
+
+/// How many plans the entries without content have, one for each kind of hardware that they name.
+fn plans_by_capability(index: GalleryIndex) -> usize {
     let mut case = Case::new(COVERED, index);
     let mut planned = 0;
     for entry in case.index.clone().entries().iter().filter(|e| is_meta(e)) {
@@ -146,12 +158,20 @@ fn every_meta_entry_of_localai_s_gallery_leads_somewhere_for_each_capability_it_
             planned += 1;
         }
     }
-    assert!(planned > 800, "{planned}");
+    planned
 }
 
 #[test]
-fn representative_plans_of_localai_s_gallery() {
-    let Some(index) = localai() else { return };
+fn every_meta_entry_leads_somewhere_for_each_capability_it_has() {
+    assert_eq!(plans_by_capability(own()), 14);
+    if let Some(index) = localai() {
+        let planned = plans_by_capability(index);
+        assert!(planned > 800, "{planned}");
+    }
+}
+
+/// The plans of an entry for each capability, and of `others` without any.
+fn representative_plans(index: GalleryIndex, name: &str, others: &[&str]) -> String {
     let mut case = Case::new(COVERED, index);
     case.fallbacks = FallbackTags::localai();
     let mut text = String::new();
@@ -170,18 +190,31 @@ fn representative_plans_of_localai_s_gallery() {
     ];
     for capability in capabilities {
         case.capability = capability.parse().unwrap();
-        let plan = case.plan("llama-cpp").unwrap();
+        let plan = case.plan(name).unwrap();
         text.push_str(&format!("{capability}: {plan}\n"));
     }
     case.capability = Capability::default();
-    for name in [
+    for name in others {
+        text.push_str(&format!("{}\n", case.plan(name).unwrap()));
+    }
+    text
+}
+
+#[test]
+fn representative_plans_of_a_gallery() {
+    let others = ["chat-development", "sycl-draw"];
+    assert_snapshot!(representative_plans(own(), "chat", &others));
+}
+
+#[test]
+fn representative_plans_of_localai_s_gallery() {
+    let Some(index) = localai() else { return };
+    let others = [
         "llama-cpp-development",
         "intel-sycl-f32-stablediffusion-ggml",
         "vllm",
-    ] {
-        text.push_str(&format!("{}\n", case.plan(name).unwrap()));
-    }
-    assert_snapshot!(text);
+    ];
+    assert_snapshot!(representative_plans(index, "llama-cpp", &others));
 }
 
 /// The index isn't ours to copy, so of all its plans there is a digest alone: of what `gallery
@@ -231,9 +264,8 @@ fn every_plan_of_localai_s_gallery_is_as_it_was() {
 
 #[test]
 fn an_entry_that_is_for_other_machines_says_for_which() {
-    let Some(index) = localai() else { return };
-    let case = Case::new(COVERED, index);
-    let error = case.plan("longcat-video").unwrap_err();
+    let case = Case::new(COVERED, own());
+    let error = case.plan("film").unwrap_err();
     let PlanError::Entry {
         source: EntryError::NotForCapability { capabilities, .. },
         ..
@@ -241,15 +273,7 @@ fn an_entry_that_is_for_other_machines_says_for_which() {
     else {
         panic!("{error:?}");
     };
-    assert_eq!(
-        capabilities,
-        [
-            "nvidia",
-            "nvidia-cuda-12",
-            "nvidia-cuda-13",
-            "nvidia-l4t-cuda-13"
-        ]
-    );
+    assert_eq!(capabilities, ["nvidia", "nvidia-cuda-13"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use anyhow::ensure;
 use super::text;
 use crate::command::{Command, Output};
 use crate::interop::server::Server;
+use crate::machine::Machine;
 
 /// The verifier's configuration.
 pub(super) const CONFIGURATION: &str = "image-verifier.yaml";
@@ -154,10 +155,6 @@ state = "{here}/state"
   platform = "linux/{arch}"
   snapshotter = "native"
 "#,
-        arch = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            other => other,
-        }
+        arch = Machine::this()?.architecture()
     ))
 }

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::Scene;
 use crate::command::Command;
-use crate::interop::actors::WORKFLOW;
-use crate::interop::registries::{Referrers, Registry};
+use crate::identities::RELEASE_WORKFLOW;
+use crate::interop::registries::Registry;
 
 /// What the index has images for, in its order.
 pub(super) const PLATFORMS: [&str; 2] = ["linux/amd64", "linux/arm64"];
@@ -47,14 +47,6 @@ impl Signed<'_> {
     }
 }
 
-/// How oras is to list what refers to an image.
-pub(super) fn referrers_of(registry: &Registry) -> &'static str {
-    match registry.referrers {
-        Referrers::Api => "v1.1-referrers-api",
-        Referrers::FallbackTag => "v1.1-referrers-tag",
-    }
-}
-
 impl Scene<'_> {
     /// Makes the image in a repository, and signs it in every form.
     pub(super) fn signed<'a>(
@@ -76,12 +68,13 @@ impl Scene<'_> {
         let index = self.crane(&["digest", &tagged])?;
         let at_index = format!("{name}@{index}");
         self.cosign_3_signs(&at_index)?;
-        self.cosign_2_signs(&at_index)?;
+        self.site
+            .cosign_2_signs(&self.cosign_2, &at_index, RELEASE_WORKFLOW)?;
         self.site
             .home
             .write("sbom.json", format!("{{\"name\": \"{repository}\"}}"))?;
         let mut attach = vec!["attach", "--plain-http", "--format", "json"];
-        attach.extend(["--distribution-spec", referrers_of(registry)]);
+        attach.extend(["--distribution-spec", registry.referrers.for_oras()]);
         let file = format!("sbom.json:{SBOM}");
         attach.extend(["--artifact-type", SBOM, &at_index, &file]);
         let attached: Value = serde_json::from_str(&self.oras(&attach)?.stdout)?;
@@ -119,24 +112,12 @@ impl Scene<'_> {
     }
 
     fn cosign_3_signs(&self, image: &str) -> anyhow::Result<()> {
-        let token = self.site.token(WORKFLOW)?;
-        let config = self.site.instance.signing_config.to_str();
+        let token = self.site.token(RELEASE_WORKFLOW)?;
+        let config = self.site.home.path(&self.site.instance.signing_config)?;
         let sign = Command::new(&self.cosign_3)
             .args(["sign", "--yes", "--recursive", "--identity-token", token])
-            .args(["--signing-config", config.context("no Unicode")?])
-            .args(["--trusted-root", self.trusted_root()?, image]);
-        self.site.home.run(sign)?.success()?;
-        Ok(())
-    }
-
-    fn cosign_2_signs(&self, image: &str) -> anyhow::Result<()> {
-        let token = self.site.token(WORKFLOW)?;
-        let sign = Command::new(&self.cosign_2)
-            .args(["sign", "--yes", "--identity-token", token])
-            .args(["--new-bundle-format=false", "--use-signing-config=false"])
-            .args(["--fulcio-url", &self.site.instance.fulcio])
-            .args(["--rekor-url", &self.site.instance.rekor])
-            .args(["--trusted-root", self.trusted_root()?, image]);
+            .args(["--signing-config", config])
+            .args(["--trusted-root", self.site.trusted_root()?, image]);
         self.site.home.run(sign)?.success()?;
         Ok(())
     }

@@ -4,11 +4,12 @@ use std::fs;
 
 use anyhow::ensure;
 
+use super::Scene;
 use super::image::Signed;
 use super::seen::Place;
-use super::{DONE, Scene};
 use crate::command::Command;
-use crate::interop::actors::WORKFLOW;
+use crate::exit_code::DONE;
+use crate::identities::RELEASE_WORKFLOW;
 use crate::interop::ledger::Ledger;
 use crate::interop::registries::Registry;
 use crate::ledger::Seen;
@@ -40,7 +41,7 @@ impl Scene<'_> {
         self.site.home.write("index.yaml", index)?;
         let issuer = self.site.issuer();
         let galleries = format!(
-            "- name: interop\n  url: file:index.yaml\n  verification:\n    issuer: {issuer}\n    identity: {WORKFLOW}\n"
+            "- name: interop\n  url: file:index.yaml\n  verification:\n    issuer: {issuer}\n    identity: {RELEASE_WORKFLOW}\n"
         );
         self.site.home.write("galleries.yaml", galleries)?;
         let to = format!("ocifile://{kit}");

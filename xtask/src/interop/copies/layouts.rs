@@ -2,10 +2,11 @@
 
 use anyhow::ensure;
 
-use super::image::{Signed, referrers_of};
+use super::Scene;
+use super::image::Signed;
 use super::registries::{ONE_AT_A_TIME, port};
 use super::seen::Place;
-use super::{DONE, Scene, UNSIGNED};
+use crate::exit_code::{DONE, UNSIGNED};
 use crate::interop::ledger::Ledger;
 use crate::interop::registries::Registry;
 
@@ -76,12 +77,12 @@ impl Scene<'_> {
         let target = format!("{name}:v1");
         let source = format!("{}:v1", path(place));
         let mut copy = vec!["copy", "--recursive", "--no-tty", "--to-plain-http"];
-        copy.extend(["--to-distribution-spec", referrers_of(to)]);
+        copy.extend(["--to-distribution-spec", to.referrers.for_oras()]);
         copy.extend(ONE_AT_A_TIME);
         copy.extend(["--from-oci-layout", &source, &target]);
         self.oras(&copy)?;
         self.verify(&target, DONE)?;
-        self.cosign_verifies(&target)?;
+        self.cosign_3_verifies(&target)?;
 
         let name = format!("{}/skopeo-unpacked/{}", to.host, repository(place));
         let from = match place {
@@ -102,7 +103,10 @@ impl Scene<'_> {
         let theirs = format!("oras-{tail}");
         let into = format!("{theirs}:v1");
         let mut copy = vec!["copy", "--recursive", "--no-tty", "--from-plain-http"];
-        copy.extend(["--from-distribution-spec", referrers_of(signed.registry)]);
+        copy.extend([
+            "--from-distribution-spec",
+            signed.registry.referrers.for_oras(),
+        ]);
         copy.extend(["--to-oci-layout", &source, &into]);
         self.oras(&copy)?;
         let name = format!("{}/of-oras/{tail}", to.host);
@@ -114,7 +118,7 @@ impl Scene<'_> {
             before == after,
             "expected the referrers {before:#?}, found {after:#?}"
         );
-        self.cosign_verifies(&format!("{name}:v1"))?;
+        self.cosign_3_verifies(&format!("{name}:v1"))?;
 
         let theirs = format!("skopeo-{tail}");
         let copy = ["--insecure-policy", "copy", "--all", "--quiet"];

@@ -2,10 +2,11 @@
 
 use anyhow::{bail, ensure};
 
-use super::image::{Signed, referrers_of};
+use super::Scene;
+use super::image::Signed;
 use super::seen::Place;
-use super::{DONE, Scene, UNSIGNED};
 use crate::command::Command;
+use crate::exit_code::{DONE, UNSIGNED};
 use crate::interop::actors::Cosign;
 use crate::interop::ledger::Ledger;
 use crate::interop::registries::Registry;
@@ -74,8 +75,11 @@ impl Scene<'_> {
         let target = format!("{name}:v1");
         let mut copy = vec!["copy", "--recursive", "--no-tty"];
         copy.extend(["--from-plain-http", "--to-plain-http"]);
-        copy.extend(["--from-distribution-spec", referrers_of(signed.registry)]);
-        copy.extend(["--to-distribution-spec", referrers_of(to)]);
+        copy.extend([
+            "--from-distribution-spec",
+            signed.registry.referrers.for_oras(),
+        ]);
+        copy.extend(["--to-distribution-spec", to.referrers.for_oras()]);
         copy.extend(ONE_AT_A_TIME);
         let source = signed.tagged();
         copy.extend([&*source, &target]);

@@ -7,7 +7,7 @@ use countersign_oci::Digest;
 use serde_json::Value;
 
 use super::Scene;
-use super::image::{PLATFORMS, Signed, referrers_of};
+use super::image::{PLATFORMS, Signed};
 use crate::interop::registries::Registry;
 
 /// Where an image is, with the tag `v1`.
@@ -63,7 +63,7 @@ impl Scene<'_> {
             let image = match place {
                 Place::Registry(registry, name) => {
                     discover.extend(["--plain-http", "--distribution-spec"]);
-                    discover.push(referrers_of(registry));
+                    discover.push(registry.referrers.for_oras());
                     format!("{name}@{digest}")
                 }
                 Place::Directory(path) | Place::Archive(path) => {

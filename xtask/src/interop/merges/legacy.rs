@@ -4,9 +4,10 @@ use anyhow::{Context as _, ensure};
 use countersign_oci::{Digest, media_type};
 use serde_json::Value;
 
-use super::{CACHE, Scene, listed, text};
+use super::{CACHE, Scene, listed};
 use crate::command::Command;
-use crate::interop::actors::{STRANGER, WORKFLOW};
+use crate::identities::RELEASE_WORKFLOW;
+use crate::interop::actors::STRANGER;
 use crate::interop::http;
 use crate::interop::ledger::Ledger;
 use crate::interop::registries::Registry;
@@ -34,13 +35,13 @@ impl Scene {
         let digest = Digest::sha256(index.as_bytes()).to_string();
         for digest in listed(&index)?.iter().chain([&digest]) {
             let one = format!("{}/{repository}@{digest}", registry.host);
-            self.cosign_2_verifies(&one, WORKFLOW, 1)?;
-            self.cosign_verifies(&one)?;
+            self.cosign_2_verifies(&one, RELEASE_WORKFLOW, 1)?;
+            self.cosign_3_verifies(&one)?;
             self.sigstore_python_verifies(registry, repository, digest)?;
             self.verifies_legacy(&one)?;
         }
-        self.cosign_2_verifies(&image, WORKFLOW, 1)?;
-        self.cosign_verifies(&image)?;
+        self.cosign_2_verifies(&image, RELEASE_WORKFLOW, 1)?;
+        self.cosign_3_verifies(&image)?;
         Ok("cosign 2 accepts the one form, cosign 3 and sigstore-python the other".to_owned())
     }
 
@@ -62,7 +63,7 @@ impl Scene {
         );
         self.cosign_2_signs(&image, STRANGER)?;
         // cosign counts those that it accepts.
-        self.cosign_2_verifies(&image, WORKFLOW, 1)?;
+        self.cosign_2_verifies(&image, RELEASE_WORKFLOW, 1)?;
         self.cosign_2_verifies(&image, STRANGER, 2)?;
         self.verifies_legacy(&image)?;
 
@@ -75,24 +76,20 @@ impl Scene {
             &from,
             &format!("{}/merges/beside:v2", registry.host),
         ])?;
-        self.cosign_2_signs(&image, WORKFLOW)?;
+        self.cosign_2_signs(&image, RELEASE_WORKFLOW)?;
         let said = self.signs_legacy(&image)?;
         ensure!(said.contains("already signed"), "{said}");
-        self.cosign_2_verifies(&image, WORKFLOW, 1)?;
+        self.cosign_2_verifies(&image, RELEASE_WORKFLOW, 1)?;
         Ok("three signatures at one tag, and none twice".to_owned())
     }
 
     fn signs_legacy(&self, image: &str) -> anyhow::Result<String> {
-        self.site.token(WORKFLOW)?;
+        self.site.token(RELEASE_WORKFLOW)?;
         let sign = Command::new(&self.site.countersign)
-            .args([
-                "sign",
-                "--trusted-root",
-                text(&self.site.instance.trusted_root)?,
-            ])
+            .args(["sign", "--trusted-root", self.site.trusted_root()?])
             .args([
                 "--signing-config",
-                text(&self.site.instance.signing_config)?,
+                self.site.home.path(&self.site.instance.signing_config)?,
             ])
             .args(["--identity-token", "@token", "--format", "simple-signing"])
             .args([image]);
@@ -102,46 +99,26 @@ impl Scene {
     fn verifies_legacy(&self, image: &str) -> anyhow::Result<()> {
         let issuer = self.site.issuer();
         let policy = format!(
-            "issuer: {issuer}\nidentity: {WORKFLOW}\nsignature_formats: [simple_signing]\n"
+            "issuer: {issuer}\nidentity: {RELEASE_WORKFLOW}\nsignature_formats: [simple_signing]\n"
         );
         self.site.home.write("legacy.yaml", policy)?;
         let verify = Command::new(&self.site.countersign)
-            .args([
-                "verify",
-                "--trusted-root",
-                text(&self.site.instance.trusted_root)?,
-            ])
+            .args(["verify", "--trusted-root", self.site.trusted_root()?])
             .args(["--policy", "legacy.yaml", image]);
         self.site.home.succeed(verify)?;
         Ok(())
     }
 
     fn cosign_2_signs(&self, image: &str, identity: &str) -> anyhow::Result<()> {
-        self.site.token(identity)?;
-        let sign = Command::new(&self.cosign_2)
-            .args(["sign", "--yes", "--identity-token", "token"])
-            .args(["--new-bundle-format=false", "--use-signing-config=false"])
-            .args(["--fulcio-url", &self.site.instance.fulcio])
-            .args(["--rekor-url", &self.site.instance.rekor])
-            .args([
-                "--trusted-root",
-                text(&self.site.instance.trusted_root)?,
-                image,
-            ]);
-        self.site.home.succeed(sign)?;
-        Ok(())
+        self.site.cosign_2_signs(&self.cosign_2, image, identity)
     }
 
     /// cosign 2 accepts exactly `count` signatures by `identity`.
     fn cosign_2_verifies(&self, image: &str, identity: &str, count: usize) -> anyhow::Result<()> {
-        let issuer = self.site.issuer();
-        let verify = Command::new(&self.cosign_2)
-            .args(["verify", "--new-bundle-format=false", "--output", "json"])
-            .args(["--trusted-root", text(&self.site.instance.trusted_root)?])
-            .args(["--certificate-oidc-issuer", &issuer])
-            .args(["--certificate-identity", identity, image]);
-        let accepted: Vec<Value> =
-            serde_json::from_str(self.site.home.succeed(verify)?.stdout.trim())?;
+        let verified = self
+            .site
+            .cosign_2_verifies(&self.cosign_2, image, identity)?;
+        let accepted: Vec<Value> = serde_json::from_str(verified.stdout.trim())?;
         ensure!(
             accepted.len() == count,
             "cosign 2 accepts {} signatures of {image}, not {count}",

@@ -7,9 +7,11 @@ use countersign_oci::Digest;
 use countersign_sandbox::{BundleSpec, Statement};
 use serde_json::{Value, json};
 
-use super::{DONE, POLICY, Scene, UNSIGNED};
+use super::Scene;
 use crate::command::Command;
-use crate::interop::actors::{Cosign, WORKFLOW};
+use crate::exit_code::{DONE, INVALID, REFUSED_BY_POLICY, UNSIGNED};
+use crate::identities::RELEASE_WORKFLOW;
+use crate::interop::actors::Cosign;
 use crate::interop::ledger::Ledger;
 use crate::interop::registries::Registry;
 
@@ -50,7 +52,7 @@ pub(super) fn play(scene: &Scene, registry: &Registry, ledger: &mut Ledger) {
                     .site
                     .home
                     .write("predicate.json", predicate.to_string())?;
-                let token = scene.site.token(WORKFLOW)?;
+                let token = scene.site.token(RELEASE_WORKFLOW)?;
                 let mut arguments = vec!["attest", "--yes", "--identity-token", token];
                 arguments.extend(["--type", name, "--predicate", "predicate.json"]);
                 arguments.extend([
@@ -84,7 +86,7 @@ fn judge(scene: &Scene, root: &std::path::Path, image: &str) -> anyhow::Result<(
     for (_, predicate_type, _) in predicates() {
         let policy = format!("{workflow}predicate_types: ['{predicate_type}']\n");
         let said = format!("type       {predicate_type}");
-        scene.verify(&policy, root, &[image], DONE, &[&said, WORKFLOW])?;
+        scene.verify(&policy, root, &[image], DONE, &[&said, RELEASE_WORKFLOW])?;
     }
     let require = |wanted: &str| format!("{workflow}require: [{wanted}]\n");
     let one = |predicate_type: &str| format!("{{predicate_type: '{predicate_type}'}}");
@@ -98,7 +100,7 @@ fn judge(scene: &Scene, root: &std::path::Path, image: &str) -> anyhow::Result<(
     )?;
     let more = format!("{all}, signature");
     let says = ["3 of the 4 proofs", "a signature"];
-    scene.verify(&require(&more), root, &[image], POLICY, &says)?;
+    scene.verify(&require(&more), root, &[image], REFUSED_BY_POLICY, &says)?;
 
     let rules = |git_ref: &str| {
         format!(
@@ -117,7 +119,13 @@ fn judge(scene: &Scene, root: &std::path::Path, image: &str) -> anyhow::Result<(
         written == provenance.pointer("/buildDefinition/externalParameters"),
         "another predicate was saved: {saved}"
     );
-    scene.verify(&rules("w.+"), root, &[image], POLICY, &["refs/tags/v1"])?;
+    scene.verify(
+        &rules("w.+"),
+        root,
+        &[image],
+        REFUSED_BY_POLICY,
+        &["refs/tags/v1"],
+    )?;
     // None of them is a signature.
     let says = ["an attestation, not a signature"];
     scene.verify(&workflow, root, &[image], UNSIGNED, &says)?;
@@ -136,7 +144,7 @@ fn several_subjects(scene: &Scene, registry: &Registry) -> anyhow::Result<String
     let bundle = scene
         .site
         .sigstore()
-        .issue(&BundleSpec::new(statement, WORKFLOW))?;
+        .issue(&BundleSpec::new(statement, RELEASE_WORKFLOW))?;
     scene.site.home.write("bundle.json", bundle)?;
     let root = &scene.instances()[0].trusted_root;
     let policy = format!("{}predicate_types: ['{SLSA}']\n", scene.workflow());
@@ -158,14 +166,14 @@ fn several_subjects(scene: &Scene, registry: &Registry) -> anyhow::Result<String
     let issuer = scene.site.issuer();
     let mut arguments = vec!["verify-attestation", "--type", name];
     arguments.extend(["--trusted-root", scene.site.home.path(root)?]);
-    arguments.extend(["--certificate-identity", WORKFLOW]);
+    arguments.extend(["--certificate-identity", RELEASE_WORKFLOW]);
     arguments.extend(["--certificate-oidc-issuer", &issuer, &image]);
     scene.cosign(Cosign::V3, &arguments)?;
 
     let other = scene.image(registry, "attestations/no-subject")?;
     let by_file = ["--bundle", "bundle.json", &other];
     let says = ["another image"];
-    scene.verify(&policy, root, &by_file, super::INVALID, &says)?;
+    scene.verify(&policy, root, &by_file, INVALID, &says)?;
     Ok(
         "accepted from a file and from the registry, also by cosign; not for another image"
             .to_owned(),

@@ -2,8 +2,9 @@
 
 use countersign_sandbox::RekorVersion;
 
-use super::{DONE, INVALID, POLICY, Scene};
+use super::Scene;
 use crate::command::Command;
+use crate::exit_code::{DONE, INVALID, REFUSED_BY_POLICY, UNSIGNED};
 use crate::interop::actors::Cosign;
 use crate::interop::instance::Instance;
 use crate::interop::ledger::Ledger;
@@ -146,12 +147,12 @@ fn judge(scene: &Scene, instance: &Instance, form: Form, image: &str) -> anyhow:
         &identity,
         root,
         &[image],
-        POLICY,
+        REFUSED_BY_POLICY,
         &["another kind of signer", "--key FILE"],
     )?;
     if form == Form::Legacy {
         let bundles = "key: signer.pub\n";
-        scene.verify(bundles, root, &[image], super::UNSIGNED, &["legacy form"])?;
+        scene.verify(bundles, root, &[image], UNSIGNED, &["legacy form"])?;
     }
     Ok(())
 }

@@ -5,8 +5,10 @@ use std::fs;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::{DONE, INVALID, Scene};
-use crate::interop::actors::{Cosign, WORKFLOW};
+use super::Scene;
+use crate::exit_code::{DONE, INVALID};
+use crate::identities::RELEASE_WORKFLOW;
+use crate::interop::actors::Cosign;
 use crate::interop::ledger::Ledger;
 use crate::interop::registries::Registry;
 
@@ -45,7 +47,7 @@ fn attested(scene: &Scene, registry: &Registry) -> anyhow::Result<String> {
         .home
         .write("predicate.json", predicate.to_string())?;
 
-    let token = scene.site.token(WORKFLOW)?;
+    let token = scene.site.token(RELEASE_WORKFLOW)?;
     let mut arguments = vec!["attest", "--yes", "--identity-token", token];
     arguments.extend(["--type", "slsaprovenance1", "--predicate", "predicate.json"]);
     arguments.extend(["--signing-config", "signing-config.json"]);
@@ -58,7 +60,10 @@ fn attested(scene: &Scene, registry: &Registry) -> anyhow::Result<String> {
 
     let policy = format!("{}predicate_types: ['{SLSA}']\n", scene.workflow());
     let github = scene.site.home.join("github.json");
-    let says = [WORKFLOW, "log entry  none: this instance has no log"];
+    let says = [
+        RELEASE_WORKFLOW,
+        "log entry  none: this instance has no log",
+    ];
     scene.verify(&policy, &github, &[&image], DONE, &says)?;
     // The file has two roots, one on each line. Each must judge by itself.
     let both = format!(

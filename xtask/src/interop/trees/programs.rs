@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::process::geteuid;
+
 use crate::command::Command;
-use crate::interop::debian::Machine;
-use crate::interop::package_client::client;
 use crate::interop::skopeo::Skopeo;
 use crate::interop::tools;
+use crate::machine::Machine;
 
 /// Debian's packages, which come with all that they depend on.
 const PACKAGES: [&str; 3] = ["buildah", "libarchive-tools", "busybox-static"];
@@ -44,7 +45,7 @@ impl Programs {
             debian: tools::debian_packages(root, "debian-images", &PACKAGES)?,
             machine: Machine::this()?,
             ko: tools::KO.install(root)?,
-            is_root: is_root()?,
+            is_root: geteuid().is_root(),
         })
     }
 
@@ -66,9 +67,4 @@ impl Programs {
             .env("LD_LIBRARY_PATH", libraries.join(":"))
             .env("PATH", format!("{}:/usr/bin:/bin", folders.join(":")))
     }
-}
-
-fn is_root() -> anyhow::Result<bool> {
-    let output = client("id").args(["-u"]).run()?.success()?;
-    Ok(output.stdout.trim() == "0")
 }
