@@ -16,7 +16,7 @@ use std::fs;
 use anyhow::{Context as _, ensure};
 use countersign_sandbox::RekorVersion;
 
-use self::scene::{Ledger, Scene};
+use self::scene::{Scene, StepCount};
 use crate::command::{self, Profile, build_countersign};
 use crate::servers::Servers;
 
@@ -76,7 +76,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         .with_context(|| format!("no directory in {}", scratch.display()))?;
     let servers = Servers::start(2)?;
 
-    let mut ledger = Ledger::default();
+    let mut ledger = StepCount::default();
     for (number, part) in (1..).zip(&PARTS) {
         println!("\nPart {number}: {}", part.title);
         let directory = directory.path().join(format!("part-{number}"));

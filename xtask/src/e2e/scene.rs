@@ -21,7 +21,7 @@ pub(super) const PLATFORMS: [&str; 2] = ["linux/amd64", "linux/arm64"];
 
 /// How many steps did what they should.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(super) struct StepCount {
     pub(super) passed: usize,
     pub(super) failed: usize,
 }
@@ -82,7 +82,7 @@ impl<'a> Step<'a> {
 pub(super) struct Scene<'a> {
     program: &'a Path,
     servers: &'a Servers,
-    ledger: &'a mut Ledger,
+    ledger: &'a mut StepCount,
     client: Registry,
     pub(super) directory: PathBuf,
     pub(super) sigstore: &'a Sigstore,
@@ -98,7 +98,7 @@ impl<'a> Scene<'a> {
         directory: PathBuf,
         servers: &'a Servers,
         part: &Part,
-        ledger: &'a mut Ledger,
+        ledger: &'a mut StepCount,
     ) -> anyhow::Result<Self> {
         let options = RegistryOptions {
             referrers_api: part.referrers_api,

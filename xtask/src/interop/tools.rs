@@ -155,7 +155,6 @@ const SIGSTORE_PYTHON: &str = "4.5.1";
 /// # Errors
 /// When Go can't build it.
 pub(crate) fn cosign(root: &Path) -> anyhow::Result<PathBuf> {
-    fs::create_dir_all(root)?;
     COSIGN_3.install(root)
 }
 
@@ -164,7 +163,6 @@ pub(crate) fn cosign(root: &Path) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// When Go can't build it.
 pub(super) fn cosign_2(root: &Path) -> anyhow::Result<PathBuf> {
-    fs::create_dir_all(root)?;
     COSIGN_2.install(root)
 }
 
@@ -173,7 +171,6 @@ pub(super) fn cosign_2(root: &Path) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// When Go can't build it.
 pub(super) fn oras(root: &Path) -> anyhow::Result<PathBuf> {
-    fs::create_dir_all(root)?;
     ORAS.install(root)
 }
 
@@ -211,7 +208,6 @@ impl Programs {
     /// # Errors
     /// When a package client fails.
     pub(super) fn install(root: &Path) -> anyhow::Result<Self> {
-        fs::create_dir_all(root)?;
         Ok(Self {
             crane: CRANE.install(root)?,
             olareg: OLAREG.install(root)?,
@@ -269,7 +265,6 @@ impl Tools {
     /// # Errors
     /// When a package client fails.
     pub(super) fn install(root: &Path) -> anyhow::Result<Self> {
-        fs::create_dir_all(root)?;
         Ok(Self {
             programs: Programs::install(root)?,
             services: ServicePrograms::install(root)?,
@@ -431,6 +426,7 @@ pub(super) fn install(
     }
     announce(name, version);
     let started = Instant::now();
+    fs::create_dir_all(root)?;
     let partial = tempfile::Builder::new()
         .prefix("partial-")
         .tempdir_in(root)?;

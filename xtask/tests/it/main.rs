@@ -1,4 +1,4 @@
-//! The shape of the workspace: which crates and files need which, and how long files are.
+//! The shape of the workspace: which crates and files need which, with which features, and how long files are.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,6 +12,7 @@ use std::path::Path;
 
 mod architecture;
 mod circles;
+mod features;
 mod length;
 mod modules;
 

@@ -39,7 +39,7 @@ use tokio::task::JoinSet;
 
 pub(super) use self::document::{AuditEnd, AuditOutput};
 use self::images::Images;
-use self::merge::MergeArguments;
+use self::merge::AuditMergeArguments;
 pub(super) use self::record::AuditResult;
 use self::report::{AuditReport, ReportArguments};
 use self::shard::Shard;
@@ -159,7 +159,7 @@ pub(crate) enum AuditCommand {
     /// Make one report of several audits
     ///
     /// It asks no registry. Use it for the parts of an audit with --shard.
-    Merge(MergeArguments),
+    Merge(AuditMergeArguments),
 }
 
 /// An image with the auditor that judges it.

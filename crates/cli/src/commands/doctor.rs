@@ -21,7 +21,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::finding::{Finding, Status};
-use self::settings::Settings;
+use self::settings::ContainerdSettings;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, exit_code};
 use crate::input::read_text;
@@ -95,7 +95,7 @@ pub(super) async fn run(
     let settings = match &arguments.config_dump {
         Some(file) => {
             let dump = read_text(file, "dump of containerd's configuration")?;
-            Some(Settings::parse(&dump)?)
+            Some(ContainerdSettings::parse(&dump)?)
         }
         None => settings_of(&arguments, environment, &mut findings).await,
     };
@@ -133,9 +133,9 @@ async fn settings_of(
     arguments: &DoctorContainerdArguments,
     environment: &Environment,
     findings: &mut Vec<Finding>,
-) -> Option<Settings> {
+) -> Option<ContainerdSettings> {
     let dump = settings::dump(arguments, environment, findings).await;
-    match dump.and_then(|dump| Settings::parse(&dump)) {
+    match dump.and_then(|dump| ContainerdSettings::parse(&dump)) {
         Ok(settings) => Some(settings),
         Err(failure) => {
             let hint = "pass --containerd FILE; or save the output of `containerd config dump` and pass it with \

@@ -26,7 +26,7 @@ pub(super) struct ReadAhead {
     current: Arc<Shared>,
     /// How many bytes of `current` were read.
     position: usize,
-    source: Source,
+    source: Decompressor,
     /// Of what was read so far.
     digester: Digester,
     /// Set at the end.
@@ -34,7 +34,7 @@ pub(super) struct ReadAhead {
 }
 
 /// Who decompresses.
-enum Source {
+enum Decompressor {
     /// The caller.
     Inline(Decompressing<Box<dyn Read + Send>>),
     Thread(Thread),
@@ -95,7 +95,7 @@ impl ReadAhead {
     /// Reads `source`, which decompresses, without a thread.
     pub(super) fn inline(source: impl Read + Send + 'static, algorithm: Algorithm) -> Self {
         let source: Box<dyn Read + Send> = Box::new(source);
-        Self::new(Source::Inline(Decompressing::new(source)), algorithm)
+        Self::new(Decompressor::Inline(Decompressing::new(source)), algorithm)
     }
 
     /// Starts to read `source`, which decompresses, on another thread. Dropping this stops the thread and
@@ -108,10 +108,10 @@ impl ReadAhead {
         algorithm: Algorithm,
     ) -> io::Result<Self> {
         let thread = Thread::start(source)?;
-        Ok(Self::new(Source::Thread(thread), algorithm))
+        Ok(Self::new(Decompressor::Thread(thread), algorithm))
     }
 
-    fn new(source: Source, algorithm: Algorithm) -> Self {
+    fn new(source: Decompressor, algorithm: Algorithm) -> Self {
         Self {
             current: Arc::default(),
             position: 0,
@@ -153,13 +153,13 @@ impl ReadAhead {
             let read = std::mem::take(&mut self.current);
             self.position = 0;
             let (filled, empty) = match &mut self.source {
-                Source::Inline(decompressing) => {
+                Decompressor::Inline(decompressing) => {
                     // Where nobody else has pieces of it, it is filled again.
                     let mut read = Arc::into_inner(read).unwrap_or_default();
                     let buffer = std::mem::take(&mut read.buffer);
                     (decompressing.next(buffer), None)
                 }
-                Source::Thread(thread) => {
+                Decompressor::Thread(thread) => {
                     drop(read);
                     (thread.next()?, thread.empty.clone())
                 }

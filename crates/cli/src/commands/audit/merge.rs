@@ -21,7 +21,7 @@ use crate::printable;
 
 /// `countersign audit merge`
 #[derive(Debug, Args)]
-pub(crate) struct MergeArguments {
+pub(crate) struct AuditMergeArguments {
     /// What audits printed with --output jsonl or json
     ///
     /// If one of them is of a --shard, all of its parts must be there.
@@ -32,7 +32,7 @@ pub(crate) struct MergeArguments {
     pub(crate) report: ReportArguments,
 }
 
-pub(super) fn run(arguments: &MergeArguments, output: &Output) -> Result<ExitCode, Failure> {
+pub(super) fn run(arguments: &AuditMergeArguments, output: &Output) -> Result<ExitCode, Failure> {
     let files: Vec<&Path> = arguments.files.iter().map(PathBuf::as_path).collect();
     let mut report = AuditReport::new(&arguments.report, &files, None, output)?;
     let mut parts = Vec::new();

@@ -229,7 +229,7 @@ impl Tally {
             groups: self.groups.largest().into_iter().map(group).collect(),
             changes: self
                 .changes()
-                .map(|(was, state, images)| JsonChange {
+                .map(|(was, state, images)| JsonStateChange {
                     was: was.into(),
                     state: state.into(),
                     images,
@@ -319,7 +319,7 @@ pub(super) struct JsonSummary {
     /// What falls short, the largest group first.
     groups: Vec<JsonGroup>,
     /// With `--since`: how many are of another state than before.
-    changes: Vec<JsonChange>,
+    changes: Vec<JsonStateChange>,
     /// Entries of galleries that an installation with `require_integrity` would refuse, by name: 10,000 at most.
     refused: Vec<String>,
     /// Whether there are more of them.
@@ -339,7 +339,7 @@ struct JsonStateCount {
 /// How many images have changed in the same way.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "AuditChange")]
-struct JsonChange {
+struct JsonStateChange {
     was: JsonState,
     state: JsonState,
     images: u64,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use super::finding::{Finding, check_permissions, check_permissions_in};
-use super::settings::Settings;
+use super::settings::ContainerdSettings;
 use crate::arguments::registry::parse_duration;
 use crate::commands::image_verifier::PROGRAM;
 use crate::commands::image_verifier::configuration::Configuration;
@@ -17,7 +17,10 @@ const VERIFIER: &str = "io.containerd.image-verifier.v1.bindir";
 const TRANSFER: &str = "io.containerd.transfer.v1.local";
 const CRI: &str = "io.containerd.cri.v1.images";
 
-pub(super) fn check(settings: &Settings, configuration: Option<&Configuration>) -> Vec<Finding> {
+pub(super) fn check(
+    settings: &ContainerdSettings,
+    configuration: Option<&Configuration>,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     for name in [VERIFIER, TRANSFER] {
         if settings.is_disabled(name) {
@@ -43,7 +46,7 @@ pub(super) fn check(settings: &Settings, configuration: Option<&Configuration>) 
 }
 
 /// Each setting by which CRI pulls as before, and asks nobody.
-fn check_cri(settings: &Settings) -> Vec<Finding> {
+fn check_cri(settings: &ContainerdSettings) -> Vec<Finding> {
     let Some(cri) = settings.plugin(CRI).filter(|_| !settings.is_disabled(CRI)) else {
         return vec![Finding::warning(
             "CRI",

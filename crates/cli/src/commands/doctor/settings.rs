@@ -18,11 +18,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 const OUTPUT_MAX: usize = 4 << 20;
 
 /// The configuration, with the parts that decide whether the verifier is asked.
-pub(super) struct Settings {
+pub(super) struct ContainerdSettings {
     table: Table,
 }
 
-impl Settings {
+impl ContainerdSettings {
     pub(super) fn parse(text: &str) -> Result<Self, Failure> {
         let table = text.parse().map_err(|error: toml::de::Error| {
             let message = "what containerd prints of its configuration is not TOML".to_owned();

@@ -85,9 +85,9 @@ struct NamedIndex {
     name: String,
     index: GalleryIndex,
     /// Where the index was looked for before, and why it is not from there.
-    skipped: Vec<JsonFinding>,
+    skipped: Vec<JsonIndexFinding>,
     /// What its gallery refuses to install, and why.
-    refused: Vec<JsonFinding>,
+    refused: Vec<JsonIndexFinding>,
 }
 
 impl NamedIndex {
@@ -106,7 +106,7 @@ impl NamedIndex {
                     | PlanError::Inward { .. }),
                 ) => {
                     let places = places.get_or_init(|| fetched.index.places());
-                    Some(JsonFinding {
+                    Some(JsonIndexFinding {
                         level: Level::Error,
                         entry: Some(excerpt(&entry.name)),
                         place: Some(places.value(at, "uri").to_string()),
@@ -115,7 +115,7 @@ impl NamedIndex {
                 }
                 _ => None,
             });
-        let skipped = fetched.skipped.iter().map(|skipped| JsonFinding {
+        let skipped = fetched.skipped.iter().map(|skipped| JsonIndexFinding {
             level: Level::Warning,
             entry: None,
             place: None,
@@ -194,7 +194,7 @@ struct CheckedIndex {
     /// How many entries it has.
     entries: usize,
     /// What was found: of the gallery, of its entries in their order, then what the gallery's policy refuses.
-    findings: Vec<JsonFinding>,
+    findings: Vec<JsonIndexFinding>,
     /// If a finding is an error or, with `--strict`, a warning.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<JsonError>,
@@ -203,7 +203,7 @@ struct CheckedIndex {
 /// Something that is wrong with an entry or its gallery, or that looks wrong.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "IndexFinding")]
-struct JsonFinding {
+struct JsonIndexFinding {
     level: Level,
     /// The entry, by its name or, if that can't be read, its number from 0. Left out for what is wrong with the gallery.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -228,7 +228,7 @@ enum Level {
 impl CheckedIndex {
     fn of(named: NamedIndex) -> Self {
         let findings = check_index(&named.index, &KNOWN);
-        let findings = findings.iter().map(JsonFinding::of);
+        let findings = findings.iter().map(JsonIndexFinding::of);
         Self {
             name: named.name,
             entries: named.index.entries().len(),
@@ -253,7 +253,7 @@ impl CheckedIndex {
 
     fn text(&self) -> String {
         let mut text = String::new();
-        for JsonFinding {
+        for JsonIndexFinding {
             level,
             entry,
             place,
@@ -288,7 +288,7 @@ impl CheckedIndex {
     }
 }
 
-impl JsonFinding {
+impl JsonIndexFinding {
     fn of(finding: &IndexFinding) -> Self {
         let IndexFinding {
             entry,
