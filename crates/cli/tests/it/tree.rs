@@ -319,7 +319,7 @@ async fn without_a_trusted_root_everything_is_unproven_and_it_is_said_why() {
     for told in [
         "unproven    a signature that is not proven to be genuine",
         "because     there is no trusted root to check it with",
-        "not known   whether it is signed: its signatures could not be checked",
+        "not known   whether it is signed: not all that is attached could be checked",
         "\nNo signature could be checked, since there is no trusted root: ",
     ] {
         assert!(run.stdout.contains(told), "{told}\n{}", run.stdout);

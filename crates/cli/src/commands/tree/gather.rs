@@ -170,7 +170,11 @@ impl<'a> Gatherer<'a> {
         {
             return Some(true);
         }
-        let is_known = self.judging.has_root() || !may_be_signed(attached, not_read);
+        let is_known = if self.judging.has_root() {
+            not_read == 0
+        } else {
+            !may_be_signed(attached, not_read)
+        };
         is_known.then_some(false)
     }
 
@@ -191,7 +195,8 @@ impl<'a> Gatherer<'a> {
                 kind: TreeImageKind::Missing,
                 platform: child.platform.as_ref().map(ToString::to_string),
                 stated_types: Vec::new(),
-                signed: self.judging.has_root().then_some(false),
+                // What is attached to it was not asked for.
+                signed: None,
                 accepted: self.judging.by_policy().map(|_| false),
                 covered: false,
                 denied: false,

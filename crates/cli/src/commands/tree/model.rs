@@ -42,8 +42,8 @@ pub(super) struct TreeImage {
     /// The predicate types that an attestation manifest names. Nothing proves them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) stated_types: Vec<String>,
-    /// Whether a genuine signature of this digest is attached, by anybody. Left out if that is not known: if there is no
-    /// trusted root, and something that may be a signature was not checked or not read.
+    /// Whether a genuine signature of this digest is attached, by anybody. Left out if that is not known: if something
+    /// that may be a signature was not read or, without a trusted root, not checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) signed: Option<bool>,
     /// With a policy: what `verify` says of this digest.

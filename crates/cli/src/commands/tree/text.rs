@@ -113,7 +113,7 @@ fn node(text: &mut String, image: &TreeImage, above: Above) {
     let unchecked = image.signed.is_none() && image.kind != TreeImageKind::Missing;
     match unsigned(image, above) {
         Some(_) if unchecked || above.unchecked() => {
-            let unknown = "whether it is signed: its signatures could not be checked";
+            let unknown = "whether it is signed: not all that is attached could be checked";
             line(text, below, "not known", unknown);
         }
         Some(unsigned) => line(text, below, "not signed", unsigned),

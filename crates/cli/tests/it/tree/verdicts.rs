@@ -64,6 +64,27 @@ async fn one_of_two_required_proofs_is_not_enough() {
     told(&text, &["verify      accepts it\n"]);
 }
 
+/// Anybody who may push can attach more than is read. A signature may be among the rest.
+#[tokio::test]
+async fn what_was_not_read_is_not_called_unsigned() {
+    let stage = Stage::new().await;
+    for number in 0..65 {
+        let index = stage.index.descriptor();
+        let nothing = Image::signature(index, format!("{number}").into_bytes());
+        nothing.push(&stage.registry, "app", None);
+    }
+    let app = stage.reference("app:v1");
+    let tree = |more: &[&str]| stage.run(&[&["tree"], &TRUST, more, &[&app]]);
+    let json = tree(&["--output", "json"]).json()["results"][0]["image"].clone();
+    assert_eq!(json["not_read"], 1, "{json}");
+    assert_eq!(json["signed"], Value::Null, "{json}");
+    assert_eq!(json["children"][0]["signed"], false, "{json}");
+    told(
+        &tree(&[]).stdout,
+        &["not known   whether it is signed: not all that is attached could be checked"],
+    );
+}
+
 #[tokio::test]
 async fn a_signature_of_what_is_denied_is_not_accepted() {
     let stage = Stage::new().await;
