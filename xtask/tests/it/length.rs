@@ -1,4 +1,5 @@
-//! No file is longer than a person reads in one go, and each module is where it is looked for.
+//! No file is longer than a person reads in one go, no line of prose is wider than a screen, and each module is where it is
+//! looked for.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,6 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::workspace;
 
 const LONGEST: usize = 450;
+/// Characters in a line of prose.
+const WIDEST: usize = 120;
 
 #[test]
 fn no_file_is_longer_than_can_be_read_in_one_go() {
@@ -30,6 +33,47 @@ fn a_module_with_files_below_it_is_beside_their_folder() {
         wrong.extend(files(&root).into_iter().filter(|f| f.ends_with("mod.rs")));
     }
     assert!(wrong.is_empty(), "call it foo.rs, beside foo/: {wrong:#?}");
+}
+
+/// So that whoever changes a sentence wraps its paragraph, and a diff shows what was changed.
+#[test]
+fn prose_is_wrapped() {
+    let mut wide = Vec::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        let page = page.strip_prefix(workspace()).unwrap().display();
+        let mut is_code = false;
+        for (number, line) in (1..).zip(text.lines()) {
+            let begin = line.trim_start();
+            if begin.starts_with("```") {
+                is_code = !is_code;
+            }
+            let is_table = begin.starts_with('|');
+            let is_prose = !is_code && !is_table && !line.starts_with("    ");
+            if is_prose && line.chars().count() > WIDEST {
+                wide.push(format!("{page}:{number}"));
+            }
+        }
+    }
+    assert!(
+        wide.is_empty(),
+        "over {WIDEST} characters outside of tables and code, so wrap: {wide:#?}"
+    );
+}
+
+/// The pages in Markdown.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = Vec::new();
+    for directory in ["", "docs", "docs/ci", "fixtures"] {
+        for entry in fs::read_dir(workspace().join(directory)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    assert!(pages.len() > 10, "{pages:?}");
+    pages
 }
 
 /// The `src` of each crate and of xtask.

@@ -1,4 +1,4 @@
-//! The shape of the workspace: which crates and files need which, with which features, and how long files are.
+//! The shape of the workspace: which crates and files need which, with which features, and how long files and lines are.
 
 #![allow(
     clippy::unwrap_used,

@@ -159,7 +159,7 @@ async fn from_image(
         };
         let message = format!("it is not known who signed {reference}: found {found}");
         return Err(Failure::new(Kind::Unsigned, message).hint(format!(
-            "'countersign tree {reference}' shows what is attached to the image"
+            "`countersign tree {reference}` shows what is attached to the image"
         )));
     }
     Ok(draft)
