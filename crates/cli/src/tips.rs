@@ -1,6 +1,7 @@
 //! What to type in place of a command or an option that there is not. A tip only replaces clap's own:
 //! nothing is ever run that was not asked for by its name.
 
+mod commands;
 mod table;
 
 use std::ffi::OsString;
@@ -10,7 +11,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory as _, Error};
 use countersign_policy::nearest;
 
-use self::table::{COMMANDS, OPTIONS, OPTIONS_OF, PAIRS, WORKFLOW_CLAIMS};
+use self::commands::{COMMANDS, PAIRS};
+use self::table::{OPTIONS, OPTIONS_OF, WORKFLOW_CLAIMS};
 use crate::commands::Arguments;
 
 /// Gives `error` a better tip, if one is known, and the usage of the command of `line` as a whole: clap repeats the
@@ -31,11 +33,7 @@ pub(crate) fn improve(error: &mut Error, line: &[OsString]) {
     let until = words.iter().position(|word| Some(*word) == wrong);
     let commands = words.get(..until.unwrap_or(words.len()));
     let asked = asked(&program, commands.unwrap_or_default());
-    if let Some(image) = image_to_audit(error, asked) {
-        let message = format!(
-            "unexpected argument '{image}': images are read from a file with a reference a line; pass '--images FILE', or \
-             '--images -' for standard input"
-        );
+    if let Some(message) = not_for_audit(error, asked) {
         *error = asked.clone().error(ErrorKind::UnknownArgument, message);
         return;
     }
@@ -54,12 +52,17 @@ pub(crate) fn improve(error: &mut Error, line: &[OsString]) {
             only_typed(error, asked, &words);
             forms_of_copy(error, asked.get_name())
         }
-        ErrorKind::InvalidSubcommand => value(error, ContextKind::InvalidSubcommand)
-            .and_then(|name| pair(name, &words).or_else(|| command(name, &program))),
+        ErrorKind::InvalidSubcommand => {
+            value(error, ContextKind::InvalidSubcommand).and_then(|name| {
+                let of_group = || pair_of(asked.get_name(), name);
+                let pair = pair(name, &words).or_else(of_group);
+                pair.or_else(|| command(name, &program))
+            })
+        }
         ErrorKind::ValueValidation => value(error, ContextKind::InvalidValue)
-            .filter(|name| name.contains('/'))
-            .and_then(|_| path(asked.get_name())),
-        _ => forms_of_copy(error, asked.get_name()),
+            .and_then(|name| of_value(error, name, asked.get_name())),
+        _ => forms_of_copy(error, asked.get_name())
+            .or_else(|| names_to_install(error, asked.get_name(), &words)),
     };
     if let Some(tip) = tip {
         error.remove(ContextKind::SuggestedArg);
@@ -73,7 +76,7 @@ pub(crate) fn improve(error: &mut Error, line: &[OsString]) {
         let typed = value(error, ContextKind::InvalidSubcommand)
             .unwrap_or_default()
             .to_owned();
-        names.retain(|name| nearest(&typed, [name.as_str()]).is_some());
+        names.retain(|name| is_near(&typed, name));
         // clap has the nearest last.
         names.reverse();
         if names.is_empty() {
@@ -86,6 +89,24 @@ pub(crate) fn improve(error: &mut Error, line: &[OsString]) {
         }
     } else {
         without_dashes(error);
+        without_far_option(error);
+    }
+}
+
+/// Whether one is probably a misspelling of the other, by the length of either.
+fn is_near(one: &str, other: &str) -> bool {
+    nearest(one, [other]).is_some() && nearest(other, [one]).is_some()
+}
+
+/// Leaves out clap's guess at an option that is not near: it only leads astray.
+fn without_far_option(error: &mut Error) {
+    let plain = |name: &str| name.trim_start_matches('-').to_owned();
+    let typed = value(error, ContextKind::InvalidArg).map(plain);
+    let guessed = value(error, ContextKind::SuggestedArg).map(plain);
+    if let (Some(typed), Some(guessed)) = (typed, guessed)
+        && !is_near(&typed, &guessed)
+    {
+        error.remove(ContextKind::SuggestedArg);
     }
 }
 
@@ -97,6 +118,24 @@ fn forms_of_copy(error: &Error, command: &str) -> Option<String> {
         _ => false,
     };
     (command == "copy" && is_of_forms).then(|| FORMS_OF_COPY.to_owned())
+}
+
+/// What lists the names of entries, where none was given.
+fn names_to_install(error: &Error, command: &str, words: &[&str]) -> Option<String> {
+    let is_missing = error.kind() == ErrorKind::MissingRequiredArgument && command == "install";
+    let given = |flag: &str| {
+        words
+            .iter()
+            .any(|word| word.split('=').next() == Some(flag))
+    };
+    let of = match (is_missing, given("--from"), given("--gallery")) {
+        (true, true, _) => "ocifile://KIT",
+        (true, false, true) => "FILE",
+        (true, false, false) | (false, ..) => return None,
+    };
+    Some(format!(
+        "write the names of entries behind it: 'countersign gallery show {of}' lists them"
+    ))
 }
 
 const FORMS_OF_COPY: &str = "one image is copied by 'countersign copy SOURCE DESTINATION'; those of galleries by 'countersign copy --gallery FILE --to NAME', with '--entry NAME' for one of them; all of a kit by 'countersign copy ocifile://KIT NAME'";
@@ -111,10 +150,35 @@ fn without_dashes(error: &mut Error) {
     }
 }
 
-/// The reference that was given to `audit`, which clap takes for the name of a command of its own.
-fn image_to_audit(error: &Error, asked: &Command) -> Option<String> {
-    let name = value(error, ContextKind::InvalidSubcommand)?;
-    (asked.get_name() == "audit" && name.contains(['/', ':', '.'])).then(|| name.to_owned())
+/// What is said of an operand that was given to `audit`, which clap takes for the name of a command of its own.
+fn not_for_audit(error: &Error, asked: &Command) -> Option<String> {
+    if asked.get_name() != "audit" {
+        return None;
+    }
+    let said = error.to_string();
+    let conflict = || said.split_once("the subcommand '")?.1.split_once('\'');
+    let conflict = match error.kind() {
+        ErrorKind::ArgumentConflict => conflict().map(|(name, _)| name),
+        _ => None,
+    };
+    let name = conflict.or_else(|| value(error, ContextKind::InvalidSubcommand))?;
+    let is_file = [".yaml", ".yml", ".json"]
+        .iter()
+        .any(|end| name.ends_with(end));
+    if is_file {
+        return Some(format!(
+            "unexpected argument '{name}': for a gallery file, pass '--gallery {name}'; for a policy, '--policy {name} --images FILE'"
+        ));
+    }
+    if name.contains(['/', ':', '.']) {
+        return Some(format!(
+            "unexpected argument '{name}': images are read from a file with a reference a line; pass '--images FILE', or \
+             '--images -' for standard input"
+        ));
+    }
+    conflict
+        .is_some()
+        .then(|| format!("unexpected argument '{name}': all entries of the galleries are judged"))
 }
 
 fn value(error: &Error, kind: ContextKind) -> Option<&str> {
@@ -139,17 +203,56 @@ fn asked<'a>(program: &'a Command, words: &[&str]) -> &'a Command {
     asked
 }
 
+/// A command of several words, by the words behind the first one. A tip may be for what an image begins with.
 fn pair(name: &str, words: &[&str]) -> Option<String> {
-    let mut behind = words.iter().skip_while(|word| **word != name).skip(1);
-    let next = behind.next()?;
+    let behind = words.iter().skip_while(|word| **word != name).skip(1);
+    let behind = behind.copied().collect::<Vec<_>>().join(" ");
+    pair_of(name, &behind)
+}
+
+fn pair_of(name: &str, behind: &str) -> Option<String> {
+    let is_second = |second: &str| {
+        let rest = behind.strip_prefix(second);
+        rest.is_some_and(|rest| rest.is_empty() || second.ends_with(':') || rest.starts_with(' '))
+    };
     let (.., tip) = PAIRS
         .iter()
-        .find(|(first, second, _)| *first == name && second == next)?;
+        .find(|(first, second, _)| *first == name && is_second(second))?;
     Some((*tip).to_owned())
 }
 
-/// What to type where a directory is named in the place of an installed entry.
-fn path(command: &str) -> Option<String> {
+/// What to type in the place of a value that is none.
+fn of_value(error: &Error, found: &str, command: &str) -> Option<String> {
+    let argument = value(error, ContextKind::InvalidArg).unwrap_or_default();
+    match (command, argument.split(' ').next().unwrap_or_default()) {
+        ("copy", "--annotation") if !found.contains('=') => Some(
+            "skopeo's '-a' is '--all': leave it out, an index is copied with all that it lists"
+                .to_owned(),
+        ),
+        ("copy" | "tree" | "audit", "--platform") if found == "all" => {
+            Some("leave it out: without it, all platforms are meant".to_owned())
+        }
+        (_, "--platform") if found == "all" => Some(
+            "name one, such as linux/amd64; without '--platform' it is this machine's".to_owned(),
+        ),
+        _ => installed(found, command),
+    }
+}
+
+/// What to type where something else is named in the place of an installed entry.
+fn installed(name: &str, command: &str) -> Option<String> {
+    let by_name = ["upgrade", "outdated", "remove", "list"].contains(&command);
+    if let Some((_, entry)) = name
+        .split_once('@')
+        .filter(|_| by_name && !name.contains('/'))
+    {
+        return Some(format!(
+            "write '{entry}': what is installed has one name, whatever gallery it is from"
+        ));
+    }
+    if !name.contains('/') {
+        return None;
+    }
     let tip = match command {
         "upgrade" | "outdated" => {
             "entries are upgraded by their names in 'countersign list'; what was installed into a directory is upgraded by 'countersign install REFERENCE DIRECTORY'"

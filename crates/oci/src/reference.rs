@@ -185,6 +185,9 @@ fn elsewhere(text: &str) -> Option<Reason> {
         return Some(Reason::Path(text.into()));
     }
     let (transport, rest) = text.split_once(':')?;
+    if transport == "oci-layout" {
+        return Some(Reason::LayoutTransport(text.into()));
+    }
     // A scheme, such as Helm's `oci://`, which is told as one.
     if rest.starts_with("//") {
         return None;
@@ -378,6 +381,14 @@ mod tests {
             (
                 "oci-archive:a/b.tar:v1",
                 "`oci-archive:a/b.tar:v1` of skopeo and podman is written `ocifile://a/b.tar`",
+            ),
+            (
+                "oci-layout://../op/lay",
+                "`oci-layout://../op/lay` of oras and flux is written `ocifile://../op/lay`",
+            ),
+            (
+                "oci-layout:lay:v1",
+                "`oci-layout:lay:v1` of oras and flux is written `ocifile://lay`",
             ),
             ("dir:x", "`dir:` of skopeo and podman holds no signatures"),
             ("docker-archive:x.tar", "`docker-archive:` of"),

@@ -1,7 +1,7 @@
-//! What other programs call things, and what it is called here.
+//! What other programs call options, and what they are called here.
 
 /// What is said where a login is passed.
-const LOGIN: &str = "log in with 'docker login', 'podman login' or 'crane auth login'";
+pub(super) const LOGIN: &str = "log in with 'docker login', 'podman login' or 'crane auth login'";
 
 const NO_LOG: &str = "only signatures by a key count without a log: write a policy file with 'key: FILE' and 'ignore_tlog: true'. For an identity leave it out: its log entry or timestamp is always asked for";
 
@@ -156,7 +156,7 @@ pub(super) const OPTIONS: &[(&[&str], &str)] = &[
     (&["--certificate-identity-regex"], IDENTITY_REGEX),
     (
         &["--new-bundle-format"],
-        "leave it out: signatures are bundles, the form of cosign 3; a policy's 'signature_formats' accepts the older form too",
+        "leave it out: signatures are bundles, the form of cosign 3. For the older form, 'sign' has '--format simple-signing' and '--format both', and a policy 'signature_formats'",
     ),
     (
         &["--local-image"],
@@ -165,6 +165,30 @@ pub(super) const OPTIONS: &[(&[&str], &str)] = &[
     (
         &["--insecure-ignore-sct"],
         "leave it out: a certificate has to be in a log only if the trusted root has such logs",
+    ),
+    (
+        &["--use-signing-config"],
+        "leave it out: the services are Sigstore's own, or those of '--signing-config FILE'",
+    ),
+    (
+        &[
+            "--arch",
+            "--os",
+            "--variant",
+            "--override-arch",
+            "--override-os",
+        ],
+        "pass '--platform OS/ARCH'",
+    ),
+    (
+        &[
+            "--no-verify",
+            "--insecure-skip-verify",
+            "--skip-verify",
+            "--insecure-policy",
+            "--disable-content-trust",
+        ],
+        "there is no such option: nothing turns off what a policy asks for",
     ),
     (
         &["--check-claims"],
@@ -247,6 +271,66 @@ pub(super) const OPTIONS_OF: &[(&[&str], &[&str], &str)] = &[
         "leave it out: an index is copied with all that it lists; name each tag",
     ),
     (
+        &["install"],
+        &["--force", "-f", "--overwrite"],
+        "to install the same digest again, pass '--reinstall'; an older image, '--allow-older'",
+    ),
+    (
+        &["upgrade"],
+        &["--force", "-f"],
+        "to install the same digest again, pass '--reinstall'; an older image, '--allow-older'",
+    ),
+    (
+        &["install"],
+        &["--dest", "--output-dir", "--untardir", "-o"],
+        "write the directory behind the image: 'countersign install IMAGE DIRECTORY'",
+    ),
+    (
+        &["install"],
+        &["--all"],
+        "name the entries: 'countersign gallery show FILE' lists them",
+    ),
+    (
+        &["upgrade", "outdated"],
+        &["--all", "-a"],
+        "leave it out: without names, all that is installed from galleries is meant",
+    ),
+    (
+        &["audit"],
+        &["--entry"],
+        "leave it out: all entries of the galleries are judged; 'countersign copy' has '--entry'",
+    ),
+    (
+        &["verify"],
+        &["--gallery"],
+        "an entry is verified by 'countersign install --gallery FILE --dry-run NAME'; all of a gallery, by 'countersign audit --gallery FILE'",
+    ),
+    (
+        &["list", "check", "remove"],
+        &["--gallery"],
+        "leave it out: what is installed is meant; 'countersign gallery show FILE' shows what a gallery has",
+    ),
+    (
+        &["copy"],
+        &["--no-clobber", "-n"],
+        "leave it out: what is there already is not sent again, but the tag of the destination is moved",
+    ),
+    (
+        &["copy"],
+        &["--format", "--multi-arch", "--preserve-digests", "-f"],
+        "leave it out: an image is copied as it is, with all platforms and with its digests; '--platform OS/ARCH' copies some",
+    ),
+    (
+        &["copy"],
+        &["--remove-signatures"],
+        "leave it out: an image is copied with its signatures",
+    ),
+    (
+        &["copy"],
+        &["--jobs", "-j"],
+        "leave it out: images are copied side by side",
+    ),
+    (
         &["copy"],
         &["--only", "--sig-only"],
         "leave it out: an image is copied with its signatures, and what is there already is not sent again",
@@ -263,131 +347,3 @@ pub(super) const OPTIONS_OF: &[(&[&str], &[&str], &str)] = &[
     ),
 ];
 const SIGN_BY_KEY: &str = "images are signed without a key here, by who you are or by the CI's job; to sign with a key, run 'cosign sign --key FILE'. 'countersign verify --key FILE' verifies that";
-
-/// Commands of two words of other programs, and what is run here in their place.
-pub(super) const PAIRS: &[(&str, &str, &str)] = &[
-    (
-        "download",
-        "attestation",
-        "to write what a proven attestation says, run 'countersign verify --policy FILE --save-predicate FILE IMAGE'",
-    ),
-    (
-        "download",
-        "signature",
-        "to write the signatures of an image, run 'countersign verify --policy FILE --save DIR IMAGE'",
-    ),
-    (
-        "download",
-        "sbom",
-        "to see what is attached to an image, run 'countersign tree'; of a proven attestation 'countersign verify --save-predicate FILE' writes the SBOM",
-    ),
-];
-
-/// Commands of other programs, and what is run here in their place.
-pub(super) const COMMANDS: &[(&[&str], &str)] = &[
-    (
-        &["save"],
-        "to copy an image with its signatures into a directory, run 'countersign copy --policy FILE IMAGE ocifile://DIR'",
-    ),
-    (
-        &["load"],
-        "to copy an image from a directory into a registry, run 'countersign copy --policy FILE ocifile://DIR REPOSITORY:TAG'",
-    ),
-    (
-        &["triangulate"],
-        "to see what is attached to an image, run 'countersign tree'",
-    ),
-    (
-        &["initialize"],
-        "for another Sigstore, pass '--tuf-url URL --tuf-root FILE' or '--trusted-root FILE' to each command, or write 'trust' into the policy",
-    ),
-    (
-        &["generate-key-pair"],
-        "keys are only verified with here; for a key there is 'cosign generate-key-pair'",
-    ),
-    (
-        &["attach"],
-        "signatures are attached when they are made, by 'countersign sign'",
-    ),
-    (
-        &["pull", "export", "unpack", "download", "add"],
-        "to verify an image and unpack it, run 'countersign install'",
-    ),
-    (
-        &["update"],
-        "to install what is current, run 'countersign upgrade'",
-    ),
-    (
-        &["uninstall", "delete"],
-        "to remove what is installed, run 'countersign remove'",
-    ),
-    (
-        &["ps", "images"],
-        "to see what is installed, run 'countersign list'",
-    ),
-    (
-        &["digest"],
-        "for the digest of a verified image, run 'countersign verify --print-digest'",
-    ),
-    (
-        &["manifest"],
-        "to see what an image is made of, run 'countersign tree'; to join images into one and sign it, 'countersign merge'",
-    ),
-    (
-        &["inspect"],
-        "to see what an image is made of, run 'countersign tree'; of what is installed, 'countersign list --long'",
-    ),
-    (
-        &["imagetools", "index", "buildx"],
-        "to join images into one and sign it, run 'countersign merge'",
-    ),
-    (
-        &["verify-attestation"],
-        "name the type in a policy's 'predicate_types', and run 'countersign verify --policy'",
-    ),
-    (
-        &["sign-blob"],
-        "only images are signed; for files there is 'cosign sign-blob'",
-    ),
-    (
-        &["verify-blob"],
-        "only images are verified; for files there is 'cosign verify-blob'",
-    ),
-    (
-        &["attest"],
-        "only signatures are made; for attestations there is 'cosign attest'",
-    ),
-    (
-        &["tag", "push", "append", "mutate", "rebase", "flatten"],
-        "images are made and tagged by other tools, such as docker and crane; then run 'countersign sign IMAGE@DIGEST'",
-    ),
-    (
-        &["run", "exec", "create"],
-        "nothing is run here; to verify an image and unpack it, run 'countersign install'",
-    ),
-    (
-        &["clean"],
-        "signatures stay where they are; for cosign's there is 'cosign clean'",
-    ),
-    (
-        &["env"],
-        "to see settings and where they are from, run 'countersign config show'",
-    ),
-    (
-        &["public-key", "import-key-pair"],
-        "keys are only verified with here; for keys there is 'cosign public-key' and 'cosign import-key-pair'",
-    ),
-    (
-        &["trusted-root"],
-        "to see the trusted root, run 'countersign trust show'",
-    ),
-    (
-        &["catalog"],
-        "repositories are listed by 'crane catalog'; of what is installed, 'countersign list'",
-    ),
-    (
-        &["validate"],
-        "to check a policy file, run 'countersign policy check'; to check an image, 'countersign verify'",
-    ),
-    (&["login", "logout", "auth"], LOGIN),
-];

@@ -99,6 +99,83 @@ fn a_tip_says_what_to_type() {
         ),
         ("sign -t 10s y", "tip: pass '--timeout TIME'"),
         ("merge -t x y", "tip: pass '--tag REPOSITORY:TAG'"),
+        (
+            "gallery list galleries.yaml",
+            "tip: to see the entries of galleries, run 'countersign gallery show FILE'; what is installed, 'countersign list'",
+        ),
+        (
+            "buildx imagetools inspect x",
+            "tip: to see what an image is made of and what is attached to it, run 'countersign tree IMAGE'",
+        ),
+        (
+            "delete docker://x.example.org/y:v1",
+            "tip: nothing is deleted from registries here; 'crane delete' and 'skopeo delete' do that",
+        ),
+        (
+            "delete chat",
+            "tip: to remove what is installed, run 'countersign remove'",
+        ),
+        (
+            "pull x",
+            "tip: to verify an image and unpack it, run 'countersign install --policy FILE IMAGE DIRECTORY'",
+        ),
+        (
+            "digest x",
+            "tip: for the digest of a verified image, run 'countersign verify --policy FILE --print-digest IMAGE'",
+        ),
+        ("install --arch arm64 x y", "tip: pass '--platform OS/ARCH'"),
+        (
+            "install --force x y",
+            "tip: to install the same digest again, pass '--reinstall'; an older image, '--allow-older'",
+        ),
+        (
+            "verify --insecure-skip-verify x",
+            "tip: there is no such option: nothing turns off what a policy asks for",
+        ),
+        (
+            "install --dest d x",
+            "tip: write the directory behind the image: 'countersign install IMAGE DIRECTORY'",
+        ),
+        (
+            "install --gallery g.yaml --all",
+            "tip: name the entries: 'countersign gallery show FILE' lists them",
+        ),
+        (
+            "install --gallery g.yaml",
+            "tip: write the names of entries behind it: 'countersign gallery show FILE' lists them",
+        ),
+        (
+            "install --from ocifile://kit",
+            "tip: write the names of entries behind it: 'countersign gallery show ocifile://KIT' lists them",
+        ),
+        (
+            "upgrade --all",
+            "tip: leave it out: without names, all that is installed from galleries is meant",
+        ),
+        (
+            "audit --gallery g.yaml --entry chat",
+            "tip: leave it out: all entries of the galleries are judged; 'countersign copy' has '--entry'",
+        ),
+        (
+            "sign --new-bundle-format=false x",
+            "tip: leave it out: signatures are bundles, the form of cosign 3. For the older form, 'sign' has '--format simple-signing' and '--format both', and a policy 'signature_formats'",
+        ),
+        (
+            "sign --use-signing-config=false x",
+            "tip: leave it out: the services are Sigstore's own, or those of '--signing-config FILE'",
+        ),
+        (
+            "remove acme@chat",
+            "tip: write 'chat': what is installed has one name, whatever gallery it is from",
+        ),
+        (
+            "copy -a x.example.org/a:v1 y.example.org/b",
+            "tip: skopeo's '-a' is '--all': leave it out, an index is copied with all that it lists",
+        ),
+        (
+            "install --platform all x y",
+            "tip: name one, such as linux/amd64; without '--platform' it is this machine's",
+        ),
         ("sign --yes=true x", "tip: write '--yes' alone"),
         ("verify --offline=true x", "tip: write '--offline' alone"),
         (
@@ -164,7 +241,14 @@ fn an_operand_that_is_not_taken_is_answered_with_its_option() {
 /// Whoever types `trim` does not mean `remove`.
 #[test]
 fn what_is_not_similar_is_not_suggested() {
-    for name in ["trim", "stop", "resign-all", "mutter"] {
+    for name in [
+        "trim",
+        "stop",
+        "resign-all",
+        "mutter",
+        "copy --clobbered x y",
+        "verify --unity x",
+    ] {
         let said = said_of(name);
         assert!(!said.contains("tip"), "{said}");
         // No lines are left where a tip was.
@@ -201,6 +285,24 @@ fn no_tip_hides_what_there_is() {
                 .all(|known| known.get_long() != Some(long))),
             "`{option}` is an option by now: its tip in OPTIONS goes"
         );
+    }
+}
+
+/// `audit` judges all entries, and a file of galleries has a flag.
+#[test]
+fn what_an_audit_is_of_is_said_where_something_else_is_named() {
+    for (line, expected) in [
+        (
+            "audit galleries.yaml",
+            "error: unexpected argument 'galleries.yaml': for a gallery file, pass '--gallery galleries.yaml'",
+        ),
+        (
+            "audit --gallery g.yaml chat",
+            "error: unexpected argument 'chat': all entries of the galleries are judged",
+        ),
+    ] {
+        let said = said_of(line);
+        assert!(said.starts_with(expected), "{said}");
     }
 }
 

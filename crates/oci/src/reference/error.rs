@@ -53,7 +53,7 @@ pub(super) enum Reason {
     DigestAlone,
     #[error("`{0}` is a path; for an image layout on this machine write `ocifile://{0}`")]
     Path(String),
-    #[error("`{0}` of skopeo and podman is written `ocifile://{path}`", path = path_of(.0))]
+    #[error("`{0}` of {whose} is written `ocifile://{path}`", whose = whose(.0), path = path_of(.0))]
     LayoutTransport(String),
     #[error(
         "`{0}:` of skopeo and podman holds no signatures that could be read: name the image in its registry, or a layout as `ocifile://DIR`"
@@ -63,7 +63,16 @@ pub(super) enum Reason {
     Digest(DigestError),
 }
 
-/// The path of `TRANSPORT:PATH[:NAME]`, as skopeo has it.
+/// The path of `TRANSPORT:PATH[:NAME]`, as skopeo has it, or of `oci-layout://PATH[:NAME]`.
 fn path_of(text: &str) -> &str {
-    text.split(':').nth(1).unwrap_or(text)
+    let path = text.split(':').nth(1).unwrap_or(text);
+    path.strip_prefix("//").unwrap_or(path)
+}
+
+/// Who writes it so.
+fn whose(text: &str) -> &'static str {
+    match text.split_once(':') {
+        Some(("oci-layout", _)) => "oras and flux",
+        Some(_) | None => "skopeo and podman",
+    }
 }

@@ -106,7 +106,7 @@ async fn an_address_of_a_key_and_standard_output_are_answered() {
     $ countersign verify --new-bundle-format registry.example.org/acme/app:v1
     error: unexpected argument '--new-bundle-format' found
 
-      tip: leave it out: signatures are bundles, the form of cosign 3; a policy's 'signature_formats' accepts the older form too
+      tip: leave it out: signatures are bundles, the form of cosign 3. For the older form, 'sign' has '--format simple-signing' and '--format both', and a policy 'signature_formats'
 
     Usage: countersign verify [OPTIONS] <REFERENCE>...
 

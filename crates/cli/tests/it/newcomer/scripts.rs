@@ -161,7 +161,7 @@ async fn flags_and_commands_of_docker_crane_and_cosign_are_known_or_answered() {
     $ countersign pull registry.example.org/acme/app:latest-chat
     error: unrecognized subcommand 'pull'
 
-      tip: to verify an image and unpack it, run 'countersign install'
+      tip: to verify an image and unpack it, run 'countersign install --policy FILE IMAGE DIRECTORY'
 
     Usage: countersign [OPTIONS] <COMMAND>
 
