@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use countersign_download::{FileLock, Lock, LockedEntry};
+use countersign_download::{Downgrade, FileLock, Lock, LockedEntry};
 
 use crate::blocking::blocking;
 use crate::failure::{Failure, Kind, lock_hint};
@@ -38,9 +38,9 @@ pub(crate) struct LockFile {
 }
 
 /// Whose turn it is to write a lock file.
-enum Turn {
-    /// Ours, and it was used. With the other entry that the name and the platform had until now, if it was another.
-    Ours(Option<String>),
+enum Turn<T> {
+    /// Ours, and it was used. With what the change returned.
+    Ours(T),
     /// Another process writes it.
     Another,
 }
@@ -85,14 +85,38 @@ impl LockFile {
         }
     }
 
-    /// Puts `entry` in, keeps the others, and changes nothing where that is what it says already. Returns the entry that the
-    /// name led to until now, if it was another: one for other hardware, say.
-    pub(crate) async fn record(&self, entry: &LockedEntry) -> Result<Option<String>, Failure> {
+    /// Puts `entry` in, keeps the others, and changes nothing where that is what it says already. Returns what the name was
+    /// locked to until now.
+    ///
+    /// # Errors
+    /// Also if `entry` may not take the place of what another run has locked meanwhile.
+    pub(crate) async fn record(
+        &self,
+        entry: &LockedEntry,
+        downgrade: Downgrade,
+    ) -> Result<Option<LockedEntry>, Failure> {
+        let entry = entry.clone();
+        self.change(move |lock| Ok(lock.insert(entry.clone(), downgrade)?))
+            .await
+    }
+
+    /// Takes out all entries of this name. Returns whether there was one.
+    pub(crate) async fn take_out(&self, name: &str) -> Result<bool, Failure> {
+        let name = name.to_owned();
+        self.change(move |lock| Ok(!lock.remove(&name).is_empty()))
+            .await
+    }
+
+    /// Changes what it says, when it is our turn, and writes it if it is something else then.
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl Fn(&mut Lock) -> Result<T, Failure> + Clone + Send + 'static,
+    ) -> Result<T, Failure> {
         let since = Instant::now();
         loop {
-            let (file, entry) = (self.clone(), entry.clone());
-            match blocking(move || file.record_now(&entry)).await?? {
-                Turn::Ours(before) => return Ok(before),
+            let (file, change) = (self.clone(), change.clone());
+            match blocking(move || file.change_now(change)).await?? {
+                Turn::Ours(changed) => return Ok(changed),
                 Turn::Another if since.elapsed() < TURN => tokio::time::sleep(PAUSE).await,
                 Turn::Another => {
                     let message = format!(
@@ -107,10 +131,13 @@ impl LockFile {
         }
     }
 
-    /// As [`Self::record`], unless another process writes the file now.
-    fn record_now(&self, entry: &LockedEntry) -> Result<Turn, Failure> {
-        if self.with(entry)?.is_none() {
-            return Ok(Turn::Ours(None));
+    /// As [`Self::change`], unless another process writes the file now.
+    fn change_now<T>(
+        &self,
+        change: impl Fn(&mut Lock) -> Result<T, Failure>,
+    ) -> Result<Turn<T>, Failure> {
+        if let (changed, None) = self.changed(&change)? {
+            return Ok(Turn::Ours(changed));
         }
         let unwritable = |error| self.unwritable(error);
         let beside = beside(&self.path).map_err(unwritable)?;
@@ -118,24 +145,23 @@ impl LockFile {
             return Ok(Turn::Another);
         };
         // What was read before may have changed before it was our turn.
-        let Some((lock, before)) = self.with(entry)? else {
-            return Ok(Turn::Ours(None));
-        };
-        let text = lock.to_yaml()?;
-        whole_file::write(&self.path, text.as_bytes()).map_err(unwritable)?;
-        Ok(Turn::Ours(before))
+        let (changed, lock) = self.changed(&change)?;
+        if let Some(lock) = lock {
+            let text = lock.to_yaml()?;
+            whole_file::write(&self.path, text.as_bytes()).map_err(unwritable)?;
+        }
+        Ok(Turn::Ours(changed))
     }
 
-    /// What it says with `entry`, and the other entry that this takes the place of; `None` where that is what it says
-    /// already.
-    fn with(&self, entry: &LockedEntry) -> Result<Option<(Lock, Option<String>)>, Failure> {
+    /// What the change returns, and what the file is to say then; `None` where that is what it says already.
+    fn changed<T>(
+        &self,
+        change: impl Fn(&mut Lock) -> Result<T, Failure>,
+    ) -> Result<(T, Option<Lock>), Failure> {
         let before = self.read_if_there()?;
         let mut lock = before.clone();
-        lock.insert(entry.clone());
-        let other = before.entry(&entry.name, &entry.platform).ok();
-        let other = other.filter(|other| other.entry != entry.entry);
-        let other = other.map(|other| other.entry.clone());
-        Ok((lock != before).then_some((lock, other)))
+        let changed = change(&mut lock)?;
+        Ok((changed, (lock != before).then_some(lock)))
     }
 
     fn unwritable(&self, error: io::Error) -> Failure {

@@ -202,11 +202,16 @@ impl Output {
         }
     }
 
-    /// Warns of a file of configuration that is not used. In JSON it is a hint if a failure ends the run, which may be
-    /// because of what that file says.
+    /// Warns of a file of configuration that is not used. In JSON it is a hint of the first failure, which may be because of
+    /// what that file says.
     pub(crate) fn unused(&self, warning: String) {
         self.warning(&warning);
         self.unused.borrow_mut().push(warning);
+    }
+
+    /// What was warned of by [`Self::unused`].
+    pub(crate) fn hints_of_unused(&self) -> Vec<String> {
+        self.unused.borrow().clone()
     }
 
     /// What is going on, on standard error.

@@ -147,6 +147,7 @@ impl<V: ImageVerifier> Installer<V> {
             plan,
             platform,
             options,
+            lock,
             events,
         } = request;
         let mut sources = InTurn::of(plan, Purpose::Install);
@@ -164,6 +165,7 @@ impl<V: ImageVerifier> Installer<V> {
                 platform,
                 target,
                 options,
+                lock,
                 skipped: sources.failures().iter().map(ToString::to_string).collect(),
                 events,
             };

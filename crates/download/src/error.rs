@@ -13,6 +13,7 @@ use crate::grounds::Grounds;
 use crate::grounds::LockedSigner;
 use crate::http::HttpError;
 use crate::limits::Bound;
+use crate::lock::LockedError;
 
 /// Why an image was not installed. Whichever it is but [`Error::Displaced`], nothing is left of the
 /// attempt, and what was installed before is as it was.
@@ -259,6 +260,9 @@ pub enum Error {
         /// What this would be.
         found: Box<Grounds>,
     },
+    /// Content that may not take the place of what the request's lock has.
+    #[error(transparent)]
+    Lock(Box<LockedError>),
     /// Content that is not what was locked.
     #[error("the content is not what was locked: expected {expected}, found {found}")]
     OtherContent {
@@ -316,6 +320,12 @@ pub enum Error {
     /// The runtime went away under the installation.
     #[error("the installation was cancelled")]
     Cancelled,
+}
+
+impl From<LockedError> for Error {
+    fn from(error: LockedError) -> Self {
+        Self::Lock(Box::new(error))
+    }
 }
 
 impl From<VerifyError> for Error {

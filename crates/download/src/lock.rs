@@ -10,6 +10,7 @@
 
 mod error;
 mod format;
+mod replace;
 mod selection;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use std::fmt;
 use countersign_oci::{Digest, Platform};
 use countersign_policy::{BoundName, nearest};
 
+use crate::age::Age;
 use crate::grounds::{Grounds, LockedSigner};
 use crate::record::Recorded;
 
@@ -67,7 +69,9 @@ pub enum LockedGrounds {
         /// Whether the policy binds names and a proof names no tag: it then counts for every tag of the
         /// repository. For people: nothing is compared with it.
         any_tag: bool,
-        /// Its earliest proven time. For people: nothing is compared with it.
+        /// Since when all its proofs are there: the oldest of their [earliest
+        /// times](countersign_verify::Evidence::earliest). `None` if nothing proves that of one. What was signed before
+        /// does not take its place.
         signed_at: Option<jiff::Timestamp>,
     },
     /// The digest that the gallery's index names.
@@ -103,9 +107,9 @@ impl Lock {
         format::write(self)
     }
 
-    /// Puts an entry in, in the place of the one of the same name and platform.
-    pub fn insert(&mut self, entry: LockedEntry) {
-        self.entries.insert(entry.key(), entry);
+    /// Puts an entry in, whatever it takes the place of.
+    fn put(&mut self, entry: LockedEntry) -> Option<LockedEntry> {
+        self.entries.insert(entry.key(), entry)
     }
 
     /// The entries, by name, then by platform.
@@ -176,7 +180,10 @@ impl LockedGrounds {
                     .any(|one| one.bound_name == Some(BoundName::Repository)),
                 signer: LockedSigner::of(evidence),
                 further: further_evidence.iter().map(LockedSigner::of).collect(),
-                signed_at: grounds.signed_at(),
+                signed_at: match grounds.age() {
+                    Age::Since(time) => Some(time),
+                    Age::Undated { .. } | Age::Unsigned => None,
+                },
             },
             Grounds::Digest => Self::Digest,
             Grounds::Nothing => Self::Nothing,

@@ -5,6 +5,7 @@ use std::fmt;
 use countersign_oci::Platform;
 
 use crate::events::Events;
+use crate::lock::Lock;
 use crate::options::InstallOptions;
 use crate::plan::Plan;
 
@@ -18,6 +19,8 @@ pub struct InstallRequest<'a> {
     pub platform: &'a Platform,
     /// What may be replaced, and whether to wait for it.
     pub options: InstallOptions,
+    /// The lock that what is installed is to be put into: what it has is not replaced by what is older.
+    pub lock: Option<&'a Lock>,
     /// Is told what happens meanwhile.
     pub events: Events<'a>,
 }
@@ -29,6 +32,7 @@ impl<'a> InstallRequest<'a> {
             plan,
             platform,
             options: InstallOptions::default(),
+            lock: None,
             events: &|_| {},
         }
     }
@@ -37,6 +41,16 @@ impl<'a> InstallRequest<'a> {
     #[must_use]
     pub fn with_options(self, options: InstallOptions) -> Self {
         Self { options, ..self }
+    }
+
+    /// The same, for a lock that [`Outcome::locked`](crate::Outcome::locked) is to be put into. What
+    /// [`Lock::insert`] would refuse is not installed either: [`Error::Lock`](crate::Error::Lock).
+    #[must_use]
+    pub fn with_lock(self, lock: &'a Lock) -> Self {
+        Self {
+            lock: Some(lock),
+            ..self
+        }
     }
 
     /// The same, with somebody who is told what happens.
@@ -52,6 +66,7 @@ impl fmt::Debug for InstallRequest<'_> {
             .field("plan", self.plan)
             .field("platform", self.platform)
             .field("options", &self.options)
+            .field("lock", &self.lock)
             .finish_non_exhaustive()
     }
 }

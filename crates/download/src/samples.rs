@@ -112,6 +112,14 @@ pub fn errors() -> Vec<Error> {
             found: Timestamp::UNIX_EPOCH,
         },
         Undated { content: text(), installed: Timestamp::UNIX_EPOCH },
+        Lock(Box::new(LockedError::Older {
+            name: text(),
+            expected: Box::new(digest()),
+            found: Box::new(digest()),
+            other: Some(text()),
+            expected_at: Timestamp::UNIX_EPOCH,
+            found_at: Timestamp::UNIX_EPOCH,
+        })),
         Weaker {
             content: text(),
             installed: Box::new(Grounds::Digest),
@@ -304,6 +312,20 @@ fn locked_errors() -> Vec<LockedError> {
         Entry { name: text(), expected: text(), found: text() },
         Digest { name: text(), expected: digest(), found: digest() },
         Weaker { name: text(), expected: text(), found: text() },
+        Older {
+            name: text(),
+            expected: Box::new(digest()),
+            found: Box::new(digest()),
+            other: Some(text()),
+            expected_at: Timestamp::UNIX_EPOCH,
+            found_at: Timestamp::UNIX_EPOCH,
+        },
+        Undated {
+            name: text(),
+            expected: digest(),
+            found: digest(),
+            expected_at: Timestamp::UNIX_EPOCH,
+        },
         Unverified { name: text() },
         Signer { name: text(), found: Box::new(signer) },
     })

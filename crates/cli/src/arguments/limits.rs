@@ -113,6 +113,13 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
         "m" | "mib" => 2,
         "g" | "gib" => 3,
         "t" | "tib" => 4,
+        "kb" | "mb" | "gb" | "tb" => {
+            let unit = unit.get(..1).unwrap_or_default().to_ascii_uppercase();
+            return Err(format!(
+                "{}; units are powers of 1024: {number}{unit}iB",
+                wrong()
+            ));
+        }
         _ => return Err(wrong()),
     };
     let number: u64 = number.parse().map_err(|_| wrong())?;
@@ -136,6 +143,11 @@ mod tests {
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
+        let told = size("1mb").unwrap_err();
+        assert!(
+            told.ends_with("found `1mb`; units are powers of 1024: 1MiB"),
+            "{told}"
+        );
         for text in ["", "G", "-1", "1.5G", "1GB", "1 G", "99999999999T", "é"] {
             let told = size(text).unwrap_err();
             assert!(told.starts_with("expected a size such as 1000"), "{told}");

@@ -10,7 +10,8 @@ use countersign_download::{Downgrade, Durability, InstallOptions, WhenBusy, When
 pub(crate) struct ReplacingArguments {
     /// Allow an image that was signed before the installed one
     ///
-    /// Without this flag, such an image is refused: somebody may have moved the tag back.
+    /// Without this flag, such an image is refused: somebody may have moved the tag back. With --lock, so is one that was
+    /// signed before the locked one.
     #[arg(long)]
     pub(crate) allow_older: bool,
 

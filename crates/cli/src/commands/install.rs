@@ -111,8 +111,8 @@ pub(crate) struct GalleryArguments {
 
     /// Install from a kit, and ask no network
     ///
-    /// `ocifile://PATH` is a layout that `countersign copy --gallery` made. Galleries, policies and the
-    /// trusted root are those of the kit. So whoever can change the kit decides what you trust, unless you
+    /// `ocifile://PATH` is a layout that `countersign copy --gallery` made. Galleries, policies, the
+    /// trusted root and the lock file that it was made by are those of the kit. So whoever can change the kit decides what you trust, unless you
     /// name it by its digest: `ocifile://PATH@DIGEST`. With --gallery and --trusted-root you bring your own.
     /// Not with --policy and its fields.
     #[arg(long, value_name = "KIT", value_parser = operand::kit,
@@ -329,7 +329,7 @@ async fn by_name(
         ..
     } = arguments;
     let platform = platform.unwrap_or_else(Platform::host);
-    let requested = requested_entries(names, &gallery, &platform)?;
+    let mut requested = requested_entries(names, &gallery, &platform)?;
     let choosing = &gallery.planning.choosing;
     let (galleries, kit, file) = match source {
         Source::File(file) => {
@@ -339,6 +339,9 @@ async fn by_name(
         Source::Kit { kit, own } => {
             let kit = OpenKit::open(&kit, &registry, environment).await?;
             let galleries = kit.galleries(own.as_deref(), choosing, environment)?;
+            for one in requested.iter_mut().filter(|_| own.is_none()) {
+                one.lock_of_kit = kit.lock().cloned();
+            }
             (galleries, Some(kit), own)
         }
     };
@@ -414,6 +417,8 @@ fn requested_entries(
     };
     let requested = names.into_iter().map(|name| RequestedEntry {
         kept: None,
+        lock_of_kit: None,
+        installed: None,
         name,
         platform: platform.clone(),
         lock: lock.clone(),

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use countersign_download::{FetchedIndex, Galleries, Kit, Plan};
+use countersign_download::{EntryName, FetchedIndex, Galleries, Kit, Lock, LockedEntry, Plan};
 use countersign_oci::{Digest, LayoutPath, Location, Options, Reference, Registry, excerpt};
 use countersign_policy::{EntryContent, Policy, PolicyFile};
 use countersign_verify::TrustedRoot;
@@ -30,6 +30,8 @@ pub(super) struct OpenKit {
     pub(super) path: LayoutPath,
     /// The names of its images.
     images: HashSet<Reference>,
+    /// The lock file that its images were chosen by.
+    lock: Option<Arc<Lock>>,
     /// The hint for an entry that it has no image of. To make it, all entries are planned: once a run.
     hint: OnceLock<String>,
     /// How images are read: from the layout alone.
@@ -67,7 +69,9 @@ impl OpenKit {
             return Ok(None);
         };
         let images = registry.layout_images(path).await?.into_iter();
+        let lock = kit.lock.as_deref().map(Lock::parse).transpose()?;
         Ok(Some(Self {
+            lock: lock.map(Arc::new),
             kit,
             reference: reference.clone(),
             path: path.clone(),
@@ -81,24 +85,38 @@ impl OpenKit {
     /// The entries of its galleries that it has an image of, then those that it has none of.
     pub(super) fn entries(&self, galleries: &Galleries) -> (Vec<String>, Vec<String>) {
         let (mut has, mut lacks) = (Vec::new(), Vec::new());
-        for (_, entry, plan) in galleries.plan_all() {
+        let locked: Vec<Plan> = self.locked(galleries).collect();
+        for (gallery, entry, plan) in galleries.plan_all() {
             // An entry without content stands for another one.
             let EntryContent::At(_) = entry.content() else {
                 continue;
             };
-            if plan.is_ok_and(|plan| self.has_image_of(&plan)) {
-                has.push(entry.name.clone());
+            let plans = locked.iter().filter(|locked| {
+                let of = locked.entry().map(|one| one.name.as_str());
+                locked.gallery() == Some(gallery.name.as_str()) && of == Some(entry.name.as_str())
+            });
+            let names = if plan.iter().chain(plans).any(|plan| self.has_first_of(plan)) {
+                &mut has
             } else {
-                lacks.push(entry.name.clone());
+                &mut lacks
+            };
+            // A name may stand in several galleries.
+            if !names.contains(&entry.name) {
+                names.push(entry.name.clone());
             }
         }
         (has, lacks)
     }
 
-    /// Refuses what it has no image of.
+    /// The lock file of a kit that was made by one. It counts with the kit's own galleries alone: with `bind_name` it says
+    /// which tag a signature has to name.
+    pub(super) fn lock(&self) -> Option<&Arc<Lock>> {
+        self.lock.as_ref()
+    }
+
+    /// Refuses what it has no image of. What the user's own lock file names is asked for by its digest.
     pub(super) fn require_image(&self, plan: &Plan, galleries: &Galleries) -> Result<(), Failure> {
-        // A lock file names it by its digest.
-        if plan.lock().is_some() || self.has_image_of(plan) {
+        if self.has_image_of(plan) {
             return Ok(());
         }
         let message = format!("the kit has no image of `{}`", plan.name());
@@ -106,6 +124,27 @@ impl OpenKit {
             .hint
             .get_or_init(|| what_it_has(&self.entries(galleries).0));
         Err(Failure::new(Kind::NotFound, message).hint(hint.clone()))
+    }
+
+    /// The plans of what its lock file has.
+    fn locked(&self, galleries: &Galleries) -> impl Iterator<Item = Plan> {
+        let lock = self.lock.as_deref();
+        let entries = lock.into_iter().flat_map(move |lock| {
+            let entries = lock.entries();
+            entries.map(move |entry| (lock, entry))
+        });
+        entries.filter_map(|(lock, entry)| {
+            let name = EntryName::in_gallery(&entry.gallery, &entry.name);
+            let plan = galleries.plan_keeping(&name, &entry.entry).ok()?;
+            plan.locked(lock, &entry.platform).ok()
+        })
+    }
+
+    /// Whether it has an image by the name of the first source. By the name of another one it may have that of another entry.
+    fn has_first_of(&self, plan: &Plan) -> bool {
+        let first = plan.sources().first();
+        let first = first.and_then(|first| first.source.reference());
+        first.is_some_and(|first| self.images.contains(&first.without_digest()))
     }
 
     /// Whether it has an image by the name of one of the sources, or a source names a digest.
@@ -175,17 +214,27 @@ impl OpenKit {
     }
 }
 
-/// The first of the names, and how many more there are.
 fn what_it_has(names: &[String]) -> String {
     if names.is_empty() {
         return "it has no image at all: make it again with `countersign copy --gallery FILE --to ocifile://DIR`".to_owned();
     }
+    format!("it has: {}", some_of(names))
+}
+
+/// The first of the names, and how many more there are.
+pub(super) fn some_of(names: &[String]) -> String {
     let shown: Vec<String> = names.iter().take(SHOWN).map(|name| excerpt(name)).collect();
     let more = match names.len() - shown.len() {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("it has: {}{more}", shown.join(", "))
+    format!("{}{more}", shown.join(", "))
+}
+
+/// Whether an entry of a lock file is for the entry of a plan.
+pub(super) fn is_of(plan: &Plan, locked: &LockedEntry) -> bool {
+    plan.gallery() == Some(&locked.gallery)
+        && plan.entry().is_some_and(|entry| entry.name == locked.entry)
 }
 
 /// What is said of a layout whose kit is not the one that was named by its digest.

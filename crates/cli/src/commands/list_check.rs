@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
-use countersign_download::{Installation, Lock, LockedEntry, Name, Recorded};
+use countersign_download::{Grounds, Installation, Lock, LockedEntry, Name, Recorded};
 use countersign_oci::Platform;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -60,7 +60,8 @@ pub(super) fn run(
                 report.done(result);
             }
             LockState::Differs | LockState::NotInstalled | LockState::NotLocked => {
-                let failure = failure(&result, path, store);
+                let grounds = found.map(|recorded| &recorded.grounds);
+                let failure = failure(&result, path, store, grounds);
                 report.fail(&failure, |error| result.failed(error));
             }
         }
@@ -131,7 +132,12 @@ fn compare<'a>(
 }
 
 /// `store` is what `--store` names.
-fn failure(result: &LockCheck, path: &Path, store: Option<&Path>) -> Failure {
+fn failure(
+    result: &LockCheck,
+    path: &Path,
+    store: Option<&Path>,
+    grounds: Option<&Grounds>,
+) -> Failure {
     let LockCheck {
         name,
         expected,
@@ -141,9 +147,14 @@ fn failure(result: &LockCheck, path: &Path, store: Option<&Path>) -> Failure {
     let shown = printable::path(path);
     let message = match (expected, found) {
         (Some(expected), Some(found)) if expected == found => {
-            format!(
-                "`{name}` has the content that is locked, and was installed by another signature, or by none"
-            )
+            let how = match grounds {
+                Some(Grounds::Nothing) => "installed unverified",
+                Some(Grounds::Digest) => {
+                    "installed by the digest of a gallery's index, without a signature"
+                }
+                Some(Grounds::Signature { .. }) | None => "installed by another signature",
+            };
+            format!("`{name}` has the content that is locked, and was {how}")
         }
         (Some(expected), Some(found)) => {
             format!("`{name}` is not as locked: expected {expected}, found {found}")
@@ -169,7 +180,13 @@ fn failure(result: &LockCheck, path: &Path, store: Option<&Path>) -> Failure {
             format!("`countersign install --gallery FILE --lock={shown}{store} {name}` adds it")
         }
     };
-    Failure::new(Kind::Differs, message).hint(hint)
+    let failure = Failure::new(Kind::Differs, message).hint(hint);
+    if expected.is_some() && found.is_none() && result.state == LockState::NotInstalled {
+        return failure.hint(format!(
+            "if it is not wanted any more, `countersign remove --lock={shown}{store} {name}` takes it out of the lock file"
+        ));
+    }
+    failure
 }
 
 /// What `countersign list --check` prints.

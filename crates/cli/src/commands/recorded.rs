@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use countersign_download::{EntryName, Installation, Recorded};
 
 use super::galleries;
-use super::requested_entry::{Group, RequestedEntry};
+use super::requested_entry::{Group, InstalledBy, RequestedEntry};
 use crate::arguments::planning::ChoosingArguments;
 use crate::arguments::registry::RegistryArguments;
 use crate::environment::{Environment, Origin};
@@ -35,7 +35,11 @@ impl InstalledEntry {
                 name: EntryName::in_gallery(&provenance.gallery, &provenance.name),
                 platform: recorded.platform.clone(),
                 lock: None,
+                lock_of_kit: None,
                 kept: Some(provenance.entry.clone()),
+                installed: Some(InstalledBy {
+                    file: provenance.file.as_ref().map(PathBuf::from),
+                }),
             },
             directory: installation.directory.clone(),
             file: provenance.file.as_ref().map(PathBuf::from),
@@ -88,32 +92,9 @@ pub(super) async fn groups(
             Err(failure) => groups.push(failed(failure, vec![requested])),
         }
     }
-    for ((file, recorded), requested) in by_file {
-        output.note(&format!(
-            "the gallery file {} is used: {} names it",
-            printable::path(&file),
-            match (recorded, requested.as_slice()) {
-                (true, [only]) => format!("the record of `{}`", only.name.name()),
-                (true, several) => format!("each of {} records", several.len()),
-                (false, _) => "countersign.toml".to_owned(),
-            }
-        ));
-        let loaded = galleries::load(&file, choosing, registry, environment).await;
-        groups.push(Group {
-            recorded,
-            galleries: loaded.map_err(|failure| {
-                if recorded {
-                    failure.hint(format!(
-                        "this gallery file is in the record of {}; pass --gallery FILE for another",
-                        names_of(&requested)
-                    ))
-                } else {
-                    failure
-                }
-            }),
-            file: Some(file),
-            requested,
-        });
+    for (file, requested) in by_file {
+        let reading = (choosing, registry);
+        groups.push(of_file(file, requested, reading, environment, output).await);
     }
     if !unknown.is_empty() {
         let names: Vec<&str> = unknown.iter().map(|one| one.name.name()).collect();
@@ -138,6 +119,49 @@ pub(super) async fn groups(
     groups
 }
 
+/// The entries of one gallery file, which is recorded again if a record names it.
+async fn of_file(
+    (file, recorded): (PathBuf, bool),
+    requested: Vec<RequestedEntry>,
+    (choosing, registry): (&ChoosingArguments, &RegistryArguments),
+    environment: &Environment,
+    output: &Output,
+) -> Group {
+    if recorded && let Err(failure) = require_file_of_mine(&file) {
+        let is_gone = matches!(file.try_exists(), Ok(false));
+        let hint = if is_gone {
+            moved(&requested)
+        } else {
+            NAME_IT.to_owned()
+        };
+        let failure = failure.hint(of_records(&requested)).hint(hint);
+        return failed(failure, requested);
+    }
+    output.note(&format!(
+        "the gallery file {} is used: {} names it",
+        printable::path(&file),
+        match (recorded, requested.as_slice()) {
+            (true, [only]) => format!("the record of `{}`", only.name.name()),
+            (true, several) => format!("each of {} records", several.len()),
+            (false, _) => "countersign.toml".to_owned(),
+        }
+    ));
+    let loaded = galleries::load(&file, choosing, registry, environment).await;
+    Group {
+        recorded,
+        galleries: loaded.map_err(|failure| {
+            if recorded {
+                let failure = failure.hint(of_records(&requested));
+                failure.hint("for another file, pass --gallery FILE")
+            } else {
+                failure
+            }
+        }),
+        file: Some(file),
+        requested,
+    }
+}
+
 fn failed(failure: Failure, requested: Vec<RequestedEntry>) -> Group {
     Group {
         file: None,
@@ -145,6 +169,23 @@ fn failed(failure: Failure, requested: Vec<RequestedEntry>) -> Group {
         galleries: Err(failure),
         requested,
     }
+}
+
+fn of_records(requested: &[RequestedEntry]) -> String {
+    format!(
+        "this gallery file is in the record of {}",
+        names_of(requested)
+    )
+}
+
+/// What to do about a gallery file that is not there any more.
+fn moved(requested: &[RequestedEntry]) -> String {
+    let names = requested.iter().map(|one| one.name.name());
+    format!(
+        "if it was moved, pass --gallery FILE; `countersign upgrade --gallery FILE --reinstall {}` also writes the new path \
+         into the records",
+        names.collect::<Vec<_>>().join(" ")
+    )
 }
 
 fn names_of(requested: &[RequestedEntry]) -> String {
@@ -178,7 +219,7 @@ impl InstalledEntry {
                     );
                     return Err(Failure::new(Kind::Usage, message).hint(NAME_IT));
                 }
-                let checked = self.require_mine(file);
+                let checked = self.require_record_of_mine();
                 checked.map_err(|failure| failure.hint(NAME_IT))?;
                 Ok(Some((file.clone(), true)))
             }
@@ -193,24 +234,31 @@ impl InstalledEntry {
         }
     }
 
-    /// Refuses a record, or a gallery file that it names, if another user can have written it.
-    fn require_mine(&self, file: &Path) -> Result<(), Failure> {
+    /// Refuses a record if another user can have written it.
+    fn require_record_of_mine(&self) -> Result<(), Failure> {
         let reserved = self.directory.join(".countersign");
         let record = reserved.join("record.json");
-        let above = file.parent().unwrap_or(Path::new("/"));
-        for (path, what) in [
+        require_mine(&[
             (self.directory.as_path(), "directory"),
             (&reserved, "directory"),
             (&record, "record"),
-            (above, "directory"),
-            (file, "gallery file"),
-        ] {
-            let metadata =
-                std::fs::metadata(path).map_err(|error| Failure::unreadable(path, what, error))?;
-            require_owner(path, what, &metadata, &[me(), ROOT])?;
-        }
-        Ok(())
+        ])
     }
+}
+
+/// Refuses a gallery file that a record names if another user can have written it.
+fn require_file_of_mine(file: &Path) -> Result<(), Failure> {
+    let above = file.parent().unwrap_or(Path::new("/"));
+    require_mine(&[(above, "directory"), (file, "gallery file")])
+}
+
+fn require_mine(paths: &[(&Path, &str)]) -> Result<(), Failure> {
+    for (path, what) in paths {
+        let metadata =
+            std::fs::metadata(path).map_err(|error| Failure::unreadable(path, what, error))?;
+        require_owner(path, what, &metadata, &[me(), ROOT])?;
+    }
+    Ok(())
 }
 
 /// What to do about a record that is not enough.

@@ -2,10 +2,11 @@
 //! is asked for.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign_download::{Installation, Name, RemoveOptions, Unrecorded};
+use countersign_download::{Name, RemoveOptions, Store, StoreError, Unrecorded};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -16,6 +17,7 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::json::error::JsonError;
 use crate::json::installation::Listed;
+use crate::lock::{self, LockFile};
 use crate::output::Output;
 use crate::printable;
 use crate::progress::Progress;
@@ -39,6 +41,19 @@ pub(crate) struct RemoveArguments {
     #[arg(long)]
     pub(crate) no_wait: bool,
 
+    /// Also take the entries out of a lock file
+    ///
+    /// All platforms of a name are taken out. A name that is only in the lock file is taken out too. The default FILE is
+    /// countersign.lock.
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = lock::DEFAULT,
+    )]
+    pub(crate) lock: Option<PathBuf>,
+
     #[command(flatten)]
     pub(crate) store: StoreArguments,
 }
@@ -52,6 +67,7 @@ pub(crate) async fn run(
         mut names,
         unrecorded,
         no_wait,
+        lock,
         store,
     } = arguments;
     let store = open_store(store.store.as_deref(), environment)?;
@@ -66,12 +82,25 @@ pub(crate) async fn run(
     };
     let mut seen = BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));
+    let lock = match lock {
+        Some(path) => {
+            let file = LockFile::new(path);
+            file.read()?;
+            file.require()?;
+            Some(file)
+        }
+        None => None,
+    };
+    let removal = Removal {
+        store,
+        options,
+        lock,
+    };
     let mut report = Report::new(output);
     // All names are looked up before anything is removed: one that is wrong is a mistake.
     for name in &names {
-        if let Err(error) = store.removable(name, unrecorded).await {
-            let failure = Failure::from(error);
-            report.fail(&failure, |error| RemoveResult::failed(name, error));
+        if let Err(failure) = removal.require(name).await {
+            report.fail(&failure, |error| RemoveResult::new(name).failed(error));
         }
     }
     if report.has_failed() {
@@ -79,25 +108,73 @@ pub(crate) async fn run(
         names.clear();
     }
     for name in &names {
-        let progress = Progress::new(output, format!("removing {name}"));
-        let events = |event| progress.installing(&event);
-        let removed = store.remove(name, options, &events).await;
-        drop(progress);
-        match removed {
-            Ok(installation) => {
-                let directory = printable::path(&installation.directory);
-                output.result(&format!("removed {name} from {directory}\n"));
-                report.done(RemoveResult::removed(&installation));
-            }
-            Err(error) => {
-                let failure = Failure::from(error);
-                report.fail(&failure, |error| RemoveResult::failed(name, error));
-            }
+        let mut result = RemoveResult::new(name);
+        match removal.remove(name, &mut result, output).await {
+            Ok(()) => report.done(result),
+            Err(failure) => report.fail(&failure, |error| result.failed(error)),
         }
     }
     let (results, code) = report.end();
     output.document(&RemoveOutput { results });
     Ok(code)
+}
+
+/// What names are removed from, and how.
+struct Removal {
+    store: Store,
+    options: RemoveOptions,
+    /// The lock file that they are taken out of.
+    lock: Option<LockFile>,
+}
+
+impl Removal {
+    /// Refuses a name that there is nothing to remove of.
+    async fn require(&self, name: &Name) -> Result<(), Failure> {
+        match self.store.removable(name, self.options.unrecorded).await {
+            Ok(_) => Ok(()),
+            Err(StoreError::NotInstalled { .. }) if self.is_locked(name)? => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn is_locked(&self, name: &Name) -> Result<bool, Failure> {
+        let Some(file) = &self.lock else {
+            return Ok(false);
+        };
+        let lock = file.read()?;
+        let name = name.to_string();
+        Ok(lock.entries().any(|entry| entry.name == name))
+    }
+
+    /// Removes what is installed, then takes it out of the lock file.
+    async fn remove(
+        &self,
+        name: &Name,
+        result: &mut RemoveResult,
+        output: &Output,
+    ) -> Result<(), Failure> {
+        let progress = Progress::new(output, format!("removing {name}"));
+        let events = |event| progress.installing(&event);
+        let removed = self.store.remove(name, self.options, &events).await;
+        drop(progress);
+        match removed {
+            Ok(installation) => {
+                let directory = printable::path(&installation.directory);
+                output.result(&format!("removed {name} from {directory}\n"));
+                result.removed = Some((&installation).into());
+            }
+            Err(StoreError::NotInstalled { .. }) if self.is_locked(name)? => {}
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(file) = &self.lock
+            && file.take_out(&name.to_string()).await?
+        {
+            let path = printable::path(file.path());
+            output.result(&format!("took {name} out of {path}\n"));
+            result.taken_out_of = Some(file.path().to_string_lossy().into_owned());
+        }
+        Ok(())
+    }
 }
 
 /// What `countersign remove` prints.
@@ -114,25 +191,28 @@ struct RemoveResult {
     /// What was removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     removed: Option<Listed>,
-    /// Why it was not removed.
+    /// The lock file that it was taken out of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken_out_of: Option<String>,
+    /// Why it was not removed. Beside `removed`: it is still in the lock file.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<JsonError>,
 }
 
 impl RemoveResult {
-    fn removed(installation: &Installation) -> Self {
+    fn new(name: &Name) -> Self {
         Self {
-            name: installation.name.to_string(),
-            removed: Some(installation.into()),
+            name: name.to_string(),
+            removed: None,
+            taken_out_of: None,
             error: None,
         }
     }
 
-    fn failed(name: &Name, error: JsonError) -> Self {
+    fn failed(self, error: JsonError) -> Self {
         Self {
-            name: name.to_string(),
-            removed: None,
             error: Some(error),
+            ..self
         }
     }
 }

@@ -52,8 +52,12 @@ impl<'a, R> Report<'a, R> {
     }
 
     fn push_failed(&mut self, failure: &Failure, result: impl FnOnce(JsonError) -> R) {
+        let mut error = failure.to_json();
+        if self.failed.is_empty() {
+            error.hints.extend(self.output.hints_of_unused());
+        }
         self.failed.push(failure.kind);
-        self.results.push(result(failure.to_json()));
+        self.results.push(result(error));
     }
 
     pub(super) fn has_failed(&self) -> bool {

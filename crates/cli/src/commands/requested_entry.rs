@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use countersign_download::{EntryName, Galleries, Lock, Plan, PlanError};
+use countersign_download::{EntryError, EntryName, Galleries, Lock, Plan, PlanError};
 use countersign_oci::Platform;
 
+use super::kit::is_of;
 use crate::failure::Failure;
+use crate::printable;
 
 /// An entry to install.
 pub(super) struct RequestedEntry {
@@ -14,8 +16,18 @@ pub(super) struct RequestedEntry {
     pub(super) platform: Platform,
     /// What its plan is narrowed to.
     pub(super) lock: Option<Arc<Lock>>,
+    /// The lock file of the kit: its plan is narrowed to what that has of the entry that the name leads to.
+    pub(super) lock_of_kit: Option<Arc<Lock>>,
     /// The entry that is installed, which an upgrade stays with.
     pub(super) kept: Option<String>,
+    /// What an upgrade knows of what is installed.
+    pub(super) installed: Option<InstalledBy>,
+}
+
+/// What the record of an installed entry says of how it was installed.
+pub(super) struct InstalledBy {
+    /// By which gallery file, if it says that.
+    pub(super) file: Option<PathBuf>,
 }
 
 /// Entries of the galleries of one file.
@@ -36,11 +48,61 @@ impl RequestedEntry {
             Some(kept) => galleries.plan_keeping(&self.name, kept)?,
             None => galleries.plan(&self.name)?,
         };
-        match &self.lock {
-            Some(lock) => Ok(plan.locked(lock, &self.platform)?),
-            None => Ok(plan),
+        if let Some(lock) = &self.lock {
+            return Ok(plan.locked(lock, &self.platform)?);
+        }
+        match &self.lock_of_kit {
+            Some(lock) if is_locked(lock, &plan, &self.platform) => {
+                Ok(plan.locked(lock, &self.platform)?)
+            }
+            Some(_) | None => Ok(plan),
         }
     }
+
+    /// The failure of planning it by `file`. If it is installed, with what else to do.
+    pub(super) fn unplanned(&self, error: PlanError, file: Option<&Path>) -> Failure {
+        let hint = self.installed.as_ref();
+        let hint = hint.and_then(|installed| self.hint_of_installed(installed, &error, file));
+        let failure = Failure::from(error);
+        match hint {
+            Some(hint) => failure.also(hint),
+            None => failure,
+        }
+    }
+
+    fn hint_of_installed(
+        &self,
+        installed: &InstalledBy,
+        error: &PlanError,
+        file: Option<&Path>,
+    ) -> Option<String> {
+        let name = self.name.name();
+        match (error, &installed.file) {
+            (PlanError::UnknownGallery { .. }, Some(by)) if Some(by.as_path()) != file => {
+                let by = printable::path(by);
+                Some(format!(
+                    "`{name}` was installed by {by}, as its record says; if that file is yours, pass --gallery {by}"
+                ))
+            }
+            (
+                PlanError::UnknownGallery { .. }
+                | PlanError::UnknownName { .. }
+                | PlanError::Entry {
+                    source: EntryError::Unknown { .. },
+                    ..
+                },
+                _,
+            ) => Some(format!(
+                "`countersign remove {name}` takes away what the galleries no longer have"
+            )),
+            _ => None,
+        }
+    }
+}
+
+fn is_locked(lock: &Lock, plan: &Plan, platform: &Platform) -> bool {
+    let locked = lock.entry(plan.name(), platform);
+    locked.is_ok_and(|locked| is_of(plan, locked))
 }
 
 impl Group {

@@ -169,17 +169,19 @@ impl StoreInstaller {
         requested: &RequestedEntry,
         planned: &[Planned],
     ) -> Result<Planned, Failure> {
-        let plan = requested.plan(galleries).map_err(Failure::from);
-        let plan = plan.map_err(|failure| match &self.kit {
-            Some(kit) => failure.of_kit(&kit.reference.to_string()),
-            None => failure,
+        let plan = requested.plan(galleries).map_err(|error| {
+            let failure = requested.unplanned(error, group.file.as_deref());
+            match &self.kit {
+                Some(kit) => failure.of_kit(&kit.reference.to_string()),
+                None => failure,
+            }
         })?;
         let plan = match group.recorded_file() {
             Some(file) => plan.named_in(&file),
             None => plan,
         };
         self.require_in_kit(&plan)?;
-        if let Some(kit) = &self.kit {
+        if let (Some(kit), None) = (&self.kit, &requested.lock) {
             kit.require_image(&plan, galleries)?;
         }
         let name = plan.name();
@@ -213,7 +215,14 @@ impl StoreInstaller {
         let progress = board.row(plan.name());
         let installer = self.installer(planned, environment).await?;
         let events = |event| progress.installing(&event);
-        let request = InstallRequest::new(plan, platform).with_options(self.options);
+        let mut request = InstallRequest::new(plan, platform).with_options(self.options);
+        let lock = match &self.lock_file {
+            Some(file) => Some(file.read_if_there()?),
+            None => None,
+        };
+        if let Some(lock) = &lock {
+            request = request.with_lock(lock);
+        }
         let installing = self.store.install(&installer, request.with_events(&events));
         let outcome = installing.await?;
         let checked = check_files(&outcome, self.check, directory, &progress).await;
@@ -233,8 +242,12 @@ impl StoreInstaller {
     async fn pin(&self, outcome: &Outcome) -> Pinned<'_> {
         match (&self.lock_file, outcome.locked()) {
             (Some(file), Some(entry)) => {
-                let before = file.record(entry).await?;
-                Ok(Some(PinnedIn { file, before }))
+                let before = file.record(entry, self.options.downgrade).await?;
+                Ok(Some(PinnedIn {
+                    file,
+                    entry: entry.clone(),
+                    before,
+                }))
             }
             (None, _) | (_, None) => Ok(None),
         }

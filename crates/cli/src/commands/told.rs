@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use countersign_download::{CheckResult, Outcome};
-use countersign_oci::excerpt;
+use countersign_download::{CheckResult, LockedEntry, Outcome};
+use countersign_oci::{Digest, excerpt};
 
 use super::check;
 use super::report::Report;
 use super::text::{outcome_text, warn};
 use crate::arguments::replacing::ReplacingArguments;
 use crate::failure::Failure;
-use crate::json::installation::InstallResult;
+use crate::json::installation::{InstallResult, JsonLockedIn};
 use crate::lock::LockFile;
 use crate::output::Output;
 use crate::printable;
@@ -43,8 +43,42 @@ pub(super) type Pinned<'a> = Result<Option<PinnedIn<'a>>, Failure>;
 /// Where something was pinned.
 pub(super) struct PinnedIn<'a> {
     pub(super) file: &'a LockFile,
-    /// The other entry that the name had there until now, if it was another.
-    pub(super) before: Option<String>,
+    /// What is locked there now.
+    pub(super) entry: LockedEntry,
+    /// What the name was locked to until now.
+    pub(super) before: Option<LockedEntry>,
+}
+
+impl PinnedIn<'_> {
+    /// The digest that was locked until now, if it is another.
+    fn replaced(&self) -> Option<&Digest> {
+        let before = self.before.as_ref().map(|before| &before.digest);
+        before.filter(|digest| **digest != self.entry.digest)
+    }
+
+    fn tell(&self, name: &str, output: &Output) {
+        let path = printable::path(self.file.path());
+        let replaced = self.replaced();
+        let replaced = replaced.map_or_else(String::new, |old| format!(", in place of {old}"));
+        output.result(&format!("  locked in  {path}{replaced}\n"));
+        let other = self.before.as_ref().map(|before| &before.entry);
+        if let Some(other) = other.filter(|other| **other != self.entry.entry) {
+            output.warning(&format!(
+                "{name}: {path} had the entry `{}` for it until now; if that is for other hardware, use a lock file for \
+                 each kind of hardware: --lock=FILE",
+                excerpt(other)
+            ));
+        }
+    }
+}
+
+impl From<PinnedIn<'_>> for JsonLockedIn {
+    fn from(pinned: PinnedIn<'_>) -> Self {
+        Self {
+            file: pinned.file.path().to_string_lossy().into_owned(),
+            replaced: pinned.replaced().map(ToString::to_string),
+        }
+    }
 }
 
 /// Looks at the files of what is up to date, if that is asked for.
@@ -116,16 +150,9 @@ impl SuccessfulInstall<'_> {
             checked.as_ref(),
         ));
         warn(output, name, outcome);
-        if let Some(PinnedIn { file, before }) = pinned? {
-            let path = printable::path(file.path());
-            output.result(&format!("  locked in  {path}\n"));
-            if let Some(before) = before {
-                output.warning(&format!(
-                    "{name}: {path} had the entry `{}` for it until now; if that is for other hardware, use a lock file for \
-                     each kind of hardware: --lock=FILE",
-                    excerpt(&before)
-                ));
-            }
+        if let Some(pinned) = pinned? {
+            pinned.tell(name, output);
+            result.locked_in = Some(pinned.into());
         }
         Ok(())
     }

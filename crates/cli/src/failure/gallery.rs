@@ -59,9 +59,16 @@ impl From<countersign_download::GalleryError> for Failure {
             GalleryError::File { .. } => Some("check the path, and that you may read it"),
             _ => None,
         };
-        Self::new(kind, error).hinted(hint)
+        let failure = Self::new(kind, error).hinted(hint);
+        // What rustls says of an answer that is no TLS.
+        if failure.line().contains("InvalidContentType") {
+            return failure.hint(NO_TLS);
+        }
+        failure
     }
 }
+
+const NO_TLS: &str = "the server answers without TLS: check the host and the port; `http://` is for servers on this machine alone";
 
 /// What is wrong stands in the gallery's index, which may be the user's own.
 const CORRECT_THE_INDEX: &str =

@@ -31,6 +31,7 @@ impl From<DownloadError> for Failure {
             DownloadError::Verify(error) => error.into(),
             DownloadError::Registry(error) => error.into(),
             DownloadError::Platform(error) => error.into(),
+            DownloadError::Lock(error) => (*error).into(),
             DownloadError::Displaced { ref kept, .. } => {
                 let hint = format!(
                     "the old installation is complete in {}; install again to put it back",

@@ -2,10 +2,12 @@
 //!
 //! Hints alone: the exit code is that of the same failure in a registry.
 
-use countersign_oci::{LayoutError, Location};
+use countersign_oci::{LayoutError, LayoutPath, Location};
 
 /// For a path where nothing is, or a layout without the blob that is asked for.
 const NOT_FOUND: &str = "check the path, and that the whole image was copied";
+/// For a path with a tag behind it, as oras writes it.
+const TAGGED: &str = "leave the tag out: ocifile://PATH names the only image of a layout, ocifile://PATH@DIGEST one of several";
 /// For bytes that are not those that a digest names.
 pub(super) const CHANGED: &str =
     "do not use it: the layout was changed or damaged; copy the image again";
@@ -19,8 +21,9 @@ pub(super) fn unsigned_hint(location: &Location) -> Option<&'static str> {
     }
 }
 
-pub(super) fn hint(error: &LayoutError) -> Option<&'static str> {
+pub(super) fn hint(error: &LayoutError, layout: &LayoutPath) -> Option<&'static str> {
     match error {
+        LayoutError::Nothing if has_tag(layout) => Some(TAGGED),
         LayoutError::NoMarker | LayoutError::NoArchive { .. } => Some(
             "make one with `countersign copy IMAGE ocifile://DIR`, `oras copy --recursive --to-oci-layout` or `skopeo copy docker://IMAGE oci-archive:FILE`",
         ),
@@ -52,4 +55,9 @@ pub(super) fn hint(error: &LayoutError) -> Option<&'static str> {
         // What is left is missing from the layout, or damaged.
         _ => Some(CHANGED),
     }
+}
+
+fn has_tag(layout: &LayoutPath) -> bool {
+    let last = layout.as_str().rsplit('/').next();
+    last.is_some_and(|last| last.contains(':'))
 }

@@ -44,7 +44,16 @@ impl From<countersign_download::LockedError> for Failure {
                 Some("if you want the gallery's content, install with --lock again")
             }
             LockedError::Weaker { .. } => Some(
-                "somebody removed it from the gallery: put the `verification` block or the `sha256` back",
+                "somebody removed it from the gallery: put the `verification` block or the `sha256` back; if nothing is to prove it any more, take it out of the lock file first: `countersign remove --lock=FILE NAME`",
+            ),
+            LockedError::Older { other: Some(_), .. } => Some(
+                "if that is for other hardware, use a lock file for each kind of hardware (--lock=FILE); if you want the older image, pass --allow-older",
+            ),
+            LockedError::Older { .. } => Some(
+                "somebody may have moved the tag back, or the kit is an older one: --from-lock installs what is locked; if you want the older image, pass --allow-older",
+            ),
+            LockedError::Undated { .. } => Some(
+                "the policy's `ignore_tlog` leaves out what proves the time; if you are sure that the image is the newer one, pass --allow-older",
             ),
             LockedError::Unverified { .. } => {
                 Some("add a `verification` block to the gallery, then install with --lock again")

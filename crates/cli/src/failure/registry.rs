@@ -15,7 +15,7 @@ impl From<RegistryError> for Failure {
         let hint = match &error {
             RegistryError::Platform(_) => Some(NO_SUCH_PLATFORM),
             RegistryError::WrongPlatform { .. } => Some(WRONG_PLATFORM),
-            RegistryError::Layout { source, .. } => layout::hint(source),
+            RegistryError::Layout { source, layout } => layout::hint(source, layout),
             RegistryError::NotFound { what } if what.contains('@') => Some(
                 "check the name and the digest; without a login, a registry may say this of a private repository",
             ),

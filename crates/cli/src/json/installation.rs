@@ -35,6 +35,9 @@ pub(crate) struct InstallResult {
     /// What is there now. Left out if it could not be installed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) installation: Option<JsonInstallation>,
+    /// With `--lock`: where it was locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) locked_in: Option<JsonLockedIn>,
     /// `upgrade` without `--lock`: the digest that countersign.lock in the working directory pins, if it is
     /// another.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,6 +49,16 @@ pub(crate) struct InstallResult {
     /// lock file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<JsonError>,
+}
+
+/// A lock file that something was written to.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LockedIn")]
+pub(crate) struct JsonLockedIn {
+    pub(crate) file: String,
+    /// The digest that was locked until now, if it was another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) replaced: Option<String>,
 }
 
 /// What carrying out a plan came to.

@@ -1,5 +1,7 @@
 //! Kits of several images: where they are from, and what an index in a kit may name.
 
+mod entries;
+
 use std::fs;
 use std::time::Duration;
 
@@ -58,7 +60,7 @@ async fn a_mirror_can_t_choose_what_is_in_a_kit() {
     let run = stage.run(&[&copy, &TRUST]);
     assert_eq!(run.code, 4, "{}", run.shown());
     assert!(
-        run.stdout.contains("0 of 1 images copied"),
+        run.stdout.contains("0 of 1 image copied"),
         "{}",
         run.shown()
     );

@@ -1,5 +1,7 @@
 //! `install --lock`, `upgrade --lock` and `install --from-lock`, as a person and a script meet them.
 
+mod pins;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::{Child, Stdio};

@@ -239,6 +239,8 @@ async fn an_entry_that_the_gallery_has_no_more_keeps_no_other_from_its_upgrade()
     let (code, document) = shop.upgrade(&[]);
     assert_eq!(code, 6, "{document}");
     assert_eq!(document["results"][0]["name"], "chat");
+    let told = document.to_string();
+    assert!(told.contains("countersign remove chat"), "{told}");
     assert_eq!(shop.version("draw").unwrap(), "d2");
     // By name it is a mistake.
     shop.publish("latest-draw", "d3", LATER);

@@ -148,6 +148,64 @@ async fn a_gallery_file_that_is_gone_keeps_the_other_gallery_from_nothing() {
     assert!(hints.contains("pass --gallery FILE"), "{hints}");
 }
 
+/// It is told once, with all that it is for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gallery_file_that_was_moved_is_one_failure_of_all_its_entries() {
+    let shop = Shop::open().await;
+    shop.publish("latest-chat", "v1", EARLIER);
+    shop.publish("latest-draw", "d1", EARLIER);
+    assert_eq!(shop.install(&["chat", "draw"]).0, 0);
+    private(&shop.directory.path().join("galleries.yaml"), 0o644);
+    let here = shop.directory.path();
+    fs::rename(here.join("galleries.yaml"), here.join("moved.yaml")).unwrap();
+    let output = shop.as_user(&[&["outdated"][..], &TRUST].concat()).output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let err = String::from_utf8(output.stderr).unwrap();
+    let err = err.replace(&here.display().to_string(), "/srv");
+    insta::assert_snapshot!(err, @"
+    error: the gallery file /srv/galleries.yaml can't be read
+      caused by: No such file or directory (os error 2)
+      hint: check the path, and that you may read it
+      hint: this gallery file is in the record of `chat`, `draw`
+      hint: if it was moved, pass --gallery FILE; `countersign upgrade --gallery FILE --reinstall chat draw` also writes the new path into the records
+    ");
+    // What it says is true.
+    let moved = [
+        "upgrade",
+        "--gallery",
+        "moved.yaml",
+        "--reinstall",
+        "chat",
+        "draw",
+    ];
+    let output = shop.as_user(&[&moved[..], &TRUST].concat()).output();
+    assert!(output.unwrap().status.success());
+    let output = shop.as_user(&[&["outdated"][..], &TRUST].concat()).output();
+    assert_eq!(output.unwrap().status.code(), Some(0));
+}
+
+/// The store is not the usual one, so the file of configuration decides, which knows nothing of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gallery_file_that_a_record_names_is_told_where_another_is_used() {
+    let shop = Shop::with_two_galleries().await;
+    shop.write_private("org.toml", "gallery = 'galleries.yaml'");
+    let words = [
+        "upgrade", "--store", "store", "--config", "org.toml", "draw",
+    ];
+    let output = shop.as_user(&[&words[..], &TRUST].concat()).output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let err = String::from_utf8(output.stderr).unwrap();
+    let file = shop.directory.path().join("elsewhere/galleries.yaml");
+    let file = file.display();
+    assert!(
+        err.contains(&format!("`draw` was installed by {file}")),
+        "{err}"
+    );
+    assert!(err.contains(&format!("pass --gallery {file}")), "{err}");
+}
+
 /// A gallery file decides who must have signed, and here nobody names it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_can_have_written_names_no_gallery() {

@@ -8,10 +8,10 @@ use super::replacement::Replacement;
 use crate::content::Content;
 use crate::error::Error;
 use crate::events::Events;
-use crate::lock::{LockedEntry, LockedGrounds};
+use crate::lock::{Lock, LockedEntry, LockedGrounds};
 use crate::options::InstallOptions;
 use crate::plan::Plan;
-use crate::planned::PlannedSource;
+use crate::planned::{PlannedSource, Role};
 use crate::record::{Provenance, Recorded};
 use crate::requirement::ArchiveRequirement;
 
@@ -24,6 +24,8 @@ pub(super) struct Attempt<'a> {
     pub(super) platform: &'a Platform,
     pub(super) target: &'a TargetState,
     pub(super) options: InstallOptions,
+    /// The lock that it is to be put into.
+    pub(super) lock: Option<&'a Lock>,
     /// Why nothing was installed from the sources before, a text each.
     pub(super) skipped: Vec<String>,
     pub(super) events: Events<'a>,
@@ -52,9 +54,17 @@ impl Attempt<'_> {
     /// to be put in place.
     ///
     /// # Errors
-    /// When it is not what was locked, or may not replace what is installed.
+    /// When it is not what was locked, or may not replace what is installed or what is to be locked anew.
     pub(super) fn kept(&self, content: Content<'_>) -> Result<Option<&Recorded>, Error> {
         self.check_locked(content)?;
+        let kept = self.kept_of_installed(content)?;
+        if let (Some(lock), Some(entry)) = (self.lock, self.locked_entry(content)) {
+            lock.require_replaceable(&entry, self.options.downgrade)?;
+        }
+        Ok(kept)
+    }
+
+    fn kept_of_installed(&self, content: Content<'_>) -> Result<Option<&Recorded>, Error> {
         let Some(recorded) = self.target.recorded() else {
             return Ok(None);
         };
@@ -96,13 +106,23 @@ impl Attempt<'_> {
     /// Whether `recorded` is another entry, or an image of another repository: the ages of the two say nothing.
     fn is_of_another(&self, recorded: &Recorded) -> bool {
         match (&recorded.provenance, self.plan.entry()) {
-            (Some(installed), Some(entry)) => installed.entry != entry.name,
-            (Some(_), None) | (None, _) => {
-                let installed = recorded.reference.as_ref().map(Reference::location);
-                let found = self.planned.source.reference().map(Reference::location);
-                installed.is_some() && found.is_some() && installed != found
+            (Some(installed), Some(entry)) => {
+                // A mirror may have been taken out of the gallery since. Any other source is of the entry's own repository.
+                installed.entry != entry.name
+                    || (installed.role != Role::Mirror && self.is_of_another_repository(recorded))
             }
+            (Some(_), None) | (None, _) => self.is_of_another_repository(recorded),
         }
+    }
+
+    /// Whether `recorded` is an image of a repository that none of the plan's sources names, where these are images.
+    fn is_of_another_repository(&self, recorded: &Recorded) -> bool {
+        let Some(installed) = recorded.reference.as_ref().map(Reference::location) else {
+            return false;
+        };
+        let sources = self.plan.sources().iter();
+        let mut found = sources.filter_map(|one| one.source.reference().map(Reference::location));
+        self.planned.source.reference().is_some() && !found.any(|found| found == installed)
     }
 
     /// What has to be known of the archive that the source has, of which something names the digest `named`.

@@ -24,6 +24,7 @@ impl Error {
             | Self::WrongPlatform { .. }
             | Self::NotAnImage { .. }
             | Self::NoRecord { .. } => (ErrorKind::NotFound, Consequence::End),
+            Self::Lock(error) => (error.kind(), Consequence::End),
             Self::Older { .. }
             | Self::Undated { .. }
             | Self::Weaker { .. }

@@ -162,7 +162,7 @@ pub enum LockValueError {
     Empty,
 }
 
-/// Why a plan is not what was locked, or asks for less. No registry was asked.
+/// Why a plan is not what was locked, or asks for less; or why an entry may not take the place of what is locked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockedError {
@@ -222,7 +222,7 @@ pub enum LockedError {
         found: Digest,
     },
     /// The gallery asks for less than what was locked was admitted on: it lost its policy, or its
-    /// digest.
+    /// digest. Or an entry that proves less would take the place of what is locked.
     #[error(
         "the gallery no longer requires what `{name}` was locked with: expected {expected}, found {found}"
     )]
@@ -233,6 +233,40 @@ pub enum LockedError {
         expected: String,
         /// What the gallery asks for, in words.
         found: String,
+    },
+    /// An image that was signed before the locked one would take its place.
+    #[error(
+        "`{name}` is locked to a later image{}: {expected} was signed at {expected_at}, {found} at {found_at}",
+        .other.as_ref().map_or_else(String::new, |other| format!(", of the entry `{other}`"))
+    )]
+    Older {
+        /// The name.
+        name: String,
+        /// The digest by the lock.
+        expected: Box<Digest>,
+        /// That of the image.
+        found: Box<Digest>,
+        /// The locked entry, if it is another.
+        other: Option<String>,
+        /// When what is locked was signed.
+        expected_at: jiff::Timestamp,
+        /// When the image was.
+        found_at: jiff::Timestamp,
+    },
+    /// An image of which nothing proves the time would take the place of one that has a proven one.
+    #[error(
+        "no proof says when {found} was signed; `{name}` is locked to {expected}, which was signed at {expected_at}; so it is \
+         not known which is older"
+    )]
+    Undated {
+        /// The name.
+        name: String,
+        /// The digest by the lock.
+        expected: Digest,
+        /// That of the image.
+        found: Digest,
+        /// When what is locked was signed.
+        expected_at: jiff::Timestamp,
     },
     /// Strict mode, and nothing proved what was locked.
     #[error(
@@ -263,6 +297,8 @@ impl LockedError {
             Self::Entry { .. }
             | Self::Digest { .. }
             | Self::Weaker { .. }
+            | Self::Older { .. }
+            | Self::Undated { .. }
             | Self::Unverified { .. }
             | Self::Signer { .. } => ErrorKind::Policy,
         }

@@ -55,7 +55,7 @@ pub(super) fn parse(text: &str) -> Result<Lock, LockError> {
                 first,
             });
         }
-        lock.insert(entry);
+        lock.put(entry);
     }
     Ok(lock)
 }

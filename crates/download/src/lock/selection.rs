@@ -49,7 +49,7 @@ mod tests {
     fn lock(entries: &[(&str, &str, &str)]) -> Lock {
         let mut lock = Lock::new();
         for (name, gallery, on) in entries {
-            lock.insert(LockedEntry {
+            lock.put(LockedEntry {
                 name: (*name).to_owned(),
                 platform: platform(on),
                 gallery: (*gallery).to_owned(),

@@ -40,7 +40,7 @@ fn signed(name: &str, platform: &str) -> LockedEntry {
 fn lock(entries: impl IntoIterator<Item = LockedEntry>) -> Lock {
     let mut lock = Lock::new();
     for entry in entries {
-        lock.insert(entry);
+        lock.put(entry);
     }
     lock
 }
@@ -143,7 +143,7 @@ fn a_lock_of_nothing_is_read_again_too() {
 fn an_entry_takes_the_place_of_its_own_name_and_platform_alone() {
     let mut lock = lock([signed("chat", "linux/amd64"), signed("chat", "linux/arm64")]);
     let changed = entry("chat", "linux/arm64", LockedGrounds::Nothing);
-    lock.insert(changed.clone());
+    lock.put(changed.clone());
     let kept = signed("chat", "linux/amd64");
     assert_eq!(lock.entries().collect::<Vec<_>>(), [&kept, &changed]);
 }

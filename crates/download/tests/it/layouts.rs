@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::shop::{EARLIER, LATER, PATH, Shop, gallery, installed, is_refused, plan, served};
 use crate::stage::{SIGNER, STRANGER, amd64, app};
 use countersign_download::{
-    Error, Grounds, InstallOptions, Integrity, Lock, Outcome, Plan, PlanError, RequirementError,
-    Role, SourceError, StoreError,
+    Downgrade, Error, Grounds, InstallOptions, Integrity, Lock, Outcome, Plan, PlanError,
+    RequirementError, Role, SourceError, StoreError,
 };
 use countersign_oci::{Descriptor, Error as RegistryError, LayoutError, LayoutPathError};
 use countersign_policy::Gallery;
@@ -431,7 +431,8 @@ async fn a_layout_is_asked_for_the_locked_digest_whatever_else_it_holds_by_then(
     let path = store_directory(&shop, &signed(&shop, &index, EARLIER));
     let mut lock = Lock::new();
     let fulfilled = install(&shop, &covered(&shop, &path)).await.unwrap();
-    lock.insert(fulfilled.locked().unwrap().clone());
+    lock.insert(fulfilled.locked().unwrap().clone(), Downgrade::Refuse)
+        .unwrap();
     shop.remove("app").await;
     let locked = |path: &Path| covered(&shop, path).locked(&lock, &amd64()).unwrap();
 

@@ -3,13 +3,14 @@
 
 mod carried;
 mod no_plan;
+mod replaced;
 
 use crate::shop::{
     ALLOW_OLDER, EARLIER, LATER, PATH, Shop, gallery, installed, is_refused, plan, served,
 };
 use crate::stage::{SIGNER, STRANGER, amd64, app};
 use countersign_download::{
-    Error, InstallOptions, InstallRequest, Integrity, Lock, LockedEntry, LockedError,
+    Downgrade, Error, InstallOptions, InstallRequest, Integrity, Lock, LockedEntry, LockedError,
     LockedGrounds, LockedSigner, Outcome, Plan, PlanFailure, Role, StoreError,
 };
 use countersign_oci::{Digest, Error as RegistryError, Platform};
@@ -51,7 +52,11 @@ async fn carried_out(shop: &Shop, plan: &Plan) -> Outcome {
 /// Installs by `plan`, removes what was installed, and keeps the lock.
 async fn locked(shop: &Shop, plan: &Plan) -> Lock {
     let mut lock = Lock::new();
-    lock.insert(carried_out(shop, plan).await.locked().unwrap().clone());
+    lock.insert(
+        carried_out(shop, plan).await.locked().unwrap().clone(),
+        Downgrade::Refuse,
+    )
+    .unwrap();
     shop.remove(plan.name()).await;
     // As it comes out of version control.
     Lock::parse(&lock.to_yaml().unwrap()).unwrap()
@@ -81,7 +86,7 @@ fn changed(lock: &Lock, change: impl FnOnce(&mut LockedEntry)) -> Lock {
     let mut entry = only(lock);
     change(&mut entry);
     let mut changed = Lock::new();
-    changed.insert(entry);
+    changed.insert(entry, Downgrade::Refuse).unwrap();
     changed
 }
 
@@ -127,7 +132,9 @@ async fn locking_again_what_is_there_gives_the_same_bytes() {
     let again = carried_out(&shop, &plan).await;
     assert!(matches!(again, Outcome::Unchanged { .. }), "{again:?}");
     let mut relocked = lock.clone();
-    relocked.insert(again.locked().unwrap().clone());
+    relocked
+        .insert(again.locked().unwrap().clone(), Downgrade::Refuse)
+        .unwrap();
     assert_eq!(relocked.to_yaml().unwrap(), lock.to_yaml().unwrap());
 }
 
@@ -276,7 +283,11 @@ async fn platforms_of_one_name_are_locked_beside_each_other() {
     for platform in [&amd64(), &arm64] {
         let request = InstallRequest::new(&unlocked, platform);
         let fulfilled = shop.store.install(&installer, request);
-        lock.insert(fulfilled.await.unwrap().locked().unwrap().clone());
+        lock.insert(
+            fulfilled.await.unwrap().locked().unwrap().clone(),
+            Downgrade::Refuse,
+        )
+        .unwrap();
     }
     let manifests: Vec<Digest> = lock.entries().map(|entry| entry.digest.clone()).collect();
     let [one, other] = [0, 1].map(|at: usize| index.images()[at].digest());

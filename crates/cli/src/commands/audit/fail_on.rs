@@ -95,8 +95,13 @@ impl FailOn {
             .iter()
             .map(|state| format!("{} {}", tally.of(*state), state.as_str()))
             .collect();
+        let are = if count == 1 {
+            "is not as it should be"
+        } else {
+            "are not as they should be"
+        };
         let message = format!(
-            "{count} of {} are not as they should be: {}",
+            "{count} of {} {are}: {}",
             super::text::images(tally.total()),
             listed.join(", ")
         );

@@ -28,8 +28,10 @@ const AT_ONCE: usize = 16;
 /// An image of a gallery.
 #[derive(Clone)]
 pub(super) struct Item {
-    /// The entry.
+    /// The entry; with its gallery, where several have the name.
     pub(super) name: String,
+    /// Other entries that have the same image.
+    pub(super) also: Vec<String>,
     /// By what name the gallery has it.
     pub(super) reference: Reference,
     pub(super) source: ItemSource,
@@ -101,7 +103,10 @@ impl Carrier<'_> {
         drop(batch);
         let (results, code) = report.end();
         let done = results.iter().filter(|result| result.is_copied()).count();
-        let mut summary = format!("{done} of {} images copied\n", results.len());
+        let mut summary = match results.len() {
+            1 => format!("{done} of 1 image copied\n"),
+            all => format!("{done} of {all} images copied\n"),
+        };
         if let Some(kit) = &kit {
             // Writing to a text does not fail.
             let _ = writeln!(summary, "  kit        {kit}");
@@ -218,6 +223,10 @@ impl Batch<'_> {
         report: &mut Report<'_, CopyResult>,
     ) {
         let (output, name) = (self.output, &item.name);
+        let names = match item.also.as_slice() {
+            [] => name.clone(),
+            also => format!("{name} (also {})", also.join(", ")),
+        };
         self.board.suspend(|| match copied {
             Ok(copied) => {
                 for one in &copied.not_copied {
@@ -228,13 +237,14 @@ impl Batch<'_> {
                     (None, Location::Registry(_)) => format!(" to {}", copied.image),
                     (_, Location::Layout(_)) => String::new(),
                 };
-                output.result(&format!("copied {name}: {}{to}\n", item.reference));
-                report.done(CopyResult::of_entry(name, &item.reference, &copied));
+                output.result(&format!("copied {names}: {}{to}\n", item.reference));
+                let result = CopyResult::of_entry(name, &item.reference, &copied);
+                report.done(result.also(&item.also));
             }
             Err(failure) => {
-                output.result(&format!("not copied {name}: {}\n", item.reference));
+                output.result(&format!("not copied {names}: {}\n", item.reference));
                 report.fail(&failure, |error| {
-                    CopyResult::failed(name, Some(&item.reference), error)
+                    CopyResult::failed(name, Some(&item.reference), error).also(&item.also)
                 });
             }
         });
@@ -244,8 +254,9 @@ impl Batch<'_> {
 /// Several entries may have the same image. What is asked of it differently is proven each time: by another policy, or
 /// by another entry of the lock file, which has a platform, a digest and signers of its own.
 fn each_once(items: Vec<Item>) -> Vec<Item> {
+    type Asked = (Policy, Option<LockedEntry>);
     let mut once: Vec<Item> = Vec::new();
-    let mut seen: HashMap<Reference, Vec<(Policy, Option<LockedEntry>)>> = HashMap::new();
+    let mut seen: HashMap<Reference, Vec<(Asked, usize)>> = HashMap::new();
     for item in items {
         let locked = match &item.source {
             ItemSource::Plan(plan) => plan.lock().cloned(),
@@ -253,9 +264,19 @@ fn each_once(items: Vec<Item>) -> Vec<Item> {
         };
         let asked = (item.policy.clone(), locked);
         let seen = seen.entry(item.reference.clone()).or_default();
-        if !seen.contains(&asked) {
-            seen.push(asked);
-            once.push(item);
+        match seen.iter().find(|(same, _)| *same == asked) {
+            Some((_, first)) => {
+                if let Some(first) = once.get_mut(*first)
+                    && first.name != item.name
+                    && !first.also.contains(&item.name)
+                {
+                    first.also.push(item.name);
+                }
+            }
+            None => {
+                seen.push((asked, once.len()));
+                once.push(item);
+            }
         }
     }
     once

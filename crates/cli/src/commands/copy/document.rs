@@ -28,6 +28,9 @@ pub(super) struct CopyResult {
     /// The entry of a gallery that names the image. Left out for an image that was named by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    /// Other entries that name the same image, and ask the same of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    also: Vec<String>,
     /// The source, as it was given. Left out for an entry that is no image in a registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<String>,
@@ -113,6 +116,14 @@ impl CopyResult {
         Self {
             name: Some(name.to_owned()),
             ..Self::new(source, copied)
+        }
+    }
+
+    /// The same, also for these entries.
+    pub(super) fn also(self, names: &[String]) -> Self {
+        Self {
+            also: names.to_vec(),
+            ..self
         }
     }
 

@@ -17,13 +17,13 @@ use super::carrier::{Carrier, Item, ItemSource, unpinned};
 use super::document::{CopyOutput, CopyResult};
 use super::target::Target;
 use crate::commands::galleries;
-use crate::commands::kit::OpenKit;
+use crate::commands::kit::{OpenKit, some_of};
 use crate::commands::report::Report;
 use crate::connection;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::lock::LockFile;
-use crate::output::{self, Output};
+use crate::output::Output;
 use crate::policy::{self, LoadedPolicy};
 use crate::trust;
 
@@ -47,13 +47,13 @@ pub(super) async fn from_galleries(
     let Some(plans) = plans(arguments, &galleries, lock.as_ref(), &mut report)? else {
         return Ok(nothing(report, output));
     };
+    let names = Names::of(&plans);
     for plan in plans {
-        let (reference, policy) = match image_of(&plan) {
+        let name = names.of_plan(&plan);
+        let (reference, policy) = match image_of(&plan, &name) {
             Ok(found) => found,
             Err(failure) => {
-                report.fail(&failure, |error| {
-                    CopyResult::failed(plan.name(), None, error)
-                });
+                report.fail(&failure, |error| CopyResult::failed(&name, None, error));
                 continue;
             }
         };
@@ -74,7 +74,8 @@ pub(super) async fn from_galleries(
             }
         };
         items.push(Item {
-            name: plan.name().to_owned(),
+            name,
+            also: Vec::new(),
             source: ItemSource::Plan(Box::new(plan)),
             reference,
             policy,
@@ -112,36 +113,36 @@ pub(super) async fn from_kit(
     let listed = registry.layout_images(&kit.path).await?;
     let layout = Location::from(kit.path.clone());
     let mut items = Vec::new();
-    let Some(plans) = plans(arguments, &galleries, None, &mut report)? else {
+    let lock = kit.lock().map(AsRef::as_ref);
+    let Some(plans) = plans(arguments, &galleries, lock, &mut report)? else {
         return Ok(nothing(report, output));
     };
-    let mut left_out = 0;
+    let names = Names::of(&plans);
     for plan in plans {
-        let found = image_of(&plan).ok().and_then(|(reference, policy)| {
-            let name = unpinned(&reference);
-            let image = listed.iter().find(|one| one.name.as_ref() == Some(&name))?;
-            Some((reference, policy, image))
-        });
+        let name_of_entry = names.of_plan(&plan);
+        let found = image_of(&plan, &name_of_entry)
+            .ok()
+            .and_then(|(reference, policy)| {
+                let name = unpinned(&reference);
+                let image = listed.iter().find(|one| one.name.as_ref() == Some(&name))?;
+                Some((reference, policy, image))
+            });
         let Some((reference, policy, image)) = found else {
             // What could not be copied into it is not in it.
-            left_out += 1;
             continue;
         };
         items.push(Item {
-            name: plan.name().to_owned(),
+            name: name_of_entry,
+            also: Vec::new(),
             source: ItemSource::Kit(layout.at(image.descriptor.digest.clone()).into()),
             reference,
             trusted_root: kit.trusted_root(&policy)?,
             policy,
         });
     }
-    if left_out > 0 {
-        let entries = output::counted(
-            left_out,
-            "entry of the galleries has",
-            "entries of the galleries have",
-        );
-        output.note(&format!("{entries} no image in the kit"));
+    let (_, lacks) = kit.entries(&galleries);
+    if !lacks.is_empty() {
+        output.note(&format!("the kit has no images of {}", some_of(&lacks)));
     }
     if let Target::Layout(_) = to {
         output.note("the copy has the images alone and is no kit; for another kit, copy the kit's own files (`cp -R`)");
@@ -222,17 +223,46 @@ fn plans(
         .collect();
     for name in &missing {
         let message = format!("no gallery has an image with the name `{name}`");
-        let failure = Failure::new(Kind::NotFound, message)
-            .hint("see the names with `countersign gallery show FILE`");
+        let failure = Failure::new(Kind::NotFound, message).hint(if name.contains(',') {
+            "write one name behind each --entry: `--entry A --entry B`"
+        } else {
+            "see the names with `countersign gallery show FILE`"
+        });
         report.fail(&failure, |error| CopyResult::failed(name, None, error));
     }
     // A name that is wrong is a mistake: nothing is copied then.
     Ok(missing.is_empty().then_some(found))
 }
 
+/// The names of what is copied, each with the galleries that have it.
+struct Names(HashMap<String, HashSet<String>>);
+
+impl Names {
+    fn of(plans: &[Plan]) -> Self {
+        let mut names: HashMap<String, HashSet<String>> = HashMap::new();
+        for plan in plans {
+            let galleries = names.entry(plan.name().to_owned()).or_default();
+            galleries.extend(plan.gallery().map(ToOwned::to_owned));
+        }
+        Self(names)
+    }
+
+    /// The plan's name; `gallery@name`, where several galleries have it.
+    fn of_plan(&self, plan: &Plan) -> String {
+        let name = plan.name();
+        let several = self
+            .0
+            .get(name)
+            .is_some_and(|galleries| galleries.len() > 1);
+        match plan.gallery().filter(|_| several) {
+            Some(gallery) => EntryName::in_gallery(gallery, name).to_string(),
+            None => name.to_owned(),
+        }
+    }
+}
+
 /// What an entry's content is, and what proves it.
-fn image_of(plan: &Plan) -> Result<(Reference, Policy), Failure> {
-    let name = plan.name();
+fn image_of(plan: &Plan, name: &str) -> Result<(Reference, Policy), Failure> {
     let mut sources = plan.sources().iter();
     let primary = sources.find(|planned: &&PlannedSource| planned.role == Role::Primary);
     // What can't be copied at all is not helped by a policy.

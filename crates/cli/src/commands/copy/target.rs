@@ -23,8 +23,14 @@ impl Target {
     /// `latest`.
     pub(crate) fn parse(text: &str) -> Result<Self, Box<dyn Error + Send + Sync>> {
         if let Some(path) = text.strip_prefix("ocifile://") {
+            let compressed = [".tar.gz", ".tgz", ".tar.zst"];
+            if compressed.iter().any(|end| path.ends_with(end)) {
+                let message = "a layout is a directory or an archive that is not compressed: write ocifile://FILE.tar";
+                return Err(message.into());
+            }
             return Ok(Self::Layout(operand::layout(path)?));
         }
+        refuse_word(text, "a layout")?;
         if text.contains('@') {
             return Err("leave the digest out: the copy has the digest of its source".into());
         }
@@ -41,14 +47,9 @@ impl Target {
         })
     }
 
-    /// The same, of the images of galleries. A word alone would be below `docker.io/library`, where nobody but Docker may push.
+    /// The same, of the images of galleries.
     pub(crate) fn parse_for_galleries(text: &str) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        if !text.is_empty() && !text.contains(['/', '.', ':', '@']) {
-            let message = format!(
-                "for a kit in the directory {text} write ocifile://{text}; for a registry write its name too"
-            );
-            return Err(message.into());
-        }
+        refuse_word(text, "a kit")?;
         Self::parse(text)
     }
 
@@ -62,4 +63,18 @@ impl Target {
             Self::Layout(layout) => Self::Layout(layout),
         }
     }
+}
+
+/// Refuses a word alone, and the name of an archive. Both would be below `docker.io/library`, where nobody but Docker may
+/// push: a path is meant.
+fn refuse_word(text: &str, what: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let is_archive = text.ends_with(".tar") && !text.contains(['/', ':', '@']);
+    if text.is_empty() || (text.contains(['/', '.', ':', '@']) && !is_archive) {
+        return Ok(());
+    }
+    let place = if is_archive { "archive" } else { "directory" };
+    let message = format!(
+        "for {what} in the {place} {text} write ocifile://{text}; for a registry write its name too"
+    );
+    Err(message.into())
 }

@@ -129,10 +129,13 @@ fn file_and_names(
 
 /// Shows what installing the entries of these names would do; without names, all that there are.
 fn show(galleries: &Galleries, names: &[String], output: &Output) -> (Vec<PlanResult>, ExitCode) {
-    output.answer(&text(galleries));
     let mut report = Report::new(output);
-    for name in names {
-        let name = EntryName::from(name.as_str());
+    let named: Vec<EntryName> = names.iter().map(|name| name.as_str().into()).collect();
+    // Below all that is said of the galleries, nobody would see that a name is wrong.
+    if !named.iter().any(|name| galleries.plan(name).is_err()) {
+        output.answer(&text(galleries));
+    }
+    for name in named {
         let plan = galleries.plan(&name);
         let asked = (name.gallery(), name.name());
         add(&mut report, output, Scope::Named, asked, plan);

@@ -38,6 +38,8 @@ fn what_is_said_of_content_that_is_not_installed() {
         LaterRecord
     4 Policy: find out why somebody else signed it; if the new signer is right, install with --lock again
         OtherSigner
+    4 Policy: if that is for other hardware, use a lock file for each kind of hardware (--lock=FILE); if you want the older image, pass --allow-older
+        Lock/Older
     4 Policy: if you want it anyway, remove what is installed first: delete its directory, or use `countersign remove` if it is from a gallery
         Weaker
     4 Policy: if you want it in the place of the other image, pass --allow-older; to keep both, install to another directory or store
@@ -154,6 +156,8 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
         Requirement/NoPolicy
     4 Policy: if it was locked on other hardware, name the entries that you want, or use a lock file for each kind of hardware (--lock=FILE), or pass the --capability that it was locked with; if the gallery has changed and you want that, install with --lock again
         Locked/Entry
+    4 Policy: if that is for other hardware, use a lock file for each kind of hardware (--lock=FILE); if you want the older image, pass --allow-older
+        Locked/Older
     4 Policy: if the policy is right, do not use what is locked: install with --lock again
         Locked/Signer
     4 Policy: if you trust the index's server, pass --allow-private-addresses
@@ -162,8 +166,10 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
         Locked/Digest
     4 Policy: publish it as a signed image, or tell the gallery's maintainer
         Requirement/Unsignable, Requirement/Unverifiable, Requirement/DigestsDiffer
-    4 Policy: somebody removed it from the gallery: put the `verification` block or the `sha256` back
+    4 Policy: somebody removed it from the gallery: put the `verification` block or the `sha256` back; if nothing is to prove it any more, take it out of the lock file first: `countersign remove --lock=FILE NAME`
         Locked/Weaker
+    4 Policy: the policy's `ignore_tlog` leaves out what proves the time; if you are sure that the image is the newer one, pass --allow-older
+        Locked/Undated
     4 Policy: to install from there, save the index as a file and use `url: file:…`
         Inward
     4 Policy: to install from this machine, save the index as a file and use `url: file:…`, without a kit

@@ -1,6 +1,7 @@
 //! A file that is found upward from the working directory: whether its directory is allowed.
 
 use super::*;
+use crate::stage::TRUST;
 
 #[tokio::test]
 async fn a_file_that_nobody_allowed_decides_nothing_and_is_told() {
@@ -46,6 +47,19 @@ async fn a_file_that_nobody_allowed_decides_nothing_and_is_told() {
             "{hints}"
         );
         assert_eq!((failed.code, failed.stderr.as_str()), (2, ""));
+        let gone = stage.reference("gone:v1");
+        for words in [
+            &["tree", &gone][..],
+            &["copy", "--policy=policy.yaml", &gone, "ocifile://kept"],
+        ] {
+            let failed = stage.run(&[words, &TRUST, &["--output", "json"]]).json();
+            let hints = failed["results"][0]["error"]["hints"].to_string();
+            let hints = hints.replace(&here, "/here");
+            assert!(
+                hints.contains("/here/countersign.toml is not used"),
+                "{failed}"
+            );
+        }
         let shown = stage.run(&[&["config", "show"]]).stdout;
         let line = format!(
             "found, not allowed  {here}/countersign.toml (this directory or one above it)\n"

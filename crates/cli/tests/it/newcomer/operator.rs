@@ -145,6 +145,7 @@ async fn a_machine_is_compared_with_its_lock_file() {
     $ countersign list --check countersign.lock --platform linux/amd64
     error: `chat` is locked and not installed
       hint: `countersign install --gallery FILE --from-lock=countersign.lock chat` installs what is locked
+      hint: if it is not wanted any more, `countersign remove --lock=countersign.lock chat` takes it out of the lock file
     note: draw is installed, and countersign.lock has no entry for it
     [exit code 8]
     $ countersign list --check countersign.lock --platform linux/riscv64

@@ -3,7 +3,7 @@
 use std::fs;
 
 use countersign_download::{
-    Error, Integrity, Limits, Lock, LockedError, LockedGrounds, Plan, Role,
+    Downgrade, Error, Integrity, Limits, Lock, LockedError, LockedGrounds, Plan, Role,
 };
 use countersign_oci::Digest;
 use wiremock::MockServer;
@@ -16,7 +16,8 @@ use crate::stage::amd64;
 /// Installs by `plan`, removes what was installed, and keeps the lock.
 async fn locked(shop: &Shop, plan: &Plan) -> Lock {
     let mut lock = Lock::new();
-    lock.insert(install(shop, plan).await.unwrap().locked().unwrap().clone());
+    let entry = install(shop, plan).await.unwrap().locked().unwrap().clone();
+    lock.insert(entry, Downgrade::Refuse).unwrap();
     shop.remove("app").await;
     lock
 }

@@ -1,0 +1,157 @@
+//! Which entries a kit has an image of, and what is said of each.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::{LINUX, stage};
+use crate::stage::{RELEASE, STRANGER, Stage, TRUST};
+
+fn copied(stage: &Stage, with: &[&str]) -> Value {
+    let copy = ["copy", "--gallery=galleries.yaml", "--output=json"];
+    stage.run(&[&copy, &TRUST, with]).json()
+}
+
+fn shown(stage: &Stage) -> Value {
+    let show = ["gallery", "show", "--output=json", "ocifile://kit"];
+    stage.run(&[&show]).json()["kit"].clone()
+}
+
+/// The index has another tag by the time that the kit is made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kit_that_was_made_by_a_lock_file_has_what_that_has() {
+    let stage =
+        stage(|stage| format!("[{{name: app, uri: '{}'}}]", stage.reference("app:v1"))).await;
+    let install = [
+        "install",
+        "--gallery=galleries.yaml",
+        "--store=one",
+        "--lock",
+        "app",
+    ];
+    let locked = stage.run(&[&install, &TRUST, &LINUX]);
+    assert_eq!(locked.code, 0, "{}", locked.shown());
+    let moved = format!("[{{name: app, uri: '{}'}}]", stage.reference("app:stable"));
+    stage.write("index.yaml", moved);
+    let document = copied(&stage, &["--from-lock", "--to=ocifile://kit"]);
+    assert_eq!(
+        document["results"].as_array().unwrap().len(),
+        1,
+        "{document}"
+    );
+    fs::remove_file(stage.path("countersign.lock")).unwrap();
+
+    let kit = shown(&stage);
+    assert_eq!((&kit["has"], &kit["lacks"]), (&json!(["app"]), &json!([])));
+    let install = ["install", "--from=ocifile://kit", "--store=two", "app"];
+    let installed = stage.run(&[&install, &LINUX]);
+    assert_eq!(installed.code, 0, "{}", installed.shown());
+    let again = stage.run(&[
+        &["copy", "--output=json", "ocifile://kit"],
+        &[&*stage.reference("again")],
+    ]);
+    assert_eq!(again.code, 0, "{}", again.shown());
+    assert_eq!(again.json()["results"][0]["name"], "app");
+}
+
+/// Its mirror is the image of another entry, which is in the kit.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_was_not_copied_is_not_in_a_kit_for_the_image_of_another() {
+    let stage = stage(|stage| {
+        let (app, other) = (stage.reference("app:v1"), stage.reference("other:v1"));
+        format!("[{{name: app, uri: '{app}'}}, {{name: other, uri: '{other}', mirrors: ['{app}']}}, {{name: none}}]")
+    })
+    .await;
+    crate::stage::image("linux/riscv64").push(&stage.registry, "other", Some("v1"));
+    stage.signed("other:v1", STRANGER);
+    copied(&stage, &["--to=ocifile://kit"]);
+    let kit = shown(&stage);
+    assert_eq!(
+        (&kit["has"], &kit["lacks"]),
+        (&json!(["app"]), &json!(["other"]))
+    );
+    // The same is said where it is copied.
+    let again = stage.run(&[&["copy", "ocifile://kit"], &[&*stage.reference("again")]]);
+    assert_eq!(again.code, 0, "{}", again.shown());
+    assert!(
+        again.stderr.contains("the kit has no images of other\n"),
+        "{}",
+        again.shown()
+    );
+    assert!(
+        again.stdout.contains("1 of 1 image copied"),
+        "{}",
+        again.shown()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_entry_is_named_whichever_image_it_has() {
+    let stage = stage(|stage| {
+        let app = stage.reference("app:v1");
+        format!("[{{name: app, uri: '{app}'}}, {{name: same, uri: '{app}'}}]")
+    })
+    .await;
+    let document = copied(&stage, &["--to=ocifile://kit"]);
+    let results = document["results"].as_array().unwrap();
+    assert_eq!(results.len(), 1, "{document}");
+    assert_eq!(
+        (&results[0]["name"], &results[0]["also"]),
+        (&json!("app"), &json!(["same"]))
+    );
+    let copy = ["copy", "--gallery=galleries.yaml", "--to=ocifile://two"];
+    let run = stage.run(&[&copy, &TRUST]);
+    assert!(
+        run.stdout.contains("copied app (also same): "),
+        "{}",
+        run.shown()
+    );
+    // Of two galleries, each has its own.
+    let policy = stage.policy(RELEASE).replace('\n', "\n    ");
+    let gallery = |name: &str, policy: &str| {
+        format!("  - name: {name}\n    url: file:index.yaml\n    {policy}\n")
+    };
+    let both = gallery("open", "") + &gallery("acme", &policy);
+    stage.write("galleries.yaml", format!("galleries:\n{both}"));
+    let run = stage.run(&[&copy[..2], &["--to=ocifile://three"], &TRUST]);
+    assert_eq!(run.code, 4, "{}", run.shown());
+    assert!(
+        run.stderr
+            .contains("open@app: no policy says who must have signed it"),
+        "{}",
+        run.shown()
+    );
+    assert!(
+        run.stdout.contains("copied acme@app (also acme@same): "),
+        "{}",
+        run.shown()
+    );
+    let run = stage.run(&[&copy, &TRUST, &["--entry=app,same"]]);
+    assert!(
+        run.stderr.contains("`--entry A --entry B`"),
+        "{}",
+        run.shown()
+    );
+}
+
+/// The paths are those of layouts, written as other programs have them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_is_no_destination_is_answered_with_one_that_is() {
+    let stage = Stage::new().await;
+    let image = stage.reference("app:v1");
+    for (destination, expected) in [
+        (
+            "lay2",
+            "for a layout in the directory lay2 write ocifile://lay2",
+        ),
+        (
+            "x.tar",
+            "for a layout in the archive x.tar write ocifile://x.tar",
+        ),
+        ("ocifile://new.tar.gz", "write ocifile://FILE.tar"),
+    ] {
+        let run = stage.run(&[&["copy", "--policy=policy.yaml", &image, destination]]);
+        assert_eq!(run.code, 2, "{}", run.shown());
+        assert!(run.stderr.contains(expected), "{}", run.shown());
+    }
+}
