@@ -76,10 +76,19 @@ impl fmt::Display for HostKind {
     }
 }
 
+/// Whether nobody on a network can read along: https, or http to a loopback address.
+pub fn is_confidential(url: &Url) -> bool {
+    match url.scheme() {
+        "https" => true,
+        "http" => is_loopback(url),
+        _ => false,
+    }
+}
+
 /// Whether a URL has a loopback address, which needs no TLS because there is no network on the way.
 /// The only name that counts is `localhost`: other names may be looked up on a server.
 #[must_use]
-pub fn is_loopback(url: &Url) -> bool {
+fn is_loopback(url: &Url) -> bool {
     url.host().is_some_and(|host| is_loopback_host(&host))
 }
 
@@ -278,6 +287,17 @@ mod tests {
             "256.256.256.256",
         ] {
             assert_eq!(HostKind::of_authority(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_reads_along_over_https_and_on_loopback() {
+        let is_confidential = |text: &str| is_confidential(&Url::parse(text).unwrap());
+        for good in ["https://a.io/", "http://127.0.0.1:1/", "http://localhost/"] {
+            assert!(is_confidential(good), "{good}");
+        }
+        for bad in ["http://a.io/", "ftp://127.0.0.1/", "file:///a"] {
+            assert!(!is_confidential(bad), "{bad}");
         }
     }
 

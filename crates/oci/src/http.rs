@@ -29,7 +29,7 @@ mod retry;
 mod traffic;
 
 pub use crate::error::{RedirectRefused, TooSlow};
-pub use crate::host::{HostKind, is_loopback};
+pub use crate::host::{HostKind, is_confidential};
 
 pub use answer::Answer;
 pub use connection::Connection;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How often to report what failed.
-const TOLD: Duration = Duration::from_secs(60);
+const REPORT_EVERY: Duration = Duration::from_secs(60);
 
 /// A common end time for retries, shared by several clients.
 ///
@@ -68,7 +68,7 @@ impl Patience {
             .told
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if told.is_none_or(|told| now.duration_since(told) >= TOLD) {
+        if told.is_none_or(|told| now.duration_since(told) >= REPORT_EVERY) {
             *told = Some(now);
             (self.shared.tell)(&failed.to_string());
         }

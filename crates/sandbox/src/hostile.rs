@@ -4,6 +4,11 @@
 //! Everything in a bundle is genuine except one thing, so that a reader gets as far as possible
 //! before it refuses.
 
+#![expect(
+    clippy::expect_used,
+    reason = "test only: a good bundle of another form would make hostile ones that are good"
+)]
+
 mod asn1;
 
 use base64::Engine as _;
@@ -29,7 +34,7 @@ pub struct HostileBundle {
 /// All hostile forms of a good bundle, which has a log entry and a timestamp
 /// ([`RekorVersion::V2`](crate::RekorVersion::V2)).
 pub fn hostile_bundles(good: &str) -> Vec<HostileBundle> {
-    let value: Value = serde_json::from_str(good).unwrap_or_default();
+    let value: Value = serde_json::from_str(good).expect("a bundle in JSON");
     let shapes = [
         certificates_and_timestamps(),
         genuine_timestamps(&value),
@@ -41,9 +46,7 @@ pub fn hostile_bundles(good: &str) -> Vec<HostileBundle> {
         .flatten()
         .map(|(name, pointer, changed)| {
             let mut bundle = value.clone();
-            if let Some(place) = bundle.pointer_mut(pointer) {
-                *place = changed;
-            }
+            *bundle.pointer_mut(pointer).expect(pointer) = changed;
             HostileBundle {
                 name,
                 bundle: bundle.to_string(),
@@ -135,9 +138,7 @@ fn certificates_and_timestamps() -> Vec<Shape> {
 /// Timestamps of a real authority, so that readers decode all of them. Each has one certificate
 /// that the authority did not send.
 fn genuine_timestamps(good: &Value) -> Vec<Shape> {
-    let token = good.pointer(TIMESTAMP).and_then(Value::as_str);
-    let token = STANDARD.decode(token.unwrap_or_default());
-    let token = token.unwrap_or_default();
+    let token = decoded(good, TIMESTAMP);
     let eight = |in_one_set| {
         let tokens = (0..8).map(|other| with_names(&token, in_one_set, other));
         timestamps(tokens.collect())
@@ -157,10 +158,10 @@ fn genuine_timestamps(good: &Value) -> Vec<Shape> {
 }
 
 fn log_entries(good: &Value) -> Vec<Shape> {
-    let entry = good.pointer(ENTRY).cloned().unwrap_or_default();
+    let entry = good.pointer(ENTRY).expect(ENTRY).clone();
     let note = good.pointer(CHECKPOINT).and_then(Value::as_str);
-    let note = note.unwrap_or_default();
-    let own_line = note.lines().last().unwrap_or_default();
+    let note = note.expect(CHECKPOINT);
+    let own_line = note.lines().last().expect("a signature of the log");
     let signed_too_by = |lines: String| json!(note.replacen("\n\n", &format!("\n\n{lines}"), 1));
     vec![
         (
@@ -232,9 +233,8 @@ fn signed_content(good: &Value) -> Vec<Shape> {
             "a statement about many subjects",
             PAYLOAD,
             statement(good, |statement| {
-                if let Some(subject) = statement.pointer("/subject/0").cloned() {
-                    statement["subject"] = Value::Array(vec![subject; 6_000]);
-                }
+                let subject = statement.pointer("/subject/0").expect("a subject").clone();
+                statement["subject"] = Value::Array(vec![subject; 6_000]);
             }),
         ),
         (
@@ -242,10 +242,7 @@ fn signed_content(good: &Value) -> Vec<Shape> {
             PAYLOAD,
             statement(good, |statement| {
                 let annotations = (0..40_000).map(|n| (n.to_string(), json!("x")));
-                if let Some(Value::Object(subject)) = statement.pointer_mut("/subject/0") {
-                    let annotations = Value::Object(annotations.collect());
-                    subject.insert("annotations".into(), annotations);
-                }
+                statement["subject"][0]["annotations"] = Value::Object(annotations.collect());
             }),
         ),
         (
@@ -298,23 +295,24 @@ fn zeros() -> Value {
     der(vec![0; HUGE])
 }
 
+/// What the good bundle has in base64 at this place.
+fn decoded(good: &Value, pointer: &str) -> Vec<u8> {
+    let text = good.pointer(pointer).and_then(Value::as_str);
+    STANDARD.decode(text.expect(pointer)).expect("base64")
+}
+
 /// The good bundle's payload, with a change to its statement.
 fn statement(good: &Value, change: impl FnOnce(&mut Value)) -> Value {
-    let payload = good.pointer(PAYLOAD).and_then(Value::as_str);
-    let payload = STANDARD.decode(payload.unwrap_or_default());
-    let mut statement = serde_json::from_slice(&payload.unwrap_or_default()).unwrap_or_default();
+    let payload = decoded(good, PAYLOAD);
+    let mut statement = serde_json::from_slice(&payload).expect("a statement in JSON");
     change(&mut statement);
     base64(&statement)
 }
 
 /// A line with the log's own name and key, and a wrong signature.
 fn forged_line(own: &str) -> String {
-    let Some((name, signature)) = own.rsplit_once(' ') else {
-        return String::new();
-    };
-    let mut signature = STANDARD.decode(signature).unwrap_or_default();
-    if let Some(last) = signature.last_mut() {
-        *last ^= 1;
-    }
+    let (name, signature) = own.rsplit_once(' ').expect("a line of a signature");
+    let mut signature = STANDARD.decode(signature).expect("base64");
+    *signature.last_mut().expect("a signature") ^= 1;
     format!("{name} {}\n", STANDARD.encode(signature))
 }

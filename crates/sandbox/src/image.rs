@@ -367,7 +367,10 @@ impl ImageIndex {
     }
 }
 
-/// All documents here can be written as JSON.
+#[expect(
+    clippy::expect_used,
+    reason = "test only: all documents here can be written as JSON"
+)]
 fn json(document: &impl serde::Serialize) -> Bytes {
-    serde_json::to_vec(document).unwrap_or_default().into()
+    serde_json::to_vec(document).expect("JSON").into()
 }

@@ -30,7 +30,7 @@ use countersign_oci::{Reference, ReferenceError, Repository};
 
 pub use self::auth::Auth;
 use self::auth::Gate;
-use self::call::{Call, Manner};
+use self::call::{Call, RegistryBehaviour};
 pub use self::call::{DashedTags, Mounts};
 use self::fault::Faults;
 pub use self::fault::{Effect, Fault};
@@ -115,7 +115,7 @@ pub struct RegistryServer {
 }
 
 struct Shared {
-    manner: Manner,
+    behaviour: RegistryBehaviour,
     gate: Gate,
     store: Mutex<Store>,
     faults: Mutex<Faults>,
@@ -190,7 +190,8 @@ impl RegistryServer {
         lock(&self.shared.limiter).most_open()
     }
 
-    /// Adds a fault. Faults that were added earlier apply first.
+    /// Adds a fault. Faults that were added earlier apply first. One that never happens fails the test, when the server
+    /// is dropped.
     pub fn add_fault(&self, fault: Fault) {
         lock(&self.shared.faults).add(fault);
     }
@@ -198,6 +199,21 @@ impl RegistryServer {
     /// Removes all faults.
     pub fn clear_faults(&self) {
         *lock(&self.shared.faults) = Faults::default();
+    }
+}
+
+/// A test whose fault never happens would test nothing, and pass.
+impl Drop for RegistryServer {
+    #[expect(clippy::panic, reason = "test only: it fails the test")]
+    fn drop(&mut self) {
+        let unused = lock(&self.shared.faults).unused().map(str::to_owned);
+        if let Some(pattern) = unused
+            && !std::thread::panicking()
+        {
+            panic!(
+                "no request was `{pattern}`, so this fault never happened; `clear_faults` takes back what is not needed"
+            );
+        }
     }
 }
 
@@ -217,7 +233,7 @@ impl Shared {
             realm,
         );
         Self {
-            manner: Manner {
+            behaviour: RegistryBehaviour {
                 referrers_api: options.referrers_api,
                 claims_subjects: options.claims_subjects,
                 dashed_tags: options.dashed_tags,
@@ -287,15 +303,15 @@ async fn admitted(shared: &Shared, request: axum::extract::Request) -> Response 
         .uri
         .path_and_query()
         .map_or(path, |whole| whole.as_str());
-    let strike = lock(&shared.faults).strike(&line);
-    if let Some(instead) = strike
+    let hit = lock(&shared.faults).hit(&line);
+    if let Some(instead) = hit
         .as_ref()
-        .and_then(|strike| strike.effect.instead(path_and_query))
+        .and_then(|hit| hit.effect.instead(path_and_query))
     {
         return instead;
     }
     let mut headers = head.headers.clone();
-    if let Some(Effect::IgnoreRange) = strike.as_ref().map(|strike| &strike.effect) {
+    if let Some(Effect::IgnoreRange) = hit.as_ref().map(|hit| &hit.effect) {
         headers.remove(header::RANGE);
     }
     let response = if token_request {
@@ -309,10 +325,10 @@ async fn admitted(shared: &Shared, request: axum::extract::Request) -> Response 
             headers: &headers,
             body,
         };
-        serve(shared, &call, strike.as_ref())
+        serve(shared, &call, hit.as_ref())
     };
-    let response = match strike {
-        Some(strike) => strike.effect.distort(response, path_and_query).await,
+    let response = match hit {
+        Some(hit) => hit.effect.distort(response, path_and_query).await,
         None => response,
     };
     if head.method == Method::HEAD {
@@ -324,13 +340,13 @@ async fn admitted(shared: &Shared, request: axum::extract::Request) -> Response 
 
 /// Serves a request under one lock of the store. Nobody sees the store between the request and what
 /// another client does before or after it by a fault.
-fn serve(shared: &Shared, call: &Call, strike: Option<&fault::Strike>) -> Response {
+fn serve(shared: &Shared, call: &Call, hit: Option<&fault::FaultHit>) -> Response {
     let mut store = lock(&shared.store);
     let Route::Manifest { name, reference } = call.route else {
-        return api::serve(&mut store, shared.manner, call);
+        return api::serve(&mut store, shared.behaviour, call);
     };
-    let Some(fault::Strike { effect, earlier }) = strike else {
-        return api::serve(&mut store, shared.manner, call);
+    let Some(fault::FaultHit { effect, earlier }) = hit else {
+        return api::serve(&mut store, shared.behaviour, call);
     };
     match effect {
         Effect::Manifests(digests) => {
@@ -345,17 +361,17 @@ fn serve(shared: &Shared, call: &Call, strike: Option<&fault::Strike>) -> Respon
                 body: call.body.clone(),
                 ..*call
             };
-            api::serve(&mut store, shared.manner, &call)
+            api::serve(&mut store, shared.behaviour, &call)
         }
         Effect::WriteAfterRead(entry) => {
-            let response = api::serve(&mut store, shared.manner, call);
+            let response = api::serve(&mut store, shared.behaviour, call);
             let read = api::tagged(&store, name, reference);
             api::append_to_tag(&mut store, name, reference, read, entry.clone());
             response
         }
         Effect::LostUpdate(entry) => {
             let read = api::tagged(&store, name, reference);
-            let response = api::serve(&mut store, shared.manner, call);
+            let response = api::serve(&mut store, shared.behaviour, call);
             api::append_to_tag(&mut store, name, reference, read, entry.clone());
             response
         }
@@ -382,7 +398,7 @@ fn serve(shared: &Shared, call: &Call, strike: Option<&fault::Strike>) -> Respon
         | Effect::ContentType(_)
         | Effect::LinkToItself
         | Effect::NextPage(_)
-        | Effect::WithoutHeader(_) => api::serve(&mut store, shared.manner, call),
+        | Effect::WithoutHeader(_) => api::serve(&mut store, shared.behaviour, call),
     }
 }
 

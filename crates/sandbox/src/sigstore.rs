@@ -71,6 +71,20 @@ pub struct Sigstore {
     _servers: Vec<Server>,
 }
 
+/// A test whose fault never happens would test nothing, and pass.
+impl Drop for Sigstore {
+    #[expect(clippy::panic, reason = "test only: it fails the test")]
+    fn drop(&mut self) {
+        if let Some((service, fault)) = self.record.unused()
+            && !std::thread::panicking()
+        {
+            panic!(
+                "{service:?} was not asked, so this fault never happened: {fault:?}; `clear_faults` takes back what is not needed"
+            );
+        }
+    }
+}
+
 impl Sigstore {
     /// Starts every service on a port of 127.0.0.1 that the system picks. They answer while the
     /// caller blocks, on a child process say.

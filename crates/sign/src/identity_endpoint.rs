@@ -13,9 +13,6 @@ use crate::error::{Error, Service};
 use crate::token::IdentityToken;
 use crate::transport::{Call, NoAnswer, Transport};
 
-/// For one answer. It takes GitHub well under a second.
-const ANSWER: Duration = Duration::from_secs(15);
-
 /// An endpoint that hands out identity tokens to the jobs of a CI, as GitHub Actions has it and
 /// Forgejo and Gitea have taken it over: `GET`, a bearer token, and `{"value": "TOKEN"}`.
 ///
@@ -31,14 +28,8 @@ impl IdentityEndpoint {
     /// The endpoint at `url` (`ACTIONS_ID_TOKEN_REQUEST_URL`), asked with `bearer`
     /// (`ACTIONS_ID_TOKEN_REQUEST_TOKEN`), over `connection`.
     pub fn new(connection: &Connection, url: Url, bearer: impl Into<String>) -> Self {
-        let retries = Retries {
-            times: 4,
-            pause: Duration::from_millis(500),
-            ..Retries::default()
-        };
-        let transport = Transport::new(connection.clone());
         Self {
-            transport: transport.with_answer_time(ANSWER).with_retries(retries),
+            transport: Transport::for_identity(connection.clone()),
             url,
             bearer: Zeroizing::new(bearer.into()),
         }

@@ -15,7 +15,6 @@ mod secrets;
 use std::fmt;
 use std::time::Duration;
 
-use countersign_oci::Retries;
 use countersign_oci::http::Connection;
 use url::Url;
 
@@ -24,16 +23,14 @@ use crate::token::IdentityToken;
 use crate::transport::Transport;
 use callback::Callback;
 use device::Device;
-use issuer::{Issuer, check};
+use issuer::{Issuer, require_confidential};
 use secrets::Secrets;
 
 pub use device::DeviceCode;
 pub use error::LoginError;
 
 /// For the whole login.
-const TIME: Duration = Duration::from_secs(300);
-/// For one answer of the issuer.
-const ANSWER: Duration = Duration::from_secs(15);
+const LOGIN_TIME_MAX: Duration = Duration::from_secs(300);
 /// What Sigstore's tools are to an issuer.
 const CLIENT: &str = "sigstore";
 /// The identity is the email address.
@@ -63,17 +60,11 @@ impl Login {
     /// # Errors
     /// [`Error::Services`], when the URL is neither https nor http on a loopback address.
     pub fn new(connection: &Connection, issuer: &Url) -> Result<Self, Error> {
-        check(issuer)?;
-        let retries = Retries {
-            times: 4,
-            pause: Duration::from_millis(500),
-            ..Retries::default()
-        };
-        let transport = Transport::new(connection.clone());
+        require_confidential(issuer)?;
         Ok(Self {
-            transport: transport.with_answer_time(ANSWER).with_retries(retries),
+            transport: Transport::for_identity(connection.clone()),
             issuer: issuer.clone(),
-            time: TIME,
+            time: LOGIN_TIME_MAX,
         })
     }
 

@@ -1,6 +1,6 @@
 //! One run: all manifests side by side, each signed, pushed and checked.
 
-mod simply_signed;
+mod legacy;
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
@@ -140,11 +140,11 @@ impl<'a> Run<'a> {
     /// Signs one manifest, in each form.
     async fn one(&self, subject: &Subject<'_>) -> Result<Signed, (Reached, Halt)> {
         let signed = match self.tools.formats {
-            WrittenFormats::Bundle => self.bundled(subject).await?,
-            WrittenFormats::SimpleSigning => self.simply_signed(subject).await?,
+            WrittenFormats::Bundle => self.sign_as_bundle(subject).await?,
+            WrittenFormats::SimpleSigning => self.sign_legacy(subject).await?,
             WrittenFormats::Both => {
-                let signed = self.bundled(subject).await?;
-                let other = self.simply_signed(subject).await?;
+                let signed = self.sign_as_bundle(subject).await?;
+                let other = self.sign_legacy(subject).await?;
                 Signed {
                     outcome: signed.outcome.and(other.outcome),
                     ..signed
@@ -155,7 +155,7 @@ impl<'a> Run<'a> {
     }
 
     /// Signs as a bundle.
-    async fn bundled(&self, subject: &Subject<'_>) -> Result<Signed, (Reached, Halt)> {
+    async fn sign_as_bundle(&self, subject: &Subject<'_>) -> Result<Signed, (Reached, Halt)> {
         let at = |reached| move |error: Error| (reached, Halt::from(error));
         let image = &subject.leaf.image;
         let not_signed = |halt: Halt| (Reached::NotSigned, halt);

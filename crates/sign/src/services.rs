@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use countersign_oci::ErrorKind;
-use countersign_oci::http::{Connection, Redacted, is_loopback};
+use countersign_oci::http::{Connection, Redacted, is_confidential};
 use countersign_verify::tuf_target;
 use sigstore_trust_root::{
     SIGNING_CONFIG_TARGET, ServiceConfiguration, ServiceEndpoint, ServiceSelector, SigningConfig,
@@ -15,11 +15,11 @@ use url::Url;
 use crate::error::{Error, Service};
 
 /// For the whole of TUF's workflow, some six small files, where no other patience was asked for.
-const TUF_PATIENCE: Duration = Duration::from_secs(120);
+const SIGNING_CONFIG_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// The TUF repository answers too slowly.
 #[derive(Debug, thiserror::Error)]
-#[error("the signing config did not come within {} s", TUF_PATIENCE.as_secs())]
+#[error("the signing config did not come within {} s", SIGNING_CONFIG_TIME_MAX.as_secs())]
 struct Late;
 
 /// The API of a transparency log.
@@ -117,7 +117,7 @@ impl Services {
         let fetching = tuf_target(connection, url, root, cache, SIGNING_CONFIG_TARGET);
         let fetched = match connection.options().retries.patience {
             Some(_) => fetching.await,
-            None => tokio::time::timeout(TUF_PATIENCE, fetching)
+            None => tokio::time::timeout(SIGNING_CONFIG_TIME_MAX, fetching)
                 .await
                 .map_err(|_| failed(ErrorKind::Unreachable, Late.into()))?,
         };
@@ -181,7 +181,7 @@ impl Services {
             .into_iter()
             .flatten()
         {
-            if !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(url)) {
+            if !is_confidential(url) {
                 return Err(Error::Services {
                     expected: "https URLs (http only on a loopback address)".into(),
                     found: Redacted(url).to_string(),

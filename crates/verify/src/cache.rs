@@ -76,7 +76,7 @@ impl SignatureCache {
         proved.contains(document)
     }
 
-    pub(crate) fn proves(&self, document: &Digest) {
+    pub(crate) fn mark_proved(&self, document: &Digest) {
         let mut proved = self.proved.lock().unwrap_or_else(PoisonError::into_inner);
         proved.insert(document.clone());
     }

@@ -6,6 +6,7 @@
 use countersign_policy::Policy;
 
 use crate::candidate;
+use crate::failure::Failure;
 use crate::proven::Proven;
 use crate::refusal::RequirementState;
 
@@ -26,12 +27,24 @@ impl Gathered {
     }
 
     /// The requirements without a proof, with their positions.
-    pub(crate) fn unmet(&self) -> Vec<(usize, Policy)> {
+    pub(crate) fn unmet(&self) -> Unmet {
         let places = self.policy.requirements().iter().zip(&self.places);
         let unmet = places.enumerate().filter(|(_, (_, place))| place.is_none());
-        unmet
-            .map(|(position, (requirement, _))| (position, requirement.clone()))
-            .collect()
+        let unmet = unmet.map(|(position, (requirement, _))| (position, requirement.clone()));
+        Unmet(unmet.collect())
+    }
+
+    /// Takes the proofs of what was judged. What is left are the positions of the other requirements, and why the
+    /// signature proves none of them.
+    pub(crate) fn take(&mut self, judged: Vec<Judged>) -> Vec<(usize, Failure)> {
+        let mut failures = Vec::new();
+        for Judged { position, verdict } in judged {
+            match verdict {
+                Ok(proven) => self.add(proven),
+                Err(failure) => failures.push((position, failure)),
+            }
+        }
+        failures
     }
 
     /// What is required, and whether there is a proof of it.
@@ -48,7 +61,7 @@ impl Gathered {
 
     /// Puts a proof in the place of the requirement that it was made by. Whoever has a proof by another policy
     /// fills no place with it. Of several for one place, the first stays.
-    pub(crate) fn add(&mut self, proven: Proven) {
+    fn add(&mut self, proven: Proven) {
         let places = self.policy.requirements().iter().zip(&mut self.places);
         for (requirement, place) in places {
             if place.is_none() && *requirement == proven.policy {
@@ -71,6 +84,31 @@ impl Gathered {
             policy: self.policy.clone(),
         })
     }
+}
+
+/// The requirements that have no proof yet, with their positions.
+#[derive(Debug)]
+pub(crate) struct Unmet(Vec<(usize, Policy)>);
+
+impl Unmet {
+    /// One signature, judged by each of them: it may be the proof of several.
+    pub(crate) fn judged_by(
+        self,
+        judge: impl Fn(&Policy) -> Result<Proven, Failure>,
+    ) -> Vec<Judged> {
+        let judged = self.0.into_iter().map(|(position, requirement)| Judged {
+            position,
+            verdict: judge(&requirement),
+        });
+        judged.collect()
+    }
+}
+
+/// What one signature is for one requirement.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    position: usize,
+    verdict: Result<Proven, Failure>,
 }
 
 /// A proof for each requirement of a policy. Only [`Gathered::complete`] and [`Complete::by_one`] make one.

@@ -29,7 +29,7 @@ pub(crate) use material::{NoLog, RootInUse};
 pub use tuf::{TufError, tuf_target};
 
 /// The limit for trusted roots in one file. GitHub's client prints two.
-const MOST_ROOTS: usize = 16;
+const ROOTS_MAX: usize = 16;
 
 /// Where the trusted root comes from.
 #[derive(Debug, Clone)]
@@ -155,10 +155,10 @@ impl TrustedRoot {
                 name: name.to_owned(),
                 detail: error.to_string(),
             })?;
-            if roots.len() == MOST_ROOTS {
+            if roots.len() == ROOTS_MAX {
                 return Err(TrustError::Malformed {
                     name: name.to_owned(),
-                    detail: format!("it has more than {MOST_ROOTS} trusted roots"),
+                    detail: format!("it has more than {ROOTS_MAX} trusted roots"),
                 });
             }
             roots.push(TrustMaterial::from_json(name, root.get())?);

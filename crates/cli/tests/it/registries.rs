@@ -48,6 +48,7 @@ async fn what_is_signed_is_found_however_the_registry_lists_it() {
         assert_eq!(run.code, 0, "{like}: {}", run.stderr);
     }
     assert_eq!(page.requests().len(), 0);
+    page.clear_faults();
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use countersign_oci::excerpt;
 use url::Url;
 
 use crate::http::shown;
-use countersign_oci::http::is_loopback;
+use countersign_oci::http::is_confidential;
 
 /// The branch of a `github:` location that names none.
 const BRANCH: &str = "main";
@@ -108,19 +108,10 @@ fn url(text: &str) -> Result<Location, LocationError> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err(LocationError::Credentials { host });
     }
-    if !permitted(&url) {
+    if !is_confidential(&url) {
         return Err(LocationError::PlainHttp { host });
     }
     Ok(Location::Url(url))
-}
-
-/// Whether an index may be fetched from there: https, or http without a network between.
-fn permitted(url: &Url) -> bool {
-    match url.scheme() {
-        "https" => true,
-        "http" => is_loopback(url),
-        _ => false,
-    }
 }
 
 /// As it can be read again, except that a URL's query is left out: it may hold a token.

@@ -16,11 +16,11 @@ use crate::error::LayoutError;
 const BLOCK: u64 = archive::BLOCK as u64;
 /// The most headers in an archive. An image has one member per blob, each with at most one
 /// extension header.
-const HEADERS: usize = 100_000;
+const HEADERS_MAX: usize = 100_000;
 /// The largest extension header, in bytes. It holds a name, a size and times.
 const EXTENSION_BYTES: u64 = 64 << 10;
 /// The longest name, in bytes. Files of a layout have shorter ones.
-const NAME_BYTES: usize = 256;
+const NAME_BYTES_MAX: usize = 256;
 
 #[derive(Debug)]
 pub(super) struct ArchivedLayout {
@@ -85,7 +85,7 @@ fn layout_name(name: &[u8]) -> Option<String> {
         || [Part::Marker, Part::Index, Part::DockerManifest]
             .iter()
             .any(|part| part.name().as_bytes() == name);
-    if !known || name.ends_with(b"/") || name.len() > NAME_BYTES {
+    if !known || name.ends_with(b"/") || name.len() > NAME_BYTES_MAX {
         return None;
     }
     String::from_utf8(name.to_vec()).ok()
@@ -214,8 +214,8 @@ impl Walk {
             offset => LayoutError::Header { offset, source },
         })?;
         self.headers += 1;
-        if self.headers > HEADERS {
-            return Err(LayoutError::Headers { limit: HEADERS });
+        if self.headers > HEADERS_MAX {
+            return Err(LayoutError::Headers { limit: HEADERS_MAX });
         }
         self.offset += BLOCK;
         Ok(Some(header))

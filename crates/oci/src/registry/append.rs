@@ -120,7 +120,7 @@ impl<'a, F: Form> Append<'a, F> {
     }
 
     /// Writes and reads until the document at the tag has all entries. Returns its digest.
-    pub(super) async fn until_it_stays(mut self) -> Result<Digest> {
+    pub(super) async fn append_until_kept(mut self) -> Result<Digest> {
         let appending = &self.registry.shared.appending;
         let _turn = appending.turn(self.repository, self.tag).await;
         let retries = &self.registry.options().retries;

@@ -46,7 +46,7 @@ impl Registry {
             what: what.clone(),
         };
         let append = Append::new(self, (repository, tag), form, what, layers, limit);
-        Box::pin(append.until_it_stays()).await
+        Box::pin(append.append_until_kept()).await
     }
 }
 

@@ -89,7 +89,7 @@ impl Registry {
         into: &mut (dyn AsyncWrite + Send + Unpin),
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<()> {
-        self.fetch_blob_into(location, descriptor, Into::Writer(into), progress)
+        self.fetch_blob_into(location, descriptor, BlobSink::Writer(into), progress)
             .await
     }
 
@@ -98,7 +98,7 @@ impl Registry {
         &self,
         location: &Location,
         descriptor: &'a Descriptor,
-        into: Into<'a>,
+        into: BlobSink<'a>,
         progress: &'a (dyn Fn(u64) + Send + Sync),
     ) -> Result<()> {
         let mut transfer = Transfer {
@@ -175,7 +175,7 @@ impl Registry {
 }
 
 /// Where the bytes of a blob go.
-pub(super) enum Into<'a> {
+pub(super) enum BlobSink<'a> {
     Writer(&'a mut (dyn AsyncWrite + Send + Unpin)),
     /// An upload. The last piece is given when size and digest are right, so that nothing wrong is ever whole there.
     Upload(Pieces),
@@ -185,7 +185,7 @@ pub(super) enum Into<'a> {
 struct Transfer<'a> {
     descriptor: &'a Descriptor,
     what: PinnedReference,
-    into: Into<'a>,
+    into: BlobSink<'a>,
     progress: &'a (dyn Fn(u64) + Send + Sync),
     digester: Digester,
     written: u64,
@@ -269,11 +269,11 @@ impl Transfer<'_> {
         }
         self.digester.update(&bytes);
         match &mut self.into {
-            Into::Writer(writer) => writer
+            BlobSink::Writer(writer) => writer
                 .write_all(&bytes)
                 .await
                 .map_err(|source| self.unwritten(source))?,
-            Into::Upload(pieces) => {
+            BlobSink::Upload(pieces) => {
                 if written == self.descriptor.size {
                     check_computed(self.digester.clone().finish(), &self.what)?;
                 }
@@ -290,11 +290,11 @@ impl Transfer<'_> {
     async fn finish(mut self) -> Result<()> {
         check_computed(self.digester.clone().finish(), &self.what)?;
         match &mut self.into {
-            Into::Writer(writer) => writer
+            BlobSink::Writer(writer) => writer
                 .flush()
                 .await
                 .map_err(|source| self.unwritten(source)),
-            Into::Upload(_) => Ok(()),
+            BlobSink::Upload(_) => Ok(()),
         }
     }
 

@@ -12,7 +12,7 @@ use reqwest::{Method, StatusCode};
 use tokio::task::JoinSet;
 
 use super::Registry;
-use super::blobs::Into;
+use super::blobs::BlobSink;
 use super::challenge::Access;
 use super::manifests::Outgoing;
 use super::uploads::Pieces;
@@ -164,7 +164,7 @@ impl Fetched {
         let (mut fetching, kept, upload) = (JoinSet::new(), pieces.clone(), pieces.clone());
         fetching.spawn(async move {
             let fetched = registry
-                .fetch_blob_into(&source, &blob, Into::Upload(pieces), progress.as_ref())
+                .fetch_blob_into(&source, &blob, BlobSink::Upload(pieces), progress.as_ref())
                 .await;
             match fetched {
                 // The upload stopped taking pieces. Its own error says why.

@@ -129,7 +129,7 @@ impl Entries<'_> {
         for child in listed.manifests.iter().filter(|child| child.is_document()) {
             let named = child.platform.clone().filter(Platform::is_complete);
             if let Some(platform) = named.filter(|_| !child.is_index()) {
-                self.meet(platform, step, child)?;
+                self.add_platform(platform, step, child)?;
                 continue;
             }
             let fetched = self.walk.fetch(child).await?;
@@ -138,7 +138,7 @@ impl Entries<'_> {
                 Document::Manifest(manifest) if may_be_selected(manifest) => {
                     let platform = self.registry.configured_platform(&fetched, manifest);
                     if let Some(platform) = platform.await?.filter(Platform::is_complete) {
-                        self.meet(platform, step, child)?;
+                        self.add_platform(platform, step, child)?;
                     }
                 }
                 Document::Manifest(_) => {}
@@ -147,7 +147,7 @@ impl Entries<'_> {
         Ok(())
     }
 
-    fn meet(&mut self, platform: Platform, step: &Step, child: &Descriptor) -> Result<()> {
+    fn add_platform(&mut self, platform: Platform, step: &Step, child: &Descriptor) -> Result<()> {
         let known =
             |one: &PlatformEntry| one.platform == platform && one.child.digest == child.digest;
         if platform.is_unknown() || self.found.iter().any(known) {

@@ -198,7 +198,7 @@ fn the_schema_takes_what_is_read_and_refuses_what_it_can_say() {
         ImageVerifierConfig::parse(text, "node.yaml").unwrap();
         assert!(agrees(text), "{text}");
     }
-    for text in [
+    let refused = [
         "mode: warn",
         "rules: [{images: []}]",
         "rules: [{images: [nginx]}]",
@@ -219,11 +219,33 @@ fn the_schema_takes_what_is_read_and_refuses_what_it_can_say() {
         "rules: []\ntrust: github\ntuf: {url: https://a.example, root: b}",
         "rules: []\nlog_file: a\njournal_socket: b",
         "rules: []\nlog_bytes: 65536\njournal_socket: b",
-    ] {
-        assert!(
-            ImageVerifierConfig::parse(text, "node.yaml").is_err(),
-            "{text}"
-        );
+    ];
+    // Each for its own mistake.
+    let reasons = refused.map(|text| {
         assert!(!agrees(text), "{text}");
-    }
+        let error = ImageVerifierConfig::parse(text, "node.yaml").unwrap_err();
+        format!("{error}")
+    });
+    assert_snapshot!(reasons.join("\n"), @r#"
+    node.yaml:1:1: the key `rules` is missing; add it
+    node.yaml:1:10: rules[0].images: expected at least one entry, found nothing; fill it in, or remove the key
+    node.yaml:1:9: rules[0]: expected `verification`, or `allow: true` with a `reason`, found neither
+    node.yaml:1:9: rules[0]: the key `reason` is missing; add it
+    node.yaml:1:27: rules[0].allow: expected `true`, or a `verification` in place of `allow`, found `false`
+    node.yaml:1:9: rules[0]: expected `verification`, or `allow: true` with a `reason`, found `verification` and `allow` and `reason`
+    node.yaml:2:1: unknown key `mod`; did you mean `mode`? Valid here: default, mode, trust, trusted_root, tuf, login_file, ca_file, mirrors, deadline, state_directory, cache_age, log_file, log_bytes, journal_socket, rules
+    node.yaml:2:1: mode: expected `enforce` or `warn`, found `enforced`; did you mean `enforce`?
+    node.yaml:2:1: default: expected `deny` or `allow`, found `reject`
+    node.yaml:2:1: deadline: expected a time in seconds such as 8s, found `8`
+    node.yaml:2:1: cache_age: expected an age such as 30m, 24h or 7d, found `1w`
+    node.yaml:2:1: log_bytes: expected at least 65536, found `1`
+    node.yaml:2:11: mirrors.quay.io: expected at least one copy, found nothing; fill it in, or remove the key
+    node.yaml:2:1: tuf: the key `root` is missing; add it
+    node.yaml:3:1: tuf: expected `trusted_root` or `tuf`, found both; keep the one that you mean
+    node.yaml:2:1: trust: expected `public-good` or `github`, found `gitlab`; did you mean `github`?
+    node.yaml:3:1: trusted_root: expected `trust` or `trusted_root`, found both; keep the one that you mean
+    node.yaml:3:1: tuf: expected `trust` or `tuf`, found both; keep the one that you mean
+    node.yaml:3:1: journal_socket: expected `log_file` or `journal_socket`, found both; keep the one that you mean
+    node.yaml:3:1: journal_socket: expected `log_bytes` or `journal_socket`, found both; keep the one that you mean
+    "#);
 }

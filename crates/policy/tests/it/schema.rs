@@ -1,6 +1,7 @@
 //! The JSON Schema: that it says of every document what the reader says, and where it can't.
 
 mod keys;
+mod refused;
 
 use boon::{Compiler, SchemaIndex, Schemas};
 use countersign_policy::{Claim, PolicyError, PolicyFile, Problem};

@@ -10,13 +10,13 @@ use countersign_oci::{Descriptor, Digest, Index, Manifest, media_type};
 use url::form_urlencoded;
 
 use super::answer::{self, CONTENT_DIGEST, FILTERS_APPLIED, OCI_SUBJECT};
-use super::call::{Call, Manner, parameter};
+use super::call::{Call, RegistryBehaviour, parameter};
 use super::route::Route;
 use super::store::{Outline, Shelf, Store};
 use super::upload;
 
 /// Serves one request.
-pub(super) fn serve(store: &mut Store, manner: Manner, call: &Call) -> Response {
+pub(super) fn serve(store: &mut Store, behaviour: RegistryBehaviour, call: &Call) -> Response {
     let method = call.method.as_str();
     match (call.route, method) {
         (Route::Ping, "GET" | "HEAD") => answer::json(
@@ -24,19 +24,19 @@ pub(super) fn serve(store: &mut Store, manner: Manner, call: &Call) -> Response 
             &serde_json::Value::Object(Default::default()),
         ),
         (Route::Manifest { name, reference }, "GET" | "HEAD") => {
-            manifest(store, manner, name, reference)
+            manifest(store, behaviour, name, reference)
         }
         (Route::Manifest { name, reference }, "PUT") => {
-            put_manifest(store, manner, name, reference, call)
+            put_manifest(store, behaviour, name, reference, call)
         }
         (Route::Manifest { name, reference }, "DELETE") => delete_manifest(store, name, reference),
         (Route::Blob { name, digest }, "GET" | "HEAD") => blob(store, name, digest, call.headers),
         (Route::Blob { name, digest }, "DELETE") => delete_blob(store, name, digest),
-        (Route::Uploads { name }, "POST") => upload::begin(store, manner, name, call),
+        (Route::Uploads { name }, "POST") => upload::begin(store, behaviour, name, call),
         (Route::Upload { name, id }, _) => upload::go_on(store, name, id, call),
         (Route::Tags { name }, "GET") => tags(store, name, call.query),
-        (Route::Referrers { name, digest }, "GET") if manner.referrers_api => {
-            referrers(store, manner, name, digest, call)
+        (Route::Referrers { name, digest }, "GET") if behaviour.referrers_api => {
+            referrers(store, behaviour, name, digest, call)
         }
         (Route::BadName, _) => {
             let message = "not a repository name";
@@ -53,12 +53,12 @@ pub(super) fn serve(store: &mut Store, manner: Manner, call: &Call) -> Response 
     }
 }
 
-fn manifest(store: &Store, manner: Manner, name: &str, reference: &str) -> Response {
+fn manifest(store: &Store, behaviour: RegistryBehaviour, name: &str, reference: &str) -> Response {
     let shelf = match known(store, name) {
         Ok(shelf) => shelf,
         Err(response) => return *response,
     };
-    let reference = manner.dashed_tags.reading(shelf, reference);
+    let reference = behaviour.dashed_tags.reading(shelf, reference);
     let Some((digest, manifest)) = shelf.manifest(&reference) else {
         return answer::error(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", reference);
     };
@@ -71,7 +71,7 @@ fn manifest(store: &Store, manner: Manner, name: &str, reference: &str) -> Respo
 
 fn put_manifest(
     store: &mut Store,
-    manner: Manner,
+    behaviour: RegistryBehaviour,
     name: &str,
     reference: &str,
     call: &Call,
@@ -122,7 +122,7 @@ fn put_manifest(
     }
     store.put_manifest(name, digest.clone(), media_type, call.body.clone());
     let mut response = answer::created(&format!("/v2/{name}/manifests/{digest}"), &digest);
-    let listed = manner.referrers_api || manner.claims_subjects;
+    let listed = behaviour.referrers_api || behaviour.claims_subjects;
     if let Some(subject) = outline.subject.filter(|_| listed) {
         answer::set(&mut response, OCI_SUBJECT, subject.digest);
     }
@@ -237,7 +237,13 @@ fn tags(store: &Store, name: &str, query: &str) -> Response {
 }
 
 /// The parameter `after` selects a page: it is the number of referrers before the page.
-fn referrers(store: &Store, manner: Manner, name: &str, subject: &str, call: &Call) -> Response {
+fn referrers(
+    store: &Store,
+    behaviour: RegistryBehaviour,
+    name: &str,
+    subject: &str,
+    call: &Call,
+) -> Response {
     let Ok(digest) = subject.parse::<Digest>() else {
         return answer::error(StatusCode::BAD_REQUEST, "DIGEST_INVALID", subject);
     };
@@ -252,7 +258,7 @@ fn referrers(store: &Store, manner: Manner, name: &str, subject: &str, call: &Ca
     let after: usize = parameter(call.query, "after")
         .and_then(|after| after.parse().ok())
         .unwrap_or_default();
-    let size = manner.page_size.unwrap_or(usize::MAX);
+    let size = behaviour.page_size.unwrap_or(usize::MAX);
     let next = after.saturating_add(size);
     let more = next < listed.len();
     let page: Vec<Descriptor> = listed.into_iter().skip(after).take(size).collect();

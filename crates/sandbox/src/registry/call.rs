@@ -20,7 +20,7 @@ pub(super) struct Call<'a> {
 
 /// How endpoints behave where the specification allows a choice.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Manner {
+pub(super) struct RegistryBehaviour {
     pub(super) referrers_api: bool,
     pub(super) claims_subjects: bool,
     pub(super) dashed_tags: DashedTags,

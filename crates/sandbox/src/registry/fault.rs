@@ -47,7 +47,7 @@ impl Fault {
         self
     }
 
-    /// Skips the first `count` matching requests.
+    /// Skips the first `count` matching requests. A request that an earlier fault applies to doesn't count.
     #[must_use]
     pub fn after(mut self, count: usize) -> Self {
         self.skip = count;
@@ -283,29 +283,29 @@ fn code_of(status: StatusCode) -> &'static str {
 
 /// The faults of a server, and how often each has applied.
 #[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Armed>);
+pub(super) struct Faults(Vec<ArmedFault>);
 
 #[derive(Debug)]
-struct Armed {
+struct ArmedFault {
     fault: Fault,
     matched: usize,
 }
 
 /// An effect that applies now, and how often it applied before.
 #[derive(Debug)]
-pub(super) struct Strike {
+pub(super) struct FaultHit {
     pub(super) effect: Effect,
     pub(super) earlier: usize,
 }
 
 impl Faults {
     pub(super) fn add(&mut self, fault: Fault) {
-        self.0.push(Armed { fault, matched: 0 });
+        self.0.push(ArmedFault { fault, matched: 0 });
     }
 
     /// The effect that applies to a request.
-    pub(super) fn strike(&mut self, line: &str) -> Option<Strike> {
-        for Armed { fault, matched } in &mut self.0 {
+    pub(super) fn hit(&mut self, line: &str) -> Option<FaultHit> {
+        for ArmedFault { fault, matched } in &mut self.0 {
             if !matches(&fault.pattern, line) {
                 continue;
             }
@@ -316,10 +316,21 @@ impl Faults {
             };
             if fault.times.is_none_or(|times| earlier < times) {
                 let effect = fault.effect.clone();
-                return Some(Strike { effect, earlier });
+                return Some(FaultHit { effect, earlier });
             }
         }
         None
+    }
+}
+
+impl Faults {
+    /// The first fault that never applied to a request.
+    pub(super) fn unused(&self) -> Option<&str> {
+        let mut unused = self
+            .0
+            .iter()
+            .filter(|armed| armed.matched <= armed.fault.skip);
+        unused.next().map(|armed| armed.fault.pattern.as_str())
     }
 }
 
@@ -364,7 +375,7 @@ mod tests {
         let mut faults = Faults::from(vec![fault]);
         let struck: Vec<bool> = ["GET /a", "GET /b", "GET /a", "GET /a", "GET /a"]
             .into_iter()
-            .map(|line| faults.strike(line).is_some())
+            .map(|line| faults.hit(line).is_some())
             .collect();
         assert_eq!(struck, [false, false, true, true, false]);
     }

@@ -7,11 +7,16 @@ use bytes::Bytes;
 use countersign_oci::Digest;
 
 use super::answer::{self, UPLOAD_ID};
-use super::call::{Call, Manner, Mounts, parameter};
+use super::call::{Call, Mounts, RegistryBehaviour, parameter};
 use super::store::Store;
 
-pub(super) fn begin(store: &mut Store, manner: Manner, name: &str, call: &Call) -> Response {
-    if let Some((digest, bytes)) = mountable(store, manner, call) {
+pub(super) fn begin(
+    store: &mut Store,
+    behaviour: RegistryBehaviour,
+    name: &str,
+    call: &Call,
+) -> Response {
+    if let Some((digest, bytes)) = mountable(store, behaviour, call) {
         let blobs = &mut store.shelf_mut(name).blobs;
         blobs.insert(digest.clone(), bytes);
         return answer::created(&format!("/v2/{name}/blobs/{digest}"), &digest);
@@ -26,11 +31,11 @@ pub(super) fn begin(store: &mut Store, manner: Manner, name: &str, call: &Call) 
 }
 
 /// The requested blob of another repository ("Mounting a blob from another repository").
-fn mountable(store: &Store, manner: Manner, call: &Call) -> Option<(Digest, Bytes)> {
+fn mountable(store: &Store, behaviour: RegistryBehaviour, call: &Call) -> Option<(Digest, Bytes)> {
     let digest: Digest = parameter(call.query, "mount")?.parse().ok()?;
     let from = parameter(call.query, "from")?;
     let bytes = store.shelf(&from)?.blobs.get(&digest)?.clone();
-    (manner.mounts == Mounts::Served).then_some((digest, bytes))
+    (behaviour.mounts == Mounts::Served).then_some((digest, bytes))
 }
 
 pub(super) fn go_on(store: &mut Store, name: &str, id: &str, call: &Call) -> Response {

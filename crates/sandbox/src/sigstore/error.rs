@@ -32,6 +32,9 @@ pub enum SigstoreError {
     /// TUF metadata has no canonical form.
     #[error("the TUF metadata has no canonical form")]
     Tuf(#[from] sigstore_tuf::Error),
+    /// The bundle has nothing that the flaw could change, so it would be good.
+    #[error("a bundle of this form can't have the flaw {0}")]
+    Flaw(String),
     /// The system has no randomness.
     #[error("the system gave no randomness for a key or a serial number")]
     Randomness,

@@ -104,8 +104,17 @@ pub enum ServiceFault {
 #[derive(Debug, Default)]
 pub(super) struct Record {
     requests: Mutex<Vec<ServiceRequest>>,
-    /// What happens to the next requests of each service, in turn. `None` is no fault.
-    faults: Mutex<Vec<(Service, Option<ServiceFault>)>>,
+    /// What happens to the next requests of each service, in turn.
+    faults: Mutex<Vec<Injected>>,
+}
+
+#[derive(Debug)]
+struct Injected {
+    service: Service,
+    /// `None` is no fault.
+    fault: Option<ServiceFault>,
+    times: usize,
+    happened: usize,
 }
 
 impl Record {
@@ -114,7 +123,12 @@ impl Record {
     }
 
     pub(super) fn inject(&self, service: Service, fault: Option<ServiceFault>, times: usize) {
-        lock(&self.faults).extend(std::iter::repeat_n((service, fault), times));
+        lock(&self.faults).push(Injected {
+            service,
+            fault,
+            times,
+            happened: 0,
+        });
     }
 
     pub(super) fn clear_faults(&self) {
@@ -124,8 +138,20 @@ impl Record {
     /// Takes the next fault of a service.
     fn next_fault(&self, service: Service) -> Option<ServiceFault> {
         let mut faults = lock(&self.faults);
-        let position = faults.iter().position(|(of, _)| *of == service)?;
-        faults.remove(position).1
+        let next = faults
+            .iter_mut()
+            .find(|one| one.service == service && one.happened < one.times)?;
+        next.happened += 1;
+        next.fault
+    }
+
+    /// The first fault that never happened.
+    pub(super) fn unused(&self) -> Option<(Service, ServiceFault)> {
+        let faults = lock(&self.faults);
+        let unused = faults.iter().filter(|one| one.happened == 0);
+        unused
+            .filter_map(|one| Some((one.service, one.fault?)))
+            .next()
     }
 }
 

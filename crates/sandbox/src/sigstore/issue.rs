@@ -202,18 +202,17 @@ impl Issuance<'_> {
     fn tamper(&self, entry: &mut LogEntry, flaw: Flaw) -> Result<(), SigstoreError> {
         let head = (entry.proof.size, entry.proof.root);
         let (v1, v2) = (&self.services.rekor_v1, &self.services.rekor_v2);
+        let impossible = || SigstoreError::Flaw(format!("{flaw:?}"));
         match (flaw, self.spec.rekor) {
             (Flaw::NoPromise, _) => entry.promise = None,
             (Flaw::PromiseOfAnotherTime, _) => {
-                if let Some((time, promise)) = &mut entry.promise {
-                    let another = time.saturating_sub(1);
-                    *promise = v1.promise(&entry.body, another, entry.proof.index)?;
-                }
+                let (time, promise) = entry.promise.as_mut().ok_or_else(impossible)?;
+                let another = time.saturating_sub(1);
+                *promise = v1.promise(&entry.body, another, entry.proof.index)?;
             }
             (Flaw::WrongInclusionProof, _) => {
-                if let Some(hash) = entry.proof.path.first_mut() {
-                    *hash = Sha256Hash::new(digest(ANOTHER));
-                }
+                let hash = entry.proof.path.first_mut();
+                *hash.ok_or_else(impossible)? = Sha256Hash::new(digest(ANOTHER));
             }
             (Flaw::WrongCheckpointSignature, _) => {
                 entry.checkpoint = with_last_byte_flipped(&entry.checkpoint);
@@ -233,7 +232,25 @@ impl Issuance<'_> {
                 entry.checkpoint = v1.checkpoint(head);
             }
             // These break another part of the bundle.
-            _ => {}
+            (
+                Flaw::SignatureOfAnotherPayload
+                | Flaw::PublicKey
+                | Flaw::UnknownCertificateAuthority
+                | Flaw::ExpiredCertificate
+                | Flaw::NoCertificateTimestamp
+                | Flaw::CertificateTimestampOfUnknownLog
+                | Flaw::CertificateTimestampOfAnotherCertificate
+                | Flaw::NoEntry
+                | Flaw::RepeatedEntry(_)
+                | Flaw::EntryOfAnotherPayload
+                | Flaw::NoInclusionProof
+                | Flaw::NoTimestamp
+                | Flaw::TimestampOfUnknownAuthority
+                | Flaw::TimestampOfForgedCertificate
+                | Flaw::TimestampOfAnotherSignature
+                | Flaw::RepeatedTimestamp(_),
+                _,
+            ) => {}
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use countersign_oci::{Descriptor, Digest, media_type};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::bundle::BundleSpec;
+use super::bundle::{BundleSpec, Flaw};
 use super::entry_verifier::EntryVerifier;
 use super::issue::Issuance;
 use super::keys::digest;
@@ -65,7 +65,7 @@ pub enum SimpleSigningPlace {
 }
 
 impl Sigstore {
-    /// Signs the payload of `spec` and logs it to Rekor v1. Of the flaws, those of certificates are known.
+    /// Signs the payload of `spec` and logs it to Rekor v1. Of the flaws, it can have those of certificates.
     ///
     /// # Errors
     /// As [`issue`](Self::issue).
@@ -78,6 +78,17 @@ impl Sigstore {
 }
 
 fn issue(services: &Services, spec: &BundleSpec) -> Result<SimpleSignature, SigstoreError> {
+    match spec.flaw {
+        None
+        | Some(
+            Flaw::UnknownCertificateAuthority
+            | Flaw::ExpiredCertificate
+            | Flaw::NoCertificateTimestamp
+            | Flaw::CertificateTimestampOfUnknownLog
+            | Flaw::CertificateTimestampOfAnotherCertificate,
+        ) => {}
+        Some(flaw) => return Err(SigstoreError::Flaw(format!("{flaw:?}"))),
+    }
     let issuance = Issuance::new(services, spec)?;
     let by = issuance.verifier()?;
     let signature = issuance.sign_message(&spec.payload)?;

@@ -48,13 +48,17 @@ pub(super) fn trusted_root(
 }
 
 /// The same trusted root without its logs, on one line.
+#[expect(
+    clippy::expect_used,
+    reason = "the trusted root was written by the function above"
+)]
 pub(super) fn without_logs(trusted_root: &str) -> String {
-    let mut root: Value = serde_json::from_str(trusted_root).unwrap_or_default();
-    if let Some(fields) = root.as_object_mut() {
-        fields.remove("tlogs");
-        fields.remove("ctlogs");
+    let mut root: serde_json::Map<String, Value> =
+        serde_json::from_str(trusted_root).expect("a trusted root in JSON");
+    for logs in ["tlogs", "ctlogs"] {
+        root.remove(logs).expect("a trusted root with logs");
     }
-    root.to_string()
+    Value::Object(root).to_string()
 }
 
 /// A signing config, version 0.2, that names one log.

@@ -29,11 +29,11 @@ use crate::transport::SingleUse;
 /// As Sigstore's other clients have it.
 const PATH: &str = "/auth/callback";
 /// For one connection, from its start to the end of the answer.
-const CONNECTION: Duration = Duration::from_secs(10);
+const CONNECTION_TIME_MAX: Duration = Duration::from_secs(10);
 /// After a connection that was not accepted.
-const PAUSE: Duration = Duration::from_millis(50);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections at once. A browser opens some that it doesn't use.
-const CONNECTIONS: usize = 16;
+const CONNECTIONS_MAX: usize = 16;
 /// Bytes of a request's head. It is the least that `hyper` can be told.
 const HEAD_MAX: usize = 8 << 10;
 
@@ -66,7 +66,7 @@ impl Callback {
             redirect: redirect
                 .map_err(|error| LoginError::Listener(std::io::Error::other(error)))?,
             state: Zeroizing::new(state.to_owned()),
-            connection: CONNECTION,
+            connection: CONNECTION_TIME_MAX,
             outcome: Mutex::default(),
         })
     }
@@ -89,11 +89,11 @@ impl Callback {
         let mut connections = FuturesUnordered::new();
         loop {
             tokio::select! {
-                accepted = accept(), if connections.len() < CONNECTIONS => match accepted {
+                accepted = accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
                     Ok(stream) => connections.push(self.serve(stream)),
                     Err(error) if may_pass(&error) => {
                         tracing::debug!(%error, "a connection to the login's port was not accepted");
-                        tokio::time::sleep(PAUSE).await;
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                     Err(error) => return Err(LoginError::Listener(error)),
                 },
@@ -332,7 +332,7 @@ mod tests {
         let redirect = callback.redirect().clone();
         let browser = async {
             let mut idle = Vec::new();
-            for _ in 0..CONNECTIONS + 4 {
+            for _ in 0..CONNECTIONS_MAX + 4 {
                 let mut stream = connect(&redirect).await.unwrap();
                 stream.write_all(b"GET /auth").await.unwrap();
                 idle.push(stream);

@@ -4,7 +4,7 @@
 //! redirect is followed.
 
 use countersign_oci::excerpt;
-use countersign_oci::http::{AttemptError, Redacted, is_loopback};
+use countersign_oci::http::{AttemptError, Redacted, is_confidential};
 use serde::Deserialize;
 use url::Url;
 use url::form_urlencoded::Serializer;
@@ -21,8 +21,8 @@ const SERVICE: Service = Service::OidcIssuer;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Whether an issuer may be asked: nobody can read along.
-pub(super) fn check(issuer: &Url) -> Result<(), Error> {
-    if issuer.scheme() == "https" || issuer.scheme() == "http" && is_loopback(issuer) {
+pub(super) fn require_confidential(issuer: &Url) -> Result<(), Error> {
+    if is_confidential(issuer) {
         return Ok(());
     }
     Err(Error::Services {
@@ -254,11 +254,7 @@ fn same(one: &str, other: &str) -> bool {
 
 /// Whether an endpoint may take an issuer's place: https, or http on loopback as the issuer itself.
 fn is_as_private(issuer: &Url, endpoint: &Url) -> bool {
-    match endpoint.scheme() {
-        "https" => true,
-        "http" => issuer.scheme() == "http" && is_loopback(endpoint),
-        _ => false,
-    }
+    endpoint.scheme() == "https" || issuer.scheme() == "http" && is_confidential(endpoint)
 }
 
 #[cfg(test)]
@@ -272,11 +268,11 @@ mod tests {
     #[test]
     fn an_issuer_is_asked_over_https_or_on_loopback() {
         for good in ["https://issuer.example/auth", "http://127.0.0.1:5556"] {
-            assert!(check(&url(good)).is_ok(), "{good}");
+            assert!(require_confidential(&url(good)).is_ok(), "{good}");
         }
         for bad in ["http://issuer.example", "ftp://127.0.0.1", "file:///issuer"] {
             assert!(
-                matches!(check(&url(bad)), Err(Error::Services { .. })),
+                matches!(require_confidential(&url(bad)), Err(Error::Services { .. })),
                 "{bad}"
             );
         }

@@ -44,20 +44,20 @@ pub fn judge_found(
     let mut gathered = Gathered::none(policy);
     let mut candidates = Vec::new();
     for signature in found {
-        for (position, requirement) in gathered.unmet() {
+        let judged = gathered.unmet().judged_by(|policy| {
             let judge = Judge {
                 trusted_root,
-                policy: &requirement,
+                policy,
                 now,
             };
-            match judge.found(subject, signature) {
-                Ok(proven) => gathered.add(proven),
-                Err(failure) => candidates.push(Candidate {
-                    manifest: Digest::sha256(signature.bytes()),
-                    failure,
-                    requirement: Some(position),
-                }),
-            }
+            judge.found(subject, signature)
+        });
+        for (position, failure) in gathered.take(judged) {
+            candidates.push(Candidate {
+                manifest: Digest::sha256(signature.bytes()),
+                failure,
+                requirement: Some(position),
+            });
         }
         if let Some(complete) = gathered.complete() {
             let proofs = [complete.first].into_iter().chain(complete.further);

@@ -65,7 +65,7 @@ impl Verifier {
         for stored in kept {
             if let Some(proof) = self.judge(search, stored).await {
                 if let Some(cache) = self.cache() {
-                    cache.proves(search.image.digest());
+                    cache.mark_proved(search.image.digest());
                 }
                 return Some(proof);
             }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use countersign_oci::Digest;
-use countersign_policy::Policy;
 use serde_json::value::RawValue;
 
 use super::Verifier;
@@ -67,23 +66,11 @@ impl Verifier {
             }
             let bundle = Arc::clone(bundle);
             let judging = run_blocking(&self.permits, move || {
-                let judge = |(position, requirement): (usize, Policy)| {
-                    let given = Stored::Bundle(bundle.get().as_bytes());
-                    (position, criteria.judge_given(&given, &requirement))
-                };
-                unmet.into_iter().map(judge).collect::<Vec<_>>()
+                let given = Stored::Bundle(bundle.get().as_bytes());
+                unmet.judged_by(|requirement| criteria.judge_given(&given, requirement))
             });
             match judging.await {
-                Ok(judged) => {
-                    for (position, verdict) in judged {
-                        match verdict {
-                            Ok(proven) => search.gathered.add(proven),
-                            Err(failure) => {
-                                search.refuse_for(Some(position), name.clone(), failure);
-                            }
-                        }
-                    }
-                }
+                Ok(judged) => drop(search.take(&name, judged)),
                 Err(_) => search.refuse(name, Failure::Aborted),
             }
             if let Some(proof) = search.proof() {

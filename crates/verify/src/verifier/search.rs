@@ -22,7 +22,7 @@ use crate::candidate::{self, Rank};
 use crate::denial::{DeniedChildren, NotDenied};
 use crate::exhibits::FoundSignature;
 use crate::failure::Failure;
-use crate::gathered::Gathered;
+use crate::gathered::{Gathered, Judged};
 use crate::judge::Judge;
 use crate::proof::VerifiedImage;
 use crate::proven::Proven;
@@ -190,23 +190,15 @@ impl Verifier {
         let manifest = stored.holder().clone();
         let unmet = search.gathered.unmet();
         let judging = run_blocking(&self.permits, move || {
-            let judge = |(position, requirement): (usize, Policy)| {
-                (position, criteria.judge(&stored, &requirement))
-            };
-            (unmet.into_iter().map(judge).collect::<Vec<_>>(), stored)
+            let judged = unmet.judged_by(|requirement| criteria.judge(&stored, requirement));
+            (judged, stored)
         });
         let Ok((judged, stored)) = judging.await else {
             search.refuse(manifest, Failure::Aborted);
             return None;
         };
-        if judged.iter().any(|(_, verdict)| verdict.is_ok()) {
+        if search.take(&manifest, judged) > 0 {
             search.proving.push(stored);
-        }
-        for (position, verdict) in judged {
-            match verdict {
-                Ok(proven) => search.gathered.add(proven),
-                Err(failure) => search.refuse_for(Some(position), manifest.clone(), failure),
-            }
         }
         search.proof()
     }
@@ -271,14 +263,18 @@ pub(super) struct Criteria {
 }
 
 impl Criteria {
-    fn judge(&self, stored: &StoredLayer, requirement: &Policy) -> Result<Proven, Failure> {
-        let judge = Judge {
+    fn by<'a>(&'a self, policy: &'a Policy) -> Judge<'a> {
+        Judge {
             trusted_root: &self.trusted_root,
-            policy: requirement,
+            policy,
             now: self.now,
-        };
+        }
+    }
+
+    fn judge(&self, stored: &StoredLayer, requirement: &Policy) -> Result<Proven, Failure> {
         let signature = stored.signature(requirement)?;
-        judge.proven(self.image.image(), Some(stored.holder()), &signature)
+        self.by(requirement)
+            .proven(self.image.image(), Some(stored.holder()), &signature)
     }
 
     /// As [`Self::judge`], for a signature that is in no manifest.
@@ -287,12 +283,7 @@ impl Criteria {
         given: &Stored<'_>,
         requirement: &Policy,
     ) -> Result<Proven, Failure> {
-        let judge = Judge {
-            trusted_root: &self.trusted_root,
-            policy: requirement,
-            now: self.now,
-        };
-        judge.proven(self.image.image(), None, given)
+        self.by(requirement).proven(self.image.image(), None, given)
     }
 }
 
@@ -319,13 +310,19 @@ impl SearchState<'_> {
         self.refuse_for(None, manifest, failure);
     }
 
+    /// Takes what a candidate proves, and remembers why it doesn't prove the rest. Returns how many proofs it is.
+    pub(super) fn take(&mut self, manifest: &Digest, judged: Vec<Judged>) -> usize {
+        let all = judged.len();
+        let failures = self.gathered.take(judged);
+        let proofs = all.saturating_sub(failures.len());
+        for (position, failure) in failures {
+            self.refuse_for(Some(position), manifest.clone(), failure);
+        }
+        proofs
+    }
+
     /// Remembers why a candidate does not prove one of the requirements.
-    pub(super) fn refuse_for(
-        &mut self,
-        requirement: Option<usize>,
-        manifest: Digest,
-        failure: Failure,
-    ) {
+    fn refuse_for(&mut self, requirement: Option<usize>, manifest: Digest, failure: Failure) {
         tracing::debug!(%manifest, %failure, "candidate refused");
         self.refusal.candidates.push(Candidate {
             manifest,

@@ -185,10 +185,8 @@ impl Shop {
 
     /// Makes a registry answer every request so.
     pub(crate) fn fail(registry: &RegistryServer, status: u16) {
-        for method in ["GET", "HEAD"] {
-            let pattern = format!("{method} /v2/{PATH}/*");
-            registry.add_fault(Fault::on(&pattern, Effect::status(status)));
-        }
+        let pattern = format!("* /v2/{PATH}/*");
+        registry.add_fault(Fault::on(&pattern, Effect::status(status)));
     }
 }
 

@@ -165,13 +165,16 @@ mod tests {
 
     #[test]
     fn what_is_no_index_is_an_error() {
-        for bytes in [b"[]".as_slice(), br#"{"manifests":{}}"#, b"{"] {
-            assert!(Listing::read(bytes).is_err(), "{bytes:?}");
-        }
-        let Err(ManifestError::Json(error)) = Listing::read(br#"{"manifests":{}}"#) else {
-            panic!("expected an error of JSON");
-        };
-        let says = "expected a list in `manifests`, found something else";
-        assert_eq!(error.to_string(), says);
+        let wrong = [b"[]".as_slice(), br#"{"manifests":{}}"#, b"{"];
+        let reasons = wrong.map(|bytes| match Listing::read(bytes) {
+            Err(ManifestError::Json(error)) => error.to_string(),
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("read: {bytes:?}"),
+        });
+        insta::assert_snapshot!(reasons.join("\n"), @r#"
+    invalid type: sequence, expected a map at line 1 column 0
+    expected a list in `manifests`, found something else
+    EOF while parsing an object at line 1 column 1
+    "#);
     }
 }

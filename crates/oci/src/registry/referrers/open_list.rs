@@ -33,7 +33,7 @@ impl OpenList {
 
     /// Reads an index of at most `limit` entries.
     pub(super) fn read(bytes: &[u8], limit: usize) -> Result<Self, ListError> {
-        let mut copy = Copy {
+        let mut copy = ListCopy {
             open: Self {
                 before: "{".into(),
                 entries: Vec::new(),
@@ -86,13 +86,13 @@ impl List for OpenList {
     }
 }
 
-struct Copy {
+struct ListCopy {
     open: OpenList,
     /// Whether the list has begun.
     list: bool,
 }
 
-impl Sink for Copy {
+impl Sink for ListCopy {
     fn list(&mut self) {
         let before = &mut self.open.before;
         if before.len() > 1 {

@@ -159,7 +159,7 @@ impl Registry {
             limit,
         };
         let append = Append::new(self, (repository, &tag), list, what, entries, limit);
-        Box::pin(append.until_it_stays()).await?;
+        Box::pin(append.append_until_kept()).await?;
         Ok(())
     }
 }

@@ -141,9 +141,10 @@ async fn a_layer_that_was_seen_is_written_again_whatever_is_read_later() {
 async fn a_cache_that_answers_late_is_waited_for_and_nothing_written_over_it() {
     let stage = Stage::new(&["old"]).await;
     let old = stage.server.tagged(PATH, TAG).unwrap();
-    for read in 0..2 {
+    // The second one sees no request that the first one takes.
+    for _ in 0..2 {
         let effect = Effect::Manifests(vec![old.clone()]);
-        stage.misbehaves("GET", effect, READ_BACK + read);
+        stage.misbehaves("GET", effect, READ_BACK);
     }
     stage.append(&client()).await.unwrap();
     assert!(stage.has(&["old", "ours"]));

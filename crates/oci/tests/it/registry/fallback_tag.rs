@@ -164,12 +164,9 @@ async fn a_first_list_that_is_not_read_back_at_once_is_not_written_again() {
 async fn a_cache_that_answers_late_is_waited_for_and_nothing_written_over_it() {
     let stage = Stage::listing(&["old"]).await;
     let old = stage.server.tagged(PATH, &stage.tag()).unwrap();
-    for read in 0..2 {
-        stage.misbehaves(
-            "GET",
-            Effect::Manifests(vec![old.clone()]),
-            READ_BACK + read,
-        );
+    // The second one sees no request that the first one takes.
+    for _ in 0..2 {
+        stage.misbehaves("GET", Effect::Manifests(vec![old.clone()]), READ_BACK);
     }
     let ours = stage.push().await.unwrap();
     assert!(stage.has(&["old"], &ours));

@@ -174,6 +174,7 @@ async fn an_api_that_redirects_to_an_overloaded_web_page_is_none() {
     let found = listed(&super::common::client(), &server, &subject).await;
     assert_eq!(found.unwrap(), [signature]);
     assert_eq!(page.requests().len(), 0);
+    page.clear_faults();
 }
 
 #[tokio::test]

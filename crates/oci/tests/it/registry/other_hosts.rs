@@ -139,6 +139,7 @@ async fn an_api_that_redirects_to_another_host_is_none_and_that_host_learns_noth
                 other.requests()
             );
 
+            other.clear_faults();
             // What the registry's fallback tag lists counts.
             let list = serde_json::json!({
                 "schemaVersion": 2,

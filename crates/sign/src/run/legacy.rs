@@ -17,7 +17,7 @@ const FORMAT: SignatureFormat = SignatureFormat::SimpleSigning;
 impl Run<'_> {
     /// Signs in the legacy form. The consumer judges the signature before it is pushed, and again when it is
     /// in the registry.
-    pub(super) async fn simply_signed(
+    pub(super) async fn sign_legacy(
         &self,
         subject: &Subject<'_>,
     ) -> Result<Signed, (Reached, Halt)> {
