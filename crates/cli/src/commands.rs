@@ -45,6 +45,7 @@ use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::terminal::TerminalArguments;
 use crate::environment::Environment;
 use crate::failure::{Failure, exit_codes_help};
+use crate::json::error::Tags;
 use crate::output::Output;
 use crate::terminal::HELP_STYLES;
 
@@ -188,6 +189,15 @@ impl Command {
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Schema(_) => None,
+        }
+    }
+
+    /// The tags that it is to write, as they are before it begins: not written. `None` for a command that writes none.
+    pub(crate) fn tags_to_write(&self) -> Option<Tags> {
+        match self {
+            Self::Sign(arguments) => arguments.tags_to_write(),
+            Self::Merge(arguments) => arguments.tags_to_write(),
+            _ => None,
         }
     }
 

@@ -22,7 +22,7 @@ use std::io;
 use std::path::Path;
 
 use countersign_oci::http::Unresolved;
-use countersign_oci::{Location, MachineFault, ResolvedImage, printable};
+use countersign_oci::{Location, MachineFault, Platform, Reference, ResolvedImage, printable};
 
 pub(crate) use countersign_oci::ErrorKind as Kind;
 #[cfg(test)]
@@ -101,14 +101,17 @@ impl Failure {
 
     /// Says where the tags are.
     pub(crate) fn with_tags(self, tags: Tags) -> Self {
-        let hint = publishing::tags_hint(self.kind, &tags);
-        self.hint(hint).with_tags_alone(tags)
+        let mut failure = match publishing::tags_hint(self.kind, &tags) {
+            Some(hint) => self.also(hint),
+            None => self,
+        };
+        failure.tags = Some(Box::new(tags));
+        failure
     }
 
-    /// Says where the tags are to a program alone.
-    fn with_tags_alone(mut self, tags: Tags) -> Self {
-        self.tags = Some(Box::new(tags));
-        self
+    /// Whether it says where the tags are.
+    pub(crate) fn tells_tags(&self) -> bool {
+        self.tags.is_some()
     }
 
     /// A command line that can't be read. `said` is what clap says of it: the mistake, what may have been meant,
@@ -152,6 +155,26 @@ impl Failure {
         self
     }
 
+    /// Names what it is about, where the message does not: one of several references, or of several platforms.
+    pub(crate) fn about(mut self, reference: &Reference, platform: Option<&Platform>) -> Self {
+        let said = self.error.to_string();
+        let named = |name: &str| said.contains(name);
+        let reference = reference.to_string();
+        let platform = platform.map(ToString::to_string);
+        let platform = platform.filter(|platform| !named(platform));
+        let subject = match (named(&reference), platform) {
+            (true, None) => return self,
+            (true, Some(platform)) => platform,
+            (false, None) => reference,
+            (false, Some(platform)) => format!("{reference} for {platform}"),
+        };
+        self.error = Box::new(Renamed {
+            message: format!("{subject}: {said}"),
+            source: self.error,
+        });
+        self
+    }
+
     fn pinned(mut self, references: Vec<String>) -> Self {
         self.references = Some(Box::new(References::Pinned(references)));
         self
@@ -163,12 +186,15 @@ impl Failure {
     }
 
     /// The same, of the galleries of a kit: its hints name the kit in the place of a file.
-    pub(crate) fn of_kit(mut self, kit: &str) -> Self {
+    pub(crate) fn of_kit(self, kit: &str) -> Self {
+        let named = format!("gallery show {}", printable(kit));
+        self.with_hints(|hint| hint.replace("gallery show FILE", &named))
+    }
+
+    /// The same, with other hints.
+    fn with_hints(mut self, change: impl Fn(&str) -> String) -> Self {
         for hint in &mut self.hints {
-            *hint = hint.replace(
-                "gallery show FILE",
-                &format!("gallery show {}", printable(kit)),
-            );
+            *hint = change(hint);
         }
         self
     }
@@ -301,7 +327,7 @@ impl Failure {
         });
         let marked = |mistake: &Mistake| {
             let marked = mistake.marked.iter().flat_map(|marked| ["\n", marked]);
-            let text = [mistake.message.as_str()].into_iter().chain(marked);
+            let text = [mistake.told.as_str()].into_iter().chain(marked);
             (Label::Error, text.collect::<String>())
         };
         let labelled: Vec<_> = match &*self.mistakes {
@@ -377,7 +403,7 @@ impl Error for Caused {
     }
 }
 
-/// An error, with a message that names an image otherwise.
+/// An error, with a message that names an image otherwise, or besides.
 #[derive(Debug)]
 struct Renamed {
     message: String,

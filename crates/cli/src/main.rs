@@ -92,7 +92,7 @@ fn unparsed(said: &clap::Error, output: &Output) -> ExitCode {
         return match output.usage(&said.render()) {
             Told::Person => failure.exit_code().into(),
             // A program that asked for JSON gets JSON, even for a command line that can't be read.
-            Told::Nobody => run::fail(&failure, output),
+            Told::Nobody => run::fail(failure, output),
         };
     }
     output.help(&said.render());

@@ -35,8 +35,22 @@ pub(crate) fn image(text: &str) -> Result<Reference, Box<dyn Error + Send + Sync
             }
         }
         None if is_document(Path::new(text)) => Err(DOCUMENT.into()),
-        None => Ok(text.parse()?),
+        None => in_registry(text),
     }
+}
+
+/// Reads the name of an image in a registry.
+///
+/// # Errors
+/// What is wrong with it. Several in one text, as a quoted variable of a script has them, are told as that.
+pub(crate) fn in_registry(text: &str) -> Result<Reference, Box<dyn Error + Send + Sync>> {
+    if text.trim().contains(char::is_whitespace) {
+        return Err(
+            "expected one image, found a text with a space in it: pass each image as an argument of its own, without quotes around all of them"
+                .into(),
+        );
+    }
+    Ok(text.parse()?)
 }
 
 /// Reads a repository, or a layout of this machine.

@@ -221,9 +221,24 @@ impl Output {
         }
     }
 
-    /// Keeps what `sign` came to, for the document of a failure that ends the run.
+    /// Keeps the tags that this run is to write. Until more is known, each of them is as it was.
+    pub(crate) fn plan_tags(&self, tags: Option<Tags>) {
+        self.before_failure.borrow_mut().1 = tags;
+    }
+
+    /// Keeps what `sign` came to, for the document of a failure that ends the run. `tags` is `None` if none of them was
+    /// begun.
     pub(crate) fn before_failure(&self, results: Vec<SignResult>, tags: Option<Tags>) {
-        *self.before_failure.borrow_mut() = (results, tags);
+        let mut kept = self.before_failure.borrow_mut();
+        kept.0 = results;
+        if tags.is_some() {
+            kept.1 = tags;
+        }
+    }
+
+    /// Whether the run ended before it knew what there was to sign.
+    pub(crate) fn has_no_results(&self) -> bool {
+        self.before_failure.borrow().0.is_empty()
     }
 
     /// Where the tags were when something ended the run.

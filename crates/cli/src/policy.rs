@@ -16,6 +16,7 @@ use crate::arguments::policy::{PolicyArguments, PolicyFields};
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::input::{read_text, text_of};
+use crate::printable;
 
 /// Bytes of one key's file.
 const KEY_BYTES: u64 = 64 << 10;
@@ -89,9 +90,44 @@ pub(crate) fn parse_text(text: &str, path: &Path) -> Result<PolicyFile, Failure>
     let name = path.display().to_string();
     let read = key_beside(path);
     PolicyFile::parse_with_keys(text, &name, &read).map_err(|first| {
-        let all = PolicyFile::mistakes(text, &name, &read);
-        Failure::of_file(text, first, all)
+        another_file(text, path).unwrap_or_else(|| {
+            let all = PolicyFile::mistakes(text, &name, &read);
+            Failure::of_file(text, first, all)
+        })
     })
+}
+
+/// What is said of a file of another kind, where a policy is expected. All its keys would be mistakes.
+fn another_file(text: &str, path: &Path) -> Option<Failure> {
+    let serde_json::Value::Object(file) = serde_saphyr::from_str(text).ok()? else {
+        return None;
+    };
+    let media_type = file.get("mediaType").and_then(serde_json::Value::as_str);
+    let kind = media_type.and_then(|it| it.strip_prefix("application/vnd.dev.sigstore."));
+    let is = |name: &str| kind.is_some_and(|kind| kind.starts_with(name));
+    let (found, hint) = if is("trustedroot") {
+        (
+            "a trusted root",
+            "pass it with --trusted-root, or name it in a policy: `trust: {trusted_root: FILE}`",
+        )
+    } else if is("signingconfig") {
+        (
+            "a signing config",
+            "pass it to `sign` with --signing-config",
+        )
+    } else if is("bundle") {
+        ("a bundle", "pass it to `verify` with --bundle")
+    } else if file.contains_key("cases") {
+        (
+            "a file of cases",
+            "test a policy with it: `countersign policy test POLICY --case FILE`",
+        )
+    } else {
+        return None;
+    };
+    let path = printable::path(path);
+    let message = format!("expected a policy in {path}, found {found}");
+    Some(Failure::new(Kind::Usage, message).hint(hint))
 }
 
 /// The configuration of an image verifier. Paths of keys are relative to its file.

@@ -48,6 +48,12 @@ pub(crate) fn json(document: &str) -> String {
     shown
 }
 
+/// A path as a word of a shell: quoted, if it has to be.
+pub(crate) fn word(path: &Path) -> String {
+    let shown = self::path(path);
+    shlex::try_quote(&shown).map_or_else(|_| shown.clone(), std::borrow::Cow::into_owned)
+}
+
 /// A path in one line. Bytes that are not UTF-8 become U+FFFD each.
 pub(crate) fn path(path: &Path) -> String {
     printable(&path.to_string_lossy())

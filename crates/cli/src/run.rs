@@ -20,6 +20,9 @@ use crate::output::Output;
 use crate::signals;
 use crate::terminal::Colours;
 
+/// What is said where a run ended before it knew what there was to sign.
+const NOTHING_SIGNED: &str = "nothing was signed by this run";
+
 /// How long threads have to remove what is unfinished, after a signal. One that waits for a name
 /// server has nothing to remove, and can't be told to stop.
 const CLEANING: Duration = Duration::from_secs(30);
@@ -28,7 +31,7 @@ const CLEANING: Duration = Duration::from_secs(30);
 pub(crate) fn run(command: Command, environment: &Environment, output: &Output) -> ExitCode {
     let code = start_diagnostics(&command, environment, output)
         .and_then(|()| dispatch(command, environment, output))
-        .unwrap_or_else(|failure| fail(&failure, output));
+        .unwrap_or_else(|failure| fail(failure, output));
     match output.lost() {
         None => code,
         Some(error) => lost(error, output),
@@ -44,9 +47,13 @@ pub(crate) fn lost(error: std::io::Error, output: &Output) -> ExitCode {
 }
 
 /// Reports a failure that ended the run.
-pub(crate) fn fail(failure: &Failure, output: &Output) -> ExitCode {
-    output.failure(failure);
-    output.failure_document(failure);
+pub(crate) fn fail(failure: Failure, output: &Output) -> ExitCode {
+    let failure = match output.tags_before_failure() {
+        Some(tags) if !failure.tells_tags() => failure.with_tags(tags),
+        _ => failure,
+    };
+    output.failure(&failure);
+    output.failure_document(&failure);
     failure
         .exit_code_with(|kind| output.worst_with(kind))
         .into()
@@ -57,6 +64,7 @@ fn dispatch(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    output.plan_tags(command.tags_to_write());
     if output.prints_lines() && !command.prints_lines() {
         let message = "--output jsonl is for `audit` alone";
         return Err(Failure::new(Kind::Usage, message).hint("pass --output json"));
@@ -71,6 +79,7 @@ fn dispatch(
     let when_stopped = command.when_stopped();
     let leaves_threads = when_stopped == WhenStopped::LeavesThreads;
     let writes_files = when_stopped == WhenStopped::RemovesFiles;
+    let signs = matches!(command, Command::Sign(_) | Command::Merge(_));
     let work = command.run(environment, output);
     let late = async {
         match timeout {
@@ -112,9 +121,10 @@ fn dispatch(
                 runtime.shutdown_timeout(CLEANING);
             }
             let failure = stopped.failure(writes_files).without(output.not_judged());
-            Err(match output.tags_before_failure() {
-                Some(tags) => failure.with_tags(tags),
-                None => failure,
+            Err(if signs && output.has_no_results() {
+                failure.also(NOTHING_SIGNED)
+            } else {
+                failure
             })
         }
     }

@@ -1,6 +1,6 @@
 //! Which Sigstore instance is trusted: by flags, by the policy file, by a file of configuration, or the public-good one.
 //!
-//! If flags and the policy file both name one, that is an error. One that can't be read is never replaced by another.
+//! If flags and the policy file name two, that is an error. One that can't be read is never replaced by another.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use countersign_oci::Digest;
 use countersign_oci::http::{Connection, shown};
 use countersign_policy::{Policy, SigstoreInstance, Trust};
 use countersign_verify::{TrustSource, TrustedRoot, TufNetwork};
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::arguments::trust::TrustArguments;
@@ -38,7 +39,7 @@ pub(crate) enum Choice {
     Named(SigstoreInstance),
 }
 
-/// The instance that the flags or the policy file name. When both do there is no telling which is
+/// The instance that the flags or the policy file name. When they name two there is no telling which is
 /// meant, so that is an error. When neither does it is the one of a file of configuration, or the public-good one.
 pub(crate) fn instance(
     arguments: &TrustArguments,
@@ -52,10 +53,11 @@ pub(crate) fn instance(
     let by_flags = by_flags(arguments)?;
     let is_named = by_flags.is_some() || by_policy.is_some();
     let choice = match (by_flags, by_policy) {
+        (Some(flag), Some(of_policy)) if is_same(&flag, &of_policy) => of_policy,
         (Some(_), Some(_)) => {
             return Err(Failure::new(
                 Kind::Usage,
-                "the policy file and the flags both name a Sigstore instance",
+                "the policy file and the flags name two Sigstore instances",
             )
             .hint("remove the flags, or the policy's `trust`"));
         }
@@ -72,6 +74,23 @@ pub(crate) fn instance(
             TufNetwork::Online
         },
     })
+}
+
+/// Whether flags and policy name the same instance.
+fn is_same(flag: &Choice, of_policy: &Choice) -> bool {
+    let is_file = |one: &Path, other: &Path| matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other);
+    match (flag, of_policy) {
+        (Choice::Named(one), Choice::Named(other)) => one == other,
+        (Choice::File(one), Choice::File(other)) => is_file(one, other),
+        (
+            Choice::Tuf { url, root },
+            Choice::Tuf {
+                url: other,
+                root: other_root,
+            },
+        ) => url == other && is_file(root, other_root),
+        (Choice::File(_) | Choice::Tuf { .. } | Choice::Named(_), _) => false,
+    }
 }
 
 /// The instance that is trusted where nothing else names one.
@@ -129,6 +148,20 @@ fn by_policy(trust: &Trust, file: Option<&Path>) -> Result<Choice, Failure> {
 }
 
 impl Instance {
+    /// The `trust` of a policy for this instance, if flags name one that is not the public-good one. A path is as it
+    /// was given.
+    pub(crate) fn of_flags_as_trust(&self) -> Option<Value> {
+        if !self.is_named || self.trust.is_some() {
+            return None;
+        }
+        Some(match &self.choice {
+            Choice::Named(SigstoreInstance::PublicGood) => return None,
+            Choice::Named(instance) => json!(instance.name()),
+            Choice::File(path) => json!({ "trusted_root": path }),
+            Choice::Tuf { url, root } => json!({ "tuf_url": url, "tuf_root": root }),
+        })
+    }
+
     /// Where its trusted root comes from, in words. Two instances may have one name: see [`Self::identity`].
     pub(crate) fn name(&self) -> String {
         match &self.choice {
@@ -162,7 +195,7 @@ impl Instance {
     ) -> Result<TrustedRoot, Failure> {
         let loaded = TrustedRoot::load(&self.source(environment)?, connection).await;
         let root = loaded.map_err(|error| {
-            let failure = Failure::from(error);
+            let failure = Failure::from(error).of_instance(self.trust.is_some());
             match COSIGN_ROOTS.into_iter().find(|variable| environment.variable(*variable).is_some()) {
                 Some(variable) => failure.also(format!(
                     "{variable} is not used: its authorities and logs belong into a trusted root; pass --trusted-root FILE"

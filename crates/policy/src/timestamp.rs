@@ -25,6 +25,9 @@ pub(crate) fn parse(text: &str) -> Result<Timestamp, Problem> {
         Err(_) => Err(match (is_date(text), text.parse::<DateTime>()) {
             (Some(date), _) => fault(TimestampFault::NoTime, format!("{date}T00:00:00Z")),
             (None, Ok(local)) => fault(TimestampFault::NoOffset, format!("{local}Z")),
+            (None, Err(_)) if is_rfc3339(text) => {
+                fault(TimestampFault::NoSuchTime, EXAMPLE.to_owned())
+            }
             (None, Err(_)) => fault(TimestampFault::NotATime, EXAMPLE.to_owned()),
         }),
     }
@@ -109,13 +112,20 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_shown_an_example() {
+    fn a_day_that_no_calendar_has_is_told_as_that() {
         for text in [
-            "yesterday",
-            "05.08.2026",
-            "1785888000",
+            "2026-02-30T00:00:00Z",
             "2026-13-01T00:00:00Z",
+            "2026-08-05T25:00:00Z",
         ] {
+            let says = "there is no such day or time of day";
+            assert!(message(text).ends_with(says), "{}", message(text));
+        }
+    }
+
+    #[test]
+    fn other_texts_are_shown_an_example() {
+        for text in ["yesterday", "05.08.2026", "1785888000", "2026-13-01"] {
             assert!(
                 matches!(
                     parse(text),

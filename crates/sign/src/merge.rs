@@ -47,12 +47,12 @@ pub(crate) struct Member {
 }
 
 impl Merge {
-    /// Reads `sources`, and makes the index of them, in their order. Each is an image, or an index of
+    /// Reads `sources`, and makes the index of them, by platform. Each is an image, or an index of
     /// images and their attestations, and is named by digest. The platform of an image is the one of
     /// its entry in the index, else the one that its configuration names. `annotations` become the
     /// index's own.
     ///
-    /// The same sources and annotations make the same bytes, and so the same digest.
+    /// The same sources and annotations make the same bytes, in whatever order they are given, and so the same digest.
     ///
     /// # Errors
     /// [`MergeError`] for sources that can't be joined: one without a digest, one that is given twice, two

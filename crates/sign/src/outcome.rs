@@ -3,6 +3,7 @@
 use std::fmt;
 
 use countersign_oci::{Digest, ErrorKind, PinnedReference, Platform, Reference};
+use countersign_policy::SignatureFormat;
 use countersign_verify::Evidence;
 use serde::Serialize;
 
@@ -13,29 +14,33 @@ use crate::error::Error;
 pub enum SigningEvent {
     /// It is known what there is to sign.
     Begun {
-        /// Every manifest, in the order of the results.
+        /// Every manifest, in the order of the results; of several forms, once for each.
         subjects: Vec<Unsigned>,
     },
     /// A manifest was signed and the signature recorded.
     Signed {
         /// The manifest.
         image: PinnedReference,
+        /// The form of the signature.
+        format: SignatureFormat,
     },
     /// The signature was pushed.
     Pushed {
         /// The manifest that was signed.
         image: PinnedReference,
+        /// The form of the signature.
+        format: SignatureFormat,
         /// Digest of the signature's manifest.
         signature: Digest,
     },
-    /// The consumer accepts the signature, and all is done for this manifest.
+    /// The consumer accepts the signature, and all is done for this manifest in this form.
     Verified {
         /// The manifest, and its signature.
         signed: Box<Signed>,
     },
 }
 
-/// A manifest that has a signature, and what the consumer says of the signature.
+/// A manifest that has a signature in one form, and what the consumer says of the signature.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Signed {
@@ -63,17 +68,7 @@ pub enum SigningOutcome {
     AlreadySigned,
 }
 
-impl SigningOutcome {
-    /// Of two forms: a manifest is signed already if both of them were there.
-    pub(crate) fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::AlreadySigned, Self::AlreadySigned) => Self::AlreadySigned,
-            (Self::Signed, _) | (_, Self::Signed) => Self::Signed,
-        }
-    }
-}
-
-/// A manifest that the run was to sign, and has not proven to be signed.
+/// A manifest that the run was to sign in one form, and has not proven to be signed.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Unsigned {
@@ -83,6 +78,8 @@ pub struct Unsigned {
     pub platform: Option<Platform>,
     /// Its digest.
     pub digest: Digest,
+    /// The form of the signature that was to be made.
+    pub format: SignatureFormat,
     /// How far the run got with it.
     pub reached: Reached,
 }

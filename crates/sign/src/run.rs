@@ -1,6 +1,7 @@
 //! One run: all manifests side by side, each signed, pushed and checked.
 
 mod legacy;
+mod subject;
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use countersign_oci::http::{AttemptError, retrying};
-use countersign_oci::{Digest, Reference, Registry, Repository, ResolvedImage, Retries};
+use countersign_oci::{Digest, Registry, Repository, ResolvedImage, Retries};
 use countersign_policy::{Policy, SignatureFormat};
 use countersign_verify::{Certified, Evidence, TrustedRoot, Verifier, verify_bundle};
 use futures_util::future::join_all;
@@ -20,12 +21,14 @@ use crate::error::Error;
 use crate::existing::{Consumer, Existing, Search, Who, own_policy, unusable_certificate};
 use crate::foreseen::{Completeness, Foreseen};
 use crate::format::WrittenFormats;
-use crate::outcome::{Reached, Signed, SigningEvent, SigningOutcome, Stopped, Unsigned};
+use crate::outcome::{Reached, Signed, SigningEvent, SigningOutcome, Stopped};
 use crate::referrer;
 use crate::session::{Clients, Session};
 use crate::sessions::{Halt, Sessions};
 use crate::statement::Statement;
-use crate::tree::Leaf;
+
+use subject::Ended;
+pub(crate) use subject::Subject;
 
 /// What signing takes.
 pub(crate) struct Tools {
@@ -34,12 +37,6 @@ pub(crate) struct Tools {
     pub(crate) trusted_root: TrustedRoot,
     pub(crate) consumer: Option<Policy>,
     pub(crate) formats: WrittenFormats,
-}
-
-/// A manifest to sign, and the reference that led to it.
-pub(crate) struct Subject<'a> {
-    pub(crate) reference: &'a Reference,
-    pub(crate) leaf: Leaf,
 }
 
 /// One run, from the manifests to their signatures.
@@ -89,10 +86,12 @@ impl<'a> Run<'a> {
     /// Signs all subjects, as many at once as `at_once` says. After a failure nothing is begun any
     /// more, and what was begun goes on to its end.
     pub(crate) async fn sign(self, at_once: NonZeroUsize) -> Result<Vec<Signed>, Stopped> {
-        let subjects = self.subjects.iter();
-        let subjects: Vec<_> = subjects
-            .map(|subject| subject.unsigned(Reached::NotSigned))
-            .collect();
+        let forms = self.tools.formats.each();
+        let subjects = self.subjects.iter().flat_map(|subject| {
+            let forms = forms.iter();
+            forms.map(|format| subject.unsigned(*format, Reached::NotSigned))
+        });
+        let subjects: Vec<_> = subjects.collect();
         (self.events)(SigningEvent::Begun {
             subjects: subjects.clone(),
         });
@@ -108,23 +107,19 @@ impl<'a> Run<'a> {
         let ended = join_all(self.subjects.iter().map(|subject| async {
             let _turn = turns.acquire().await;
             let ended = self.one(subject).await;
-            if ended.is_err() {
+            if ended.halt.is_some() {
                 self.failed.store(true, Ordering::Relaxed);
             }
             ended
         }));
         let (mut signed, mut unsigned, mut first) = (Vec::new(), Vec::new(), None);
         for (subject, ended) in self.subjects.iter().zip(ended.await) {
-            match ended {
-                Ok(one) => signed.push(one),
-                Err((reached, halt)) => {
-                    unsigned.push(subject.unsigned(reached));
-                    if let Halt::Failed(error) = halt {
-                        let image = subject.leaf.image.reference();
-                        tracing::debug!(%image, %error, "not signed");
-                        first.get_or_insert(error);
-                    }
-                }
+            signed.extend(ended.signed);
+            unsigned.extend(ended.unsigned);
+            if let Some(Halt::Failed(error)) = ended.halt {
+                let image = subject.leaf.image.reference();
+                tracing::debug!(%image, %error, "not signed");
+                first.get_or_insert(error);
             }
         }
         match first {
@@ -137,21 +132,28 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Signs one manifest, in each form.
-    async fn one(&self, subject: &Subject<'_>) -> Result<Signed, (Reached, Halt)> {
-        let signed = match self.tools.formats {
-            WrittenFormats::Bundle => self.sign_as_bundle(subject).await?,
-            WrittenFormats::SimpleSigning => self.sign_legacy(subject).await?,
-            WrittenFormats::Both => {
-                let signed = self.sign_as_bundle(subject).await?;
-                let other = self.sign_legacy(subject).await?;
-                Signed {
-                    outcome: signed.outcome.and(other.outcome),
-                    ..signed
+    /// Signs one manifest, in one form after the other. After a failure no other form is begun.
+    async fn one(&self, subject: &Subject<'_>) -> Ended {
+        let mut ended = Ended::default();
+        for format in self.tools.formats.each() {
+            if ended.halt.is_some() {
+                let unsigned = subject.unsigned(*format, Reached::NotSigned);
+                ended.unsigned.push(unsigned);
+                continue;
+            }
+            let signed = match format {
+                SignatureFormat::Bundle => self.sign_as_bundle(subject).await,
+                SignatureFormat::SimpleSigning => self.sign_legacy(subject).await,
+            };
+            match signed {
+                Ok(signed) => ended.signed.push(self.tell(signed)),
+                Err((reached, halt)) => {
+                    ended.unsigned.push(subject.unsigned(*format, reached));
+                    ended.halt = Some(halt);
                 }
             }
-        };
-        Ok(self.tell(signed))
+        }
+        ended
     }
 
     /// Signs as a bundle.
@@ -188,6 +190,7 @@ impl<'a> Run<'a> {
         }
         (self.events)(SigningEvent::Signed {
             image: image.reference().clone(),
+            format,
         });
         let signature = self
             .push(image, bundle.clone())
@@ -195,6 +198,7 @@ impl<'a> Run<'a> {
             .map_err(at(Reached::NotPushed))?;
         (self.events)(SigningEvent::Pushed {
             image: image.reference().clone(),
+            format,
             signature: signature.digest().clone(),
         });
         self.check(image, &signature, &own)
@@ -396,33 +400,6 @@ impl<'a> Run<'a> {
             }))
         })
         .await
-    }
-}
-
-impl Subject<'_> {
-    fn signed(
-        &self,
-        outcome: SigningOutcome,
-        signature_manifest: Digest,
-        evidence: Evidence,
-    ) -> Signed {
-        Signed {
-            reference: self.reference.clone(),
-            platform: self.leaf.platform.clone(),
-            digest: self.leaf.image.digest().clone(),
-            outcome,
-            signature_manifest,
-            evidence,
-        }
-    }
-
-    fn unsigned(&self, reached: Reached) -> Unsigned {
-        Unsigned {
-            reference: self.reference.clone(),
-            platform: self.leaf.platform.clone(),
-            digest: self.leaf.image.digest().clone(),
-            reached,
-        }
     }
 }
 

@@ -195,7 +195,7 @@ impl Services {
 fn not_a_config(error: impl std::error::Error) -> Error {
     Error::Services {
         expected: "a signing config of version 0.2 in JSON".into(),
-        found: error.to_string(),
+        found: format!("something else ({error})"),
     }
 }
 

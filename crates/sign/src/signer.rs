@@ -277,12 +277,16 @@ impl Signer {
                 let _turn = turns.acquire().await;
                 // Fetched once, and then judged by each name: a policy may ask for the name.
                 let image = stranger.manifest(&manifest).await?;
-                let mut proofs = Vec::new();
+                let (mut proofs, mut proven) = (Vec::new(), HashSet::new());
                 for one in signed {
                     // Whoever signs here has a certificate.
                     let Some(holder) = one.evidence.signer.certificate() else {
                         return Err(Error::NoCertificate { image: manifest });
                     };
+                    // Of two forms, the first asks for both.
+                    if !proven.insert((&one.reference, &holder.issuer, &holder.identity)) {
+                        continue;
+                    }
                     let own = formats.each().iter().map(|format| {
                         own_policy(&holder.issuer, &holder.identity, annotations, *format)
                     });

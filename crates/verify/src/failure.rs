@@ -265,8 +265,17 @@ pub enum Failure {
         /// The entry's.
         found: String,
     },
-    /// The log entry of a legacy signature is of a log that the trusted root does not name, or whose key is not in
-    /// use yet.
+    /// The signature is judged at a time before the key of its log, by the trusted root, was in use.
+    #[error(
+        "no key of the transparency log {id} was in use at {at}, the time to judge at: by the trusted root, it began later"
+    )]
+    LogNotInUse {
+        /// The log's ID, in hex.
+        id: String,
+        /// The time that the signature is judged at.
+        at: jiff::Timestamp,
+    },
+    /// The log entry of a legacy signature is of a log that the trusted root does not name.
     #[error(
         "log entry {index} (counted from 0) is of a log that the trusted root does not name: {id}"
     )]
@@ -367,6 +376,7 @@ impl Failure {
             | Self::NoInclusionPromise { .. }
             | Self::EntryKind { .. }
             | Self::UnknownLog { .. }
+            | Self::LogNotInUse { .. }
             | Self::Identity { .. }
             | Self::NoIssuer
             | Self::NoVerifiedTime

@@ -125,7 +125,7 @@ pub use platform::{
     verify_image, verify_platform, verify_platform_ahead,
 };
 pub use proof::{NotCovered, VerifiedImage};
-pub use refusal::{Candidate, Refusal, RequirementState};
+pub use refusal::{Candidate, Refusal, RequirementState, short_digest};
 pub use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};
 pub use survey::{Attached, AttachedContent, AttachedPlace, AttachedSignature, Survey};
 pub use trust::{

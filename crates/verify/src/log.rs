@@ -64,7 +64,7 @@ struct Agreement;
 /// promise is enough.
 ///
 /// # Errors
-/// [`Failure::NoInclusionProof`], [`Failure::CheckpointLog`], [`Failure::Disagreement`], or
+/// [`Failure::NoInclusionProof`], [`Failure::CheckpointLog`], [`Failure::LogNotInUse`], [`Failure::Disagreement`], or
 /// [`Failure::Malformed`] for a checkpoint in a form that logs do not write.
 pub(crate) fn prove(
     provable: Provable<'_>,
@@ -138,10 +138,12 @@ fn check_promise(
     let key = Sha256Hash::try_from(id).ok();
     match key.and_then(|id| root.log_key(&id)) {
         Some(_) => Ok(Promise),
-        None => Err(Failure::UnknownLog {
-            index,
-            id: excerpt(&hex::encode(id)),
-        }),
+        None => Err(root
+            .log_not_in_use(id)
+            .unwrap_or_else(|| Failure::UnknownLog {
+                index,
+                id: excerpt(&hex::encode(id)),
+            })),
     }
 }
 
@@ -192,10 +194,12 @@ fn check_own_signature(
         return Ok(OwnSignature);
     }
     let signers: Vec<&str> = signatures.iter().map(|signature| signature.name).collect();
-    Err(Failure::CheckpointLog {
-        expected: hex::encode(id),
-        found: excerpt(&signers.join(", ")),
-    })
+    Err(root
+        .log_not_in_use(id)
+        .unwrap_or_else(|| Failure::CheckpointLog {
+            expected: hex::encode(id),
+            found: excerpt(&signers.join(", ")),
+        }))
 }
 
 /// Whether the log with this origin signs as `name`. Rekor v1 adds a dash and the tree's ID to the origin.

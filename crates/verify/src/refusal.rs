@@ -152,7 +152,7 @@ fn write_candidates<'a>(
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        write!(f, "\n{indent}{}{others}: {reason}", short(first))?;
+        write!(f, "\n{indent}{}{others}: {reason}", short_digest(first))?;
     }
     Ok(())
 }
@@ -194,8 +194,8 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// A short form of a digest: the algorithm and twelve digits.
-fn short(digest: &Digest) -> String {
+/// The short form of a digest by which a refusal names a signature: the algorithm and twelve digits.
+pub fn short_digest(digest: &Digest) -> String {
     let digits: String = digest.hex().chars().take(12).collect();
     format!("{}:{digits}…", digest.algorithm())
 }

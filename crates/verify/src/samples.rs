@@ -143,6 +143,7 @@ pub fn failures() -> Vec<Failure> {
         NoInclusionPromise { index: 0 },
         EntryKind { index: 0, expected: "hashedrekord 0.0.1", found: "dsse 0.0.1".into() },
         UnknownLog { index: 0, id: "c0d2".into() },
+        LogNotInUse { id: "c0d2".into(), at: jiff::Timestamp::UNIX_EPOCH },
         Identity { found: Vec::new() },
         NoIssuer {},
         NoVerifiedTime {},

@@ -45,7 +45,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
             "expected a duration longer than zero, found `{text}`"
         )),
         None => Err(format!(
-            "expected a duration with its unit, such as 90s, 10m or `1h 30m`, found `{text}`"
+            "expected a duration in hours, minutes and seconds, such as 90s, 10m or `1h 30m`, found `{text}`"
         )),
     }
 }
@@ -66,8 +66,8 @@ mod tests {
         };
         assert_eq!(parse_duration("0s"), nothing("0s"));
         assert_eq!(parse_duration("-5s"), nothing("-5s"));
-        for text in ["5", "soon", ""] {
-            let says = "expected a duration with its unit, such as 90s, 10m or `1h 30m`, found";
+        for text in ["5", "soon", "", "1d"] {
+            let says = "expected a duration in hours, minutes and seconds, such as 90s, 10m or `1h 30m`, found";
             assert_eq!(parse_duration(text), Err(format!("{says} `{text}`")));
         }
     }

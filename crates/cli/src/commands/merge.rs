@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use countersign_oci::{Reference, Repository};
-use countersign_sign::{Merge, Merged, MergedManifest, Publication, Tags};
+use countersign_sign::{Merge, Merged, MergedManifest, Publication, SigningOutcome, Tags};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -18,6 +18,7 @@ use super::signing::{Client, Setup, SigningArguments, setup, steps};
 use crate::arguments::annotations::{annotations, parse_pair};
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, needing_digests};
+use crate::json::error::Tags as TagsOfRun;
 use crate::json::evidence::JsonPlatform;
 use crate::json::signing::SignResult;
 use crate::operand;
@@ -40,7 +41,7 @@ pub(crate) struct MergeArguments {
     ///
     /// Each is an image, or an index of images and their attestations. The platform comes from the
     /// index, else from the image's configuration.
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", value_parser = operand::in_registry)]
     pub(crate) images: Vec<Reference>,
 
     /// Name of the merged image: NAME:TAG
@@ -53,7 +54,7 @@ pub(crate) struct MergeArguments {
     /// Directory of files that are named by digest
     ///
     /// A file may be empty, with a name such as `sha256:...` or the 64 digits alone. Or it holds
-    /// NAME@DIGEST. May be given several times.
+    /// NAME@DIGEST, or the digest alone. May be given several times.
     #[arg(long, value_name = "DIR")]
     pub(crate) digests_from: Vec<PathBuf>,
 
@@ -75,6 +76,13 @@ pub(crate) struct MergeArguments {
 
     #[command(flatten)]
     pub(crate) signing: SigningArguments,
+}
+
+impl MergeArguments {
+    /// The tags, before anything is begun.
+    pub(super) fn tags_to_write(&self) -> Option<TagsOfRun> {
+        (!self.dry_run).then(|| TagsOfRun::planned(self.tags.iter().cloned()))
+    }
 }
 
 /// A name to give: with a tag that is written out, and without a digest.
@@ -260,9 +268,16 @@ fn text(merged: &Merged) -> String {
     });
     let mut rows: Vec<(String, String)> = rows.collect();
     rows.insert(0, ("digest".to_owned(), merged.digest.to_string()));
+    let there = merged.signed.iter();
+    let there = there.filter(|one| one.outcome == SigningOutcome::AlreadySigned);
+    let there = match (there.count(), merged.signed.len()) {
+        (0, _) => String::new(),
+        (there, all) if there == all => "; all of them were there already".to_owned(),
+        (there, _) => format!("; {there} of them were there already"),
+    };
     rows.push((
         "signatures".to_owned(),
-        format!("{}, verified", merged.signed.len()),
+        format!("{}, verified{there}", merged.signed.len()),
     ));
     if let Some(signed) = merged.signed.first() {
         rows.push(("signer".to_owned(), signed.evidence.signer.to_string()));

@@ -17,7 +17,9 @@ use super::signing::report::{Notes, SigningReport};
 use super::signing::{Client, Setup, SigningArguments, setup, steps};
 use crate::environment::{Environment, Variable};
 use crate::failure::{Failure, needing_digests};
+use crate::json::error::Tags as TagsOfRun;
 use crate::json::signing::SignResult;
+use crate::operand;
 use crate::output::Output;
 use crate::progress::Progress;
 use layers::Layers;
@@ -34,7 +36,7 @@ pub(crate) struct SignArguments {
     ///
     /// With a tag, the signature names the tag too. If the image is an index, all images in it are
     /// signed.
-    #[arg(required = true, value_name = "REFERENCE")]
+    #[arg(required = true, value_name = "REFERENCE", value_parser = operand::in_registry)]
     pub(crate) references: Vec<Reference>,
 
     /// Accept a tag without a digest
@@ -81,6 +83,17 @@ impl SignArguments {
             (false, false) if !self.then_tag.is_empty() => Tags::Later,
             (false, false) => Tags::Checked,
         }
+    }
+}
+
+impl SignArguments {
+    /// The tags of `--then-tag`, before anything is begun.
+    pub(super) fn tags_to_write(&self) -> Option<TagsOfRun> {
+        let all = self.references.iter().flat_map(|image| {
+            let tags = self.then_tag.iter();
+            tags.filter_map(|tag| image.with_tag(tag).ok())
+        });
+        (!self.then_tag.is_empty()).then(|| TagsOfRun::planned(all))
     }
 }
 

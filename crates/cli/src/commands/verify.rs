@@ -3,7 +3,8 @@
 //! Several references are judged side by side, with one trusted root. Results come in the order of the
 //! references, and one that is refused changes nothing about the others.
 
-mod bundle;
+pub(super) mod bundle;
+mod judged;
 mod predicate;
 mod result;
 mod save;
@@ -18,11 +19,11 @@ use countersign_oci::{
 };
 use countersign_policy::Policy;
 use countersign_verify::{
-    Error as VerifyError, Evidence, JudgedIndex, SignatureCache, SignedDocument, VerifiedPlatform,
-    Verifier, judge_index, verify_platform,
+    Evidence, JudgedIndex, SignatureCache, SignedDocument, Verifier, judge_index, verify_platform,
 };
 use futures_util::{StreamExt as _, stream};
 
+use self::judged::{Judged, refused};
 use self::predicate::PredicateTo;
 pub(super) use self::result::{VerifyOutput, VerifyResult};
 use self::save::Saving;
@@ -204,6 +205,13 @@ impl Teller<'_> {
         } = judged;
         let platform = platform.as_ref();
         let (verification, output) = (self.verification, self.output);
+        let outcome = outcome.map_err(|failure| {
+            if self.arguments.references.len() > 1 || self.arguments.all_platforms {
+                failure.about(reference, platform)
+            } else {
+                failure
+            }
+        });
         let (outcome, saved) = self
             .saving
             .save(image.as_ref(), outcome, verification, output);
@@ -283,16 +291,6 @@ impl VerifyArguments {
     }
 }
 
-/// What became of a reference, or of one of its platforms.
-struct Judged {
-    platform: Option<Platform>,
-    /// The document that the reference names, if that was judged.
-    image: Option<ResolvedImage>,
-    /// What is judged, as far as it is known.
-    digest: Option<Digest>,
-    outcome: Result<Verified, Failure>,
-}
-
 /// What every reference is judged with.
 struct Judge<'a> {
     registry: &'a Registry,
@@ -306,11 +304,12 @@ impl Judge<'_> {
         let image = match self.verifier.resolve(reference, self.policy).await {
             Ok(image) => image,
             Err(error) => {
-                let digest = match which {
-                    Which::Named | Which::AllPlatforms => reference.digest().cloned(),
-                    Which::Platform(_) => None,
+                let (platform, digest) = match which {
+                    Which::Named | Which::AllPlatforms => (None, reference.digest().cloned()),
+                    Which::Platform(platform) => (Some(platform.clone()), None),
                 };
                 return vec![Judged {
+                    platform,
                     digest,
                     ..Judged::failed(error.into())
                 }];
@@ -365,7 +364,7 @@ impl Judge<'_> {
         let verifying =
             verify_platform(self.registry, self.verifier, image, &platform, self.policy);
         let verified = verifying.await;
-        Judged::of_platform(platform, image, verified)
+        Judged::of_platform(platform, None, image, verified)
     }
 
     async fn entry(
@@ -376,57 +375,7 @@ impl Judge<'_> {
     ) -> Judged {
         let verifying = index.entry(self.registry, self.verifier, &entry);
         let verified = verifying.await;
-        Judged::of_platform(entry.platform, image, verified)
-    }
-}
-
-fn manifest(verified: &VerifiedPlatform) -> Verified {
-    let manifest = verified.proof().image();
-    Verified {
-        proven: manifest.reference().clone(),
-        evidence: verified.proof().evidence().clone(),
-        further: verified.proof().further_evidence().to_vec(),
-        signed: verified.signed(),
-        manifest: Some(manifest.digest().clone()),
-        predicate: verified.proof().predicate().map(str::to_owned),
-    }
-}
-
-/// The failure, which names `image` as it was asked for.
-fn refused(error: VerifyError, image: &ResolvedImage) -> Failure {
-    Failure::from(error).naming(image)
-}
-
-impl Judged {
-    /// Before anything was judged.
-    fn failed(failure: Failure) -> Self {
-        Self {
-            platform: None,
-            image: None,
-            digest: None,
-            outcome: Err(failure),
-        }
-    }
-
-    /// Of `platform` in `image`.
-    fn of_platform(
-        platform: Platform,
-        image: &ResolvedImage,
-        verified: Result<VerifiedPlatform, VerifyError>,
-    ) -> Self {
-        let digest = match &verified {
-            Ok(_) => None,
-            Err(VerifyError::Refused(refusal)) => Some(refusal.image.digest().clone()),
-            Err(VerifyError::BothRefused { manifest, .. }) => Some(manifest.image.digest().clone()),
-            Err(_) => None,
-        };
-        Self {
-            platform: Some(platform),
-            image: None,
-            digest,
-            outcome: verified
-                .map(|verified| manifest(&verified))
-                .map_err(|error| refused(error, image)),
-        }
+        let digest = entry.digest().clone();
+        Judged::of_platform(entry.platform, Some(digest), image, verified)
     }
 }

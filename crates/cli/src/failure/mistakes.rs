@@ -26,8 +26,11 @@ pub(crate) struct Mistake {
     column: Option<u64>,
     /// The keys that lead there: `verification.issuer`. Empty for the file itself.
     path: String,
-    /// The whole message.
-    pub(super) message: String,
+    /// What is wrong there.
+    message: String,
+    /// The same, with the file and the place before it.
+    #[serde(skip)]
+    pub(super) told: String,
     /// The line, and a mark below what is wrong in it.
     #[serde(skip)]
     pub(super) marked: Option<String>,
@@ -59,7 +62,7 @@ impl Failure {
             failure.hints.push(MORE.to_owned());
         }
         if let Some(first) = mistakes.first() {
-            failure.error = first.message.clone().into();
+            failure.error = first.told.clone().into();
         }
         failure.mistakes = mistakes.into();
         failure
@@ -76,21 +79,22 @@ fn mistake(text: &str, error: &PolicyError) -> Mistake {
     let position = mark.as_ref().map(Mark::position).or(place.position);
     // A file that is no mapping is another one than the user meant.
     let no_mapping = what == What::Value && place.path.is_root();
-    let message = if position == place.position {
+    let message = countersign_oci::printable(&error.problem().to_string());
+    let told = if position == place.position {
         error.to_string()
     } else {
         let place = Place {
             position,
             ..place.clone()
         };
-        let problem = error.problem().to_string();
-        format!("{place}: {}", countersign_oci::printable(&problem))
+        format!("{place}: {message}")
     };
     Mistake {
         line: position.map(|position| position.line),
         column: position.map(|position| position.column),
         path: countersign_oci::printable(&place.path.to_string()),
         message,
+        told,
         marked: mark
             .filter(|_| !no_mapping && !text.contains("PRIVATE KEY"))
             .and_then(|mark| mark.draw()),

@@ -13,6 +13,8 @@ fn syntax_hint(reason: &str) -> &'static str {
         "put a value that begins with `*`, `&`, `@`, `%`, `!` or a backquote in 'single quotes'"
     } else if has(&["trailing content", "did not find expected ','"]) {
         "look before that place: a comma is missing there, or a quote ends the text too early"
+    } else if has(&["multiple found"]) {
+        "write one policy in a file: leave out the line `---` and what is behind it, or make two files of it"
     } else if has(&["tab"]) {
         "indent with spaces and not tabs; the tab may be on the line below"
     } else {

@@ -120,25 +120,25 @@ impl From<PublicationFailure> for Failure {
             unclear: texts(unclear.as_slice()),
             not_written: texts(&left),
         };
-        match error.kind() {
-            // The command line has to be changed first.
-            Kind::Usage if tags.are_untouched() => Self::from(error).with_tags_alone(tags),
-            _ => Self::from(error).with_tags(tags),
-        }
+        Self::from(error).with_tags(tags)
     }
 }
 
-/// Which tags name the signed image, if it matters.
-pub(super) fn tags_hint(kind: Kind, tags: &Tags) -> String {
+/// Which tags name the signed image. A person who has to correct the command line takes it for granted that none does.
+pub(super) fn tags_hint(kind: Kind, tags: &Tags) -> Option<String> {
     if tags.are_untouched() {
         let next = match kind {
-            // The same command would be refused again.
+            Kind::Usage => return None,
             Kind::Policy => {
-                "sign as the policy asks, or correct the policy, before you run it again"
+                "; sign as the policy asks, or correct the policy, before you run it again"
             }
-            _ => "run the same command again to go on from here",
+            // The same command would fail in the same way.
+            Kind::NotFound | Kind::Rejected | Kind::Unsigned | Kind::Invalid | Kind::Differs => "",
+            Kind::Unreachable | Kind::Machine | Kind::Internal => {
+                "; run the same command again to go on from here"
+            }
         };
-        return format!("no tag was changed; {next}");
+        return Some(format!("no tag was changed{next}"));
     }
     let written = if tags.written.is_empty() {
         "none for certain".to_owned()
@@ -150,7 +150,7 @@ pub(super) fn tags_hint(kind: Kind, tags: &Tags) -> String {
     } else {
         format!("; perhaps also {}", tags.unclear.join(", "))
     };
-    format!(
+    Some(format!(
         "tags that name the signed image now: {written}{unclear}; run the same command again for the others"
-    )
+    ))
 }

@@ -112,12 +112,9 @@ impl From<countersign_sign::Error> for Failure {
             SignError::Format { .. } => Some(
                 "pass --format bundle; for simple signing, name a log of Rekor version 1 with --rekor-version 1 or --rekor-url URL, and allow `simple_signing` in the policy's `signature_formats`",
             ),
-            SignError::Service { .. } if kind == Kind::Unreachable => Some(
-                "check the network, the service's URL and its status; for the public instance: https://status.sigstore.dev",
-            ),
-            SignError::Service { .. } if kind == Kind::Rejected => Some(
-                "check the service's URL, and that it accepts the issuer of the identity token; the same command would get the same answer",
-            ),
+            SignError::Service {
+                service, status, ..
+            } => service_hint(*service, *status, kind),
             SignError::Refused { .. } => Some(
                 "an installer would refuse this image too: check that the trusted root belongs to the signing services, and that the policy names the signer",
             ),
@@ -140,6 +137,28 @@ impl From<countersign_sign::Error> for Failure {
             _ => None,
         };
         Self::new(kind, error).hinted(hint)
+    }
+}
+
+/// What to do about a signing service that failed.
+fn service_hint(
+    service: countersign_sign::Service,
+    status: Option<u16>,
+    kind: Kind,
+) -> Option<&'static str> {
+    let of_token =
+        service == countersign_sign::Service::Fulcio && matches!(status, Some(400 | 401 | 403));
+    match kind {
+        Kind::Unreachable => Some(
+            "check the network, the service's URL and its status; for the public instance: https://status.sigstore.dev",
+        ),
+        Kind::Rejected if of_token => Some(
+            "check the identity token: that it is whole and has not expired, and that this certificate authority accepts its issuer; the same command would get the same answer",
+        ),
+        Kind::Rejected => Some(
+            "check the service's URL, and that it accepts the issuer of the identity token; the same command would get the same answer",
+        ),
+        _ => None,
     }
 }
 

@@ -203,7 +203,7 @@ fn what_is_said_of_signatures_that_are_refused() {
         Denied/Denied
     4 Policy: do not use the image yet: wait until the time that the message names, then try again
         Refused/Policy/TooYoung
-    4 Policy: do not use the image; if you are sure that the policy is wrong, correct the policy
+    4 Policy: do not use the image; if you are sure that the policy is wrong, correct it: `countersign policy check FILE` tells of patterns and names that no signer has
         Refused/Policy/DeniedDigest, Refused/Policy/Format, Refused/Policy/PredicateType, Refused/Policy/Signer/SignerMismatch, Refused/Policy/SignedBefore, Refused/Policy/NoTime, Refused/Policy/Annotation, Refused/Policy/Predicate, Refused/Policy/Name
     4 Policy: if the publisher signs with a key, pass it with --key FILE, or write it into the policy as `key`
         Refused/KeyForCertificate
@@ -218,7 +218,9 @@ fn what_is_said_of_signatures_that_are_refused() {
     5 Invalid: do not use it: it is damaged, or somebody changed it; tell the publisher
         UnknownBelow, OtherProof, OtherPolicy, NotListed/NotListed
     5 Invalid: do not use the image: the signature can't be trusted; the publisher has to sign again
-        Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/SubjectRepeated, Refused/Signature, Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/NoInclusionProof, Refused/CheckpointLog, Refused/UnsupportedLogKey, Refused/NoLogEntry, Refused/EntryWithoutLog, Refused/NoInclusionPromise, Refused/EntryKind, Refused/UnknownLog, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
+        Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/SubjectRepeated, Refused/Signature, Refused/NoInclusionProof, Refused/UnsupportedLogKey, Refused/NoLogEntry, Refused/EntryWithoutLog, Refused/NoInclusionPromise, Refused/EntryKind, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
+    5 Invalid: do not use the image: the trusted root in use does not prove its signature; if another Sigstore instance signed it, the trusted root is the wrong one: use that instance's own; else the publisher has to sign again
+        Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/CheckpointLog, Refused/UnknownLog, Refused/LogNotInUse
     6 NotFound: check the name and the tag; without a login, a registry may say this of a private repository
         Registry/NotFound
     7 Unreachable: check the network, or pass --trusted-root FILE: then no TUF repository is needed; where the policy has `trust`, write `trust: {trusted_root: FILE}` there instead

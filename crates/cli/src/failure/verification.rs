@@ -7,6 +7,38 @@ use countersign_verify::{Refusal, RefusalKind};
 
 use super::{Failure, Kind, kind};
 
+/// How a trusted root is named on the command line.
+macro_rules! by_flag {
+    () => {
+        "pass --trusted-root FILE"
+    };
+}
+
+/// How it is named where the command line may not.
+macro_rules! in_policy {
+    () => {
+        "; where the policy has `trust`, write `trust: {trusted_root: FILE}` there instead"
+    };
+}
+
+impl Failure {
+    /// The same, where it is known whether a policy names the instance: its hints say the one thing that helps.
+    pub(crate) fn of_instance(self, by_policy: bool) -> Self {
+        self.with_hints(|hint| {
+            let Some(hint) = hint.strip_suffix(in_policy!()) else {
+                return hint.to_owned();
+            };
+            let to_write =
+                "write `trust: {trusted_root: FILE}` into the policy, in the place of its `trust`";
+            if by_policy {
+                hint.replace(by_flag!(), to_write)
+            } else {
+                hint.to_owned()
+            }
+        })
+    }
+}
+
 impl From<countersign_verify::TrustError> for Failure {
     fn from(error: countersign_verify::TrustError) -> Self {
         use countersign_verify::{TrustError, TufError};
@@ -15,18 +47,23 @@ impl From<countersign_verify::TrustError> for Failure {
             TrustError::Tuf {
                 source: TufError::Cache { .. },
                 ..
-            } => Some(
-                "run it once without --offline and with a network, or pass --trusted-root FILE; where the policy has `trust`, write `trust: {trusted_root: FILE}` there instead",
-            ),
+            } => Some(concat!(
+                "run it once without --offline and with a network, or ",
+                by_flag!(),
+                in_policy!()
+            )),
             TrustError::Tuf {
                 source: TufError::WrongAnswer(_),
                 ..
             } => Some(
                 "check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository",
             ),
-            TrustError::Tuf { .. } => Some(
-                "check the network, or pass --trusted-root FILE: then no TUF repository is needed; where the policy has `trust`, write `trust: {trusted_root: FILE}` there instead",
-            ),
+            TrustError::Tuf { .. } => Some(concat!(
+                "check the network, or ",
+                by_flag!(),
+                ": then no TUF repository is needed",
+                in_policy!()
+            )),
             _ => Some("pass a trusted_root.json from the TUF repository of the Sigstore instance"),
         };
         Self::new(error.kind(), error).hinted(hint)
@@ -78,14 +115,18 @@ fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
             .map(Lack::hint)
             .or_else(|| refusals.iter().find_map(|refusal| other_kind_of_signer(refusal)))
             .unwrap_or(
-                "do not use the image; if you are sure that the policy is wrong, correct the policy",
+                "do not use the image; if you are sure that the policy is wrong, correct it: `countersign policy check FILE` tells of patterns and names that no signer has",
             ),
         Kind::Invalid => refusals
             .iter()
             .find_map(|refusal| other_kind_of_signer(refusal))
-            .unwrap_or(
-                "do not use the image: the signature can't be trusted; the publisher has to sign again",
-            ),
+            .unwrap_or_else(|| {
+                if refusals.iter().any(|refusal| may_be_of_another_root(refusal)) {
+                    OTHER_ROOT
+                } else {
+                    "do not use the image: the signature can't be trusted; the publisher has to sign again"
+                }
+            }),
         Kind::Unsigned => match lack(refusals) {
             Some(
                 lack @ (Lack::Attestation { .. } | Lack::TypeOfAttestation | Lack::SignatureInstead),
@@ -101,6 +142,25 @@ fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
         | Kind::Rejected
         | Kind::Unreachable => kind::usual_hint(kind),
     }
+}
+
+/// What to do about a signature that may be of another Sigstore instance.
+const OTHER_ROOT: &str = "do not use the image: the trusted root in use does not prove its signature; if another Sigstore instance signed it, the trusted root is the wrong one: use that instance's own; else the publisher has to sign again";
+
+/// Whether a signature fails by what the trusted root says, which is so of each one that another instance made.
+fn may_be_of_another_root(refusal: &Refusal) -> bool {
+    use countersign_verify::Failure as Refused;
+    refusal.candidates.iter().any(|candidate| {
+        matches!(
+            candidate.failure,
+            Refused::Certificate(_)
+                | Refused::TransparencyLog(_)
+                | Refused::Timestamp(_)
+                | Refused::CheckpointLog { .. }
+                | Refused::UnknownLog { .. }
+                | Refused::LogNotInUse { .. }
+        )
+    })
 }
 
 /// What to do about a signature that names the repository, where the policy wants the tag too.

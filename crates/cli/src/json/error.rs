@@ -2,7 +2,7 @@
 //!
 //! Made from a `Failure` alone, so that text and JSON never say different things.
 
-use countersign_oci::ErrorKind;
+use countersign_oci::{ErrorKind, Reference};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -34,7 +34,7 @@ pub(crate) struct JsonError {
     /// What to do about it, the most helpful first. Never empty.
     pub(crate) hints: Vec<String>,
     /// A policy or gallery file that can't be used: everything that is wrong with it, in its order. The first is
-    /// the message.
+    /// the message, which has the place before it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) mistakes: Vec<Mistake>,
     /// `sign`, where a tag was given without a digest: the same references with the digests that
@@ -64,6 +64,21 @@ pub(crate) struct Tags {
 }
 
 impl Tags {
+    /// Before anything is begun: none of `tags` is written. Each is named once.
+    pub(crate) fn planned(tags: impl Iterator<Item = Reference>) -> Self {
+        let mut not_written: Vec<String> = Vec::new();
+        for tag in tags.map(|tag| tag.to_string()) {
+            if !not_written.contains(&tag) {
+                not_written.push(tag);
+            }
+        }
+        Self {
+            written: Vec::new(),
+            unclear: Vec::new(),
+            not_written,
+        }
+    }
+
     /// Whether each is as it was.
     pub(crate) fn are_untouched(&self) -> bool {
         self.written.is_empty() && self.unclear.is_empty()

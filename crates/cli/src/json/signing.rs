@@ -4,9 +4,9 @@ use countersign_sign::{Reached, Signed, SigningOutcome, Unsigned};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::evidence::{JsonEvidence, JsonPlatform};
+use super::evidence::{JsonEvidence, JsonPlatform, JsonSignatureFormat};
 
-/// A manifest that was to be signed, and what became of it.
+/// A manifest that was to be signed in one form, and what became of it.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SignResult {
     /// The reference that led to it.
@@ -16,6 +16,8 @@ pub(crate) struct SignResult {
     platform: Option<JsonPlatform>,
     /// Its digest.
     digest: String,
+    /// The form of the signature.
+    format: JsonSignatureFormat,
     outcome: SignOutcome,
     /// How far the run got with a manifest that is `unsigned`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +64,7 @@ impl From<&Signed> for SignResult {
             reference: signed.reference.to_string(),
             platform: signed.platform.as_ref().map(Into::into),
             digest: signed.digest.to_string(),
+            format: signed.evidence.format.into(),
             outcome: match signed.outcome {
                 SigningOutcome::Signed => SignOutcome::Signed,
                 SigningOutcome::AlreadySigned => SignOutcome::AlreadySigned,
@@ -79,6 +82,7 @@ impl From<&Unsigned> for SignResult {
             reference: unsigned.reference.to_string(),
             platform: unsigned.platform.as_ref().map(Into::into),
             digest: unsigned.digest.to_string(),
+            format: unsigned.format.into(),
             outcome: SignOutcome::Unsigned,
             reached: Some(match unsigned.reached {
                 Reached::NotSigned => SignReached::NotSigned,

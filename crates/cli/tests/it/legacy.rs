@@ -50,6 +50,44 @@ async fn a_policy_decides_whether_a_legacy_signature_counts() {
     assert_eq!(installed.code, 0, "{}", installed.shown());
 }
 
+/// What a run made is told, and not what was there before.
+#[tokio::test(flavor = "multi_thread")]
+async fn signed_in_both_forms_an_image_has_an_entry_for_each() {
+    let stage = Stage::new().await;
+    let app = stage.reference(&format!("app@{}", stage.index.images()[0].digest()));
+    stage.index.images()[0].push(&stage.registry, "app", None);
+    let token = ["--identity-token", "@token"];
+    let bundle = stage.sign(&[&token[..], &[&app]].concat());
+    assert_eq!(bundle.code, 0, "{}", bundle.shown());
+    let both = ["--format", "both", "--output", "json", &app];
+    let run = stage.sign(&[&token[..], &both].concat());
+    assert_eq!(run.code, 0, "{}", run.shown());
+    let document = run.json();
+    let told = |result: &Value| {
+        let field = |name: &str| result[name].as_str().unwrap().to_owned();
+        (field("format"), field("outcome"))
+    };
+    let results = document["results"].as_array().unwrap();
+    let expected = [("bundle", "already_signed"), ("simple_signing", "signed")];
+    let expected = expected.map(|(format, outcome)| (format.to_owned(), outcome.to_owned()));
+    assert_eq!(results.iter().map(told).collect::<Vec<_>>(), expected);
+    let entries = results
+        .iter()
+        .map(|result| &result["evidence"]["log_index"]);
+    let entries: Vec<_> = entries.collect();
+    assert_ne!(entries[0], entries[1]);
+
+    // The policy of such an image needs no other form than the bundle.
+    let init = ["policy", "init", "--from", &app];
+    let made = stage.run(&[&init, &TRUST]);
+    assert_eq!(made.code, 0, "{}", made.shown());
+    assert!(
+        !made.stdout.contains("signature_formats"),
+        "{}",
+        made.stdout
+    );
+}
+
 /// `bind_name` binds the repository alone if the payload names no tag: whoever reads the result has to know.
 #[tokio::test]
 async fn a_name_that_is_bound_without_its_tag_is_told_everywhere() {

@@ -67,3 +67,4 @@ mod tree;
 mod trust;
 mod upgrading;
 mod usage;
+mod verify_results;

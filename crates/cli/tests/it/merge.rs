@@ -146,6 +146,82 @@ async fn a_failure_says_where_the_tags_are() {
     assert_eq!(stage.verify(&[&latest]).code, 0);
 }
 
+/// A script reads the three lists whatever ended the run.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_before_anything_is_begun_names_its_tags_too() {
+    let stage = Stage::new().await;
+    let images = stage.built();
+    let tag = stage.reference("merged:v1");
+    let missing = stage.reference(&format!("cache@sha256:{}", "0".repeat(64)));
+    let arguments = ["--output=json", "--tag", &tag, &images[0]];
+    let stalls = || {
+        let stall = Effect::Stall { after: 0 };
+        stage
+            .registry
+            .add_fault(Fault::on("GET /v2/cache/manifests/*", stall));
+    };
+    let merges = |flags: &[&str]| stage.merge(RELEASE, &[&arguments[..], flags].concat());
+    let gone = (merges(&[&missing]), 6);
+    let config = (merges(&["--config", "none.toml"]), 2);
+    stalls();
+    let late = (merges(&["--timeout", "300ms"]), 7);
+    let image = images[0].replace("cache", "app");
+    let token = ["--identity-token", "@token", "--output=json"];
+    let tags = ["--then-tag", "v1", "--timeout", "300ms", &image];
+    stage.registry.add_fault(Fault::on(
+        "GET /v2/app/manifests/*",
+        Effect::Stall { after: 0 },
+    ));
+    let sign = (stage.run(&[&["sign"], &TRUST, &SERVICES, &token, &tags]), 7);
+    let signed = stage.reference("app:v1");
+    for ((run, code), tag) in [(gone, &tag), (config, &tag), (late, &tag), (sign, &signed)] {
+        assert_eq!(run.code, code, "{}", run.shown());
+        let error = &run.json()["error"];
+        assert_eq!(error["tags_written"], json!([]), "{error}");
+        assert_eq!(error["tags_unclear"], json!([]), "{error}");
+        assert_eq!(error["tags_not_written"], json!([tag]), "{error}");
+        let hints = error["hints"].as_array().unwrap().iter();
+        let mut hints = hints.map(|hint| hint.as_str().unwrap());
+        // Whoever has to correct the command line knows.
+        let says = hints.any(|hint| hint.starts_with("no tag was changed"));
+        assert_eq!(says, code != 2, "{error}");
+    }
+}
+
+/// The jobs of a CI end in any order.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_order_of_the_images_is_of_no_account() {
+    let stage = Stage::new().await;
+    let images = stage.built();
+    let index = stage.index.push(&stage.registry, "cache", None);
+    let index = stage.reference(&format!("cache@{index}"));
+    let tag = stage.reference("merged:v1");
+    let digest = |images: &[&str]| {
+        let flags = ["merge", "--dry-run", "--output=json", "--tag", &tag];
+        let run = stage.run(&[&flags, images]);
+        assert_eq!(run.code, 0, "{}", run.shown());
+        run.json()["digest"].clone()
+    };
+    assert_eq!(
+        digest(&[&images[0], &images[1]]),
+        digest(&[&images[1], &images[0]])
+    );
+    assert_eq!(digest(&[&index, &images[1]]), digest(&[&images[1], &index]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_that_finds_all_signed_says_so() {
+    let stage = Stage::new().await;
+    let images = stage.built();
+    let tag = stage.reference("merged:v1");
+    let merge = || stage.merge(RELEASE, &["--tag", &tag, &images[0], &images[1]]);
+    let first = merge();
+    assert!(first.stdout.contains("3, verified\n"), "{}", first.shown());
+    let second = merge();
+    let says = "3, verified; all of them were there already\n";
+    assert!(second.stdout.contains(says), "{}", second.shown());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_images_for_one_platform_are_refused_by_name() {
     let stage = Stage::new().await;

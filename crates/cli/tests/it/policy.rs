@@ -1,6 +1,7 @@
 //! `countersign policy`: files in words, and their verdicts on saved signatures.
 
 mod export;
+mod fixtures;
 mod init;
 mod named_files;
 mod rules;
@@ -195,6 +196,8 @@ async fn a_case_may_say_at_which_time_it_is_judged() {
     let early = at("2001-01-01T00:00:00Z", "refused_invalid");
     let run = test(&stage, &early, &[]);
     assert_eq!(run.code, 0, "{}", run.shown());
+    let says = "was in use at 2001-01-01T00:00:00Z, the time to judge at";
+    assert!(run.stdout.contains(says), "{}", run.stdout);
     let late = at("2100-01-01T00:00:00+02:00", "accepted");
     let run = test(&stage, &late, &[]);
     assert_eq!(run.code, 0, "{}", run.shown());

@@ -27,6 +27,13 @@ pub struct PlatformEntry {
     child: Descriptor,
 }
 
+impl PlatformEntry {
+    /// The digest of the platform's manifest.
+    pub fn digest(&self) -> &Digest {
+        &self.child.digest
+    }
+}
+
 /// Everything that an index lists: see [`Registry::descendants`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Descendants {

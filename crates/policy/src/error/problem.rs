@@ -332,6 +332,8 @@ pub enum TimestampFault {
     NoTime,
     /// The time zone: there is neither `Z` nor an offset.
     NoOffset,
+    /// The day or the time of day: it has the form, and there is no such time.
+    NoSuchTime,
     /// Everything: it is not a time.
     NotATime,
 }
@@ -341,6 +343,7 @@ impl TimestampFault {
         match self {
             Self::NoTime => ": a date has no time of day; add a time and `Z`",
             Self::NoOffset => ": it has no time zone; add `Z` for UTC",
+            Self::NoSuchTime => ": it has the right form, but there is no such day or time of day",
             Self::NotATime => "",
         }
     }

@@ -228,8 +228,20 @@ fn unknown_claim(key: &str) -> Problem {
     let all: Vec<String> = exact.clone().chain(regex).collect();
     Problem::UnknownKey {
         found: key.to_owned(),
-        nearest: nearest(key, all.iter().map(String::as_str)),
+        nearest: nearest(key, all.iter().map(String::as_str)).or_else(|| by_last_words(key, &all)),
         valid: exact.collect(),
+    }
+}
+
+/// The one claim whose name ends in these words, as `source_repository_ref` does in `ref`.
+fn by_last_words(key: &str, all: &[String]) -> Option<String> {
+    let mut ending = all.iter().filter(|name| {
+        let before = name.strip_suffix(key);
+        before.is_some_and(|before| before.ends_with('_'))
+    });
+    match (ending.next(), ending.next()) {
+        (Some(one), None) => Some(one.clone()),
+        _ => None,
     }
 }
 

@@ -44,7 +44,13 @@ pub(super) fn with_any_text(pattern: &str) -> Option<(String, char)> {
     let mut before = None;
     let mut escaped = false;
     let mut in_brackets = false;
+    // `**` is any text too, in some shells.
+    let mut is_any_text = false;
     for c in pattern.chars() {
+        if c == '*' && is_any_text {
+            continue;
+        }
+        is_any_text = false;
         match c {
             '[' if !escaped => in_brackets = true,
             ']' if !escaped => in_brackets = false,
@@ -52,6 +58,7 @@ pub(super) fn with_any_text(pattern: &str) -> Option<(String, char)> {
                 if let Some(repeated) = before {
                     first = first.or(Some(repeated));
                     corrected.push('.');
+                    is_any_text = true;
                 }
             }
             _ => {}

@@ -61,7 +61,7 @@ impl Form {
                 .strip_prefix("https://")
                 .and_then(|rest| rest.split_once(file));
             named.is_some_and(|(before, after)| {
-                before.contains('/') && after.split_once('@').is_some_and(|(_, at)| !at.is_empty())
+                before.contains('/') && after.split_once('@').is_some_and(|(_, at)| is_ref(at))
             })
         };
         match self {
@@ -87,6 +87,21 @@ impl Form {
             Self::Address => "name@example.com",
         }
     }
+}
+
+/// Whether a workflow or a pipeline can be at this: a ref in full, or the commit that a reusable workflow is called by.
+pub(super) fn is_ref(at: &str) -> bool {
+    let is_commit = at.len() == 40 && at.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let kinds = ["heads/", "tags/", "pull/", "merge-requests/"];
+    let named = at.strip_prefix("refs/");
+    is_commit
+        || named.is_some_and(|rest| {
+            let of_kind = |kind: &&str| {
+                rest.strip_prefix(*kind)
+                    .is_some_and(|name| !name.is_empty())
+            };
+            kinds.iter().any(|kind| of_kind(&kind))
+        })
 }
 
 /// The providers whose issuer the pattern matches.
@@ -174,6 +189,8 @@ mod tests {
             "https://github.com/acme/app",
             "https://github.com/acme/app/.github/workflows/release.yml",
             "https://github.com/acme/app/.github/workflows/release.yml@",
+            "https://github.com/acme/app/.github/workflows/release.yml@v1",
+            "https://github.com/acme/app/.github/workflows/release.yml@refs/tag/v1",
             "github.com/acme/app/.github/workflows/release.yml@refs/heads/main",
             "ci@acme.example",
         ] {

@@ -60,11 +60,13 @@ fn certificate_warnings(position: usize, signer: &CertificateSigner) -> Vec<Warn
     }
     warnings.extend(stray_character(position, "identity", identity));
     let impossible = impossible_identity(position, issuer, identity);
+    let is_impossible = impossible.is_some();
     match impossible {
         Some(impossible) => warnings.push(impossible),
         None => warnings.extend(pattern_as_text(position, "identity", identity)),
     }
     if let Matcher::Regex(pattern) = identity
+        && !is_impossible
         && leaves_repository_open(pattern.as_str())
         && !(may_be_of_addresses(issuer) && fixes_domain(pattern.as_str()))
     {
@@ -206,9 +208,16 @@ fn impossible_identity(signer: usize, issuer: &Matcher, identity: &Matcher) -> O
         Matcher::Regex(pattern) if with_single_backslashes(pattern.as_str()).is_some() => {
             return None;
         }
-        Matcher::Regex(pattern) => (only_match(pattern.as_str())?, true),
+        Matcher::Regex(pattern) => match only_match(pattern.as_str()) {
+            Some(text) => (text, true),
+            None if lacks_scheme(pattern.as_str()) => (pattern.to_string(), true),
+            None => return None,
+        },
     };
     let form = Form::of_issuer(&issuer)?;
+    if pattern && form == Form::Address && only_match(identity.as_str()).is_none() {
+        return None;
+    }
     // With backslashes it is a pattern under the wrong key, and that is told.
     let fits = form.fits(&text) || form.fits(&text.replace(['\\', '^'], ""));
     (!fits).then(|| Warning::ImpossibleIdentity {
@@ -218,6 +227,18 @@ fn impossible_identity(signer: usize, issuer: &Matcher, identity: &Matcher) -> O
         pattern,
         expected: form.example(),
     })
+}
+
+/// Whether all that a pattern matches begins with a letter or a digit that no URL of `https` begins with.
+fn lacks_scheme(pattern: &str) -> bool {
+    let text = pattern.strip_prefix('^').unwrap_or(pattern);
+    let mut first = text.chars();
+    let begins = first.next().filter(char::is_ascii_alphanumeric);
+    // Else it may be there never.
+    let is_once = first
+        .next()
+        .is_some_and(|second| second.is_ascii_alphanumeric());
+    begins.is_some_and(|first| !first.eq_ignore_ascii_case(&'h')) && is_once && !text.contains('|')
 }
 
 /// Whether a workflow's URL looks like one made to be called: kept in a repository for workflows,

@@ -88,3 +88,37 @@ fn a_pattern_where_a_text_is_compared_is_told_with_the_other_key() {
     assert_snapshot!(words(&warnings(&github, identity, claims)), @"pattern-as-text: no certificate has the source_repository_ref `refs/tags/v*`: `source_repository_ref` is compared character by character; for a pattern, write `source_repository_ref_regex` with `refs/tags/v.*`");
     assert_snapshot!(words(&warnings("issuer: https://*.acme.example", "identity: ci@acme.example", "")), @r"pattern-as-text: no certificate has the issuer `https://*.acme.example`: `issuer` is compared character by character; for a pattern, write `issuer_regex` with `https://.*\.acme\.example`");
 }
+
+#[test]
+fn two_stars_are_one_text_and_what_has_no_scheme_or_no_ref_matches_nobody() {
+    let stars = of_identity(r"identity_regex: 'https://github\.com/acme/app/**'");
+    let says = words(&stars);
+    assert!(
+        says.contains(r"write `.*`: `https://github\.com/acme/app/.*`"),
+        "{says}"
+    );
+    for identity in [
+        "identity: https://github.com/acme/app/.github/workflows/release.yml@v1",
+        "identity: https://github.com/acme/app/.github/workflows/release.yml@refs/tag/v1",
+        r"identity_regex: 'github\.com/acme/app/.*'",
+    ] {
+        let says = words(&of_identity(identity));
+        assert!(
+            says.starts_with("impossible-identity: "),
+            "{identity}: {says}"
+        );
+        assert!(!says.contains("open-repository"), "{identity}: {says}");
+    }
+    // A reusable workflow may be called by its commit.
+    let commit = format!(
+        "identity: https://github.com/acme/app/.github/workflows/release.yml@{}",
+        "0a".repeat(20)
+    );
+    for fine in [
+        &commit,
+        r"identity_regex: 'ht*ps://github\.com/acme/app/.*'",
+    ] {
+        let says = words(&of_identity(fine));
+        assert!(!says.contains("impossible"), "{fine}: {says}");
+    }
+}

@@ -34,8 +34,9 @@ pub(super) async fn plan(
     let turns = Semaphore::new(SOURCES_AT_ONCE);
     // Sources are named by digest; what their tags name is of no interest.
     let resolved = tags::resolve(registry, sources, Tags::Later, &turns).await;
+    let resolved = resolved.map_err(by_tag)?;
     let mut given = HashMap::new();
-    for image in resolved.map_err(by_tag)? {
+    for image in &resolved {
         let source = image.reference().clone();
         if let Some(first) = given.insert(image.digest().clone(), source.clone()) {
             return Err(MergeError::Twice {
@@ -44,10 +45,13 @@ pub(super) async fn plan(
             }
             .into());
         }
+    }
+    for image in in_order(resolved) {
         let entry = entry_of(&image.descriptor(), &image)?;
         join.add(image, entry, 0).await?;
     }
-    let members = join.members;
+    let mut members = join.members;
+    members.sort_by_cached_key(place);
     if members.iter().all(|member| member.platform.is_none()) {
         let found = match members.len() {
             0 => "no image was given".to_owned(),
@@ -78,6 +82,27 @@ pub(super) async fn plan(
         bytes,
         members,
     })
+}
+
+/// The sources in an order that does not depend on how they were given. Indexes come first: what a builder says of an
+/// image in its index stands, also where the image is given by itself.
+fn in_order(mut sources: Vec<ResolvedImage>) -> Vec<ResolvedImage> {
+    sources.sort_by_cached_key(|image| {
+        let is_index = matches!(image.document(), Document::Index(_));
+        (!is_index, image.digest().clone())
+    });
+    sources
+}
+
+/// Where a manifest stands in the index: images by platform, then what is no image.
+fn place(member: &Member) -> (bool, String, Option<String>, Digest) {
+    let platform = member.platform.as_ref();
+    (
+        platform.is_none(),
+        platform.map(ToString::to_string).unwrap_or_default(),
+        platform.and_then(|platform| platform.os_version.clone()),
+        member.image.digest().clone(),
+    )
 }
 
 /// What is said of a source without a digest.

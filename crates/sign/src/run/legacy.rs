@@ -35,11 +35,13 @@ impl Run<'_> {
         let mut evidence = judged.map_err(at(Reached::NotSigned))?;
         (self.events)(SigningEvent::Signed {
             image: image.reference().clone(),
+            format: FORMAT,
         });
         let pushed = signature.push(&self.tools.registry, image).await;
         let manifest = pushed.map_err(at(Reached::NotPushed))?;
         (self.events)(SigningEvent::Pushed {
             image: image.reference().clone(),
+            format: FORMAT,
             signature: manifest.clone(),
         });
         for policy in [Some(&own), self.consumer().of(FORMAT)]

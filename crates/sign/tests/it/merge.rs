@@ -235,8 +235,8 @@ async fn an_index_brings_its_images_and_attestations_as_they_are_listed() {
     let plan = plan(&client(), &sources).await.unwrap();
     let merged: Value = serde_json::from_slice(plan.bytes()).unwrap();
     assert_eq!(merged["manifests"][0], own);
-    assert_eq!(merged["manifests"][1], listed);
-    assert_eq!(merged["manifests"][2]["platform"]["architecture"], "arm64");
+    assert_eq!(merged["manifests"][1]["platform"]["architecture"], "arm64");
+    assert_eq!(merged["manifests"][2], listed);
     let platforms = plan.members().filter(|(_, platform)| platform.is_some());
     assert_eq!(platforms.count(), 2);
 }
@@ -277,8 +277,11 @@ async fn what_can_t_be_joined_is_refused_by_name() {
     let Error::Merge(MergeError::SamePlatform { first, second, .. }) = &error else {
         panic!("{error:?}")
     };
-    assert_eq!(*first.digest(), same[0].digest());
-    assert_eq!(*second.digest(), same[2].digest());
+    let mut named = [first.digest().clone(), second.digest().clone()];
+    let mut both = [same[0].digest(), same[2].digest()];
+    named.sort();
+    both.sort();
+    assert_eq!(named, both);
 
     let artifact = stage.cached(&[Image::artifact("application/x").build()]);
     let error = plan(&client(), &artifact).await.unwrap_err();

@@ -13,6 +13,7 @@ use x509_cert::der::{Decode as _, Encode as _};
 use super::description::RootDescription;
 use super::keys::UnusableKeys;
 use super::{TrustError, authority};
+use crate::failure::Failure;
 
 /// The media type of a trusted root begins with this, in every version.
 const MEDIA_TYPE_PREFIX: &str = "application/vnd.dev.sigstore.trustedroot";
@@ -190,6 +191,17 @@ impl<'a> RootInUse<'a> {
             .certificate_logs
             .get(id)
             .map(String::as_str)
+    }
+
+    /// That a key of the transparency log with this ID is in use later than now, if that is so.
+    pub(crate) fn log_not_in_use(self, id: &[u8]) -> Option<Failure> {
+        let key = Sha256Hash::try_from(id).ok()?;
+        let begins = self.root.logs.key_started_by(&key, Timestamp::MAX);
+        let is_early = self.log_key(&key).is_none() && begins.is_some();
+        is_early.then(|| Failure::LogNotInUse {
+            id: hex::encode(id),
+            at: self.now,
+        })
     }
 
     /// The key of the transparency log with this ID, if it is valid by now.

@@ -6,10 +6,11 @@ use countersign_oci::{Digest, Reference, Repository};
 
 use crate::failure::{Failure, Kind};
 use crate::input::read_text;
+use crate::printable;
 
 /// The images that the files in `directory` name, in the order of the files' names. A file that is
-/// empty has the digest in its name, and is of `repository`; any other holds one reference with a
-/// digest.
+/// empty has the digest in its name; any other holds a digest, or one reference with a digest. A digest alone is of
+/// `repository`.
 pub(super) fn read(directory: &Path, repository: &Repository) -> Result<Vec<Reference>, Failure> {
     let unreadable = |error| Failure::unreadable(directory, "directory of digests", error);
     let mut names = Vec::new();
@@ -29,12 +30,23 @@ pub(super) fn read(directory: &Path, repository: &Repository) -> Result<Vec<Refe
     }
     let images = names.iter().map(|name| {
         let path = directory.join(name);
+        if path.is_dir() {
+            let path = printable::path(&path);
+            let text = format!("expected a file for each image, found the directory {path}");
+            return Err(Failure::new(Kind::Usage, text).hint(format!(
+                "pass each directory with a --digests-from of its own, as `--digests-from {path}`; of GitHub's \
+                 download-artifact, `merge-multiple: true` puts all files into one"
+            )));
+        }
         let text = read_text(&path, "image's digest")?;
         let text = text.trim();
+        if let Ok(digest) = text.parse::<Digest>() {
+            return Ok(repository.at(digest).into());
+        }
         if !text.is_empty() {
             let reference = text.parse::<Reference>().ok();
             let pinned = reference.filter(|reference| reference.digest().is_some());
-            return pinned.ok_or_else(|| wrong(&path, "its text is not NAME@DIGEST"));
+            return pinned.ok_or_else(|| wrong(&path, "its text is neither NAME@DIGEST nor a digest"));
         }
         let digest = digest(&name.to_string_lossy());
         let digest =
@@ -87,6 +99,25 @@ mod tests {
                 [expected.as_str()]
             );
         }
+        let text = format!("sha256:{DIGITS}\n");
+        assert_eq!(images(&[("amd64", &text)]).unwrap(), [expected]);
+    }
+
+    #[test]
+    fn a_directory_among_the_files_is_told_with_what_to_do() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("amd64")).unwrap();
+        let failure = read(directory.path(), &"quay.io/acme/cache".parse().unwrap()).unwrap_err();
+        assert!(
+            failure.line().contains("found the directory"),
+            "{failure:?}"
+        );
+        assert!(
+            failure
+                .hints()
+                .iter()
+                .any(|hint| hint.contains("merge-multiple"))
+        );
     }
 
     #[test]

@@ -122,7 +122,7 @@ async fn from_image(
     let survey = verifier.survey(&image, None).await?;
     drop(progress);
 
-    let mut draft = Draft::of_image(reference.to_string());
+    let mut draft = Draft::of_image(reference.to_string(), instance.of_flags_as_trust());
     let (mut unproven, mut by_key) = (0, 0);
     for attached in &survey.attached {
         let AttachedContent::Signatures(signatures) = &attached.content else {
@@ -178,6 +178,10 @@ async fn from_answers() -> Result<Draft, Failure> {
     let asked = || questions::ask(&mut std::io::stdin().lock(), &mut std::io::stderr());
     let signer = blocking(asked)
         .await?
-        .map_err(|error| Failure::new(Kind::Usage, format!("can't read the answers: {error}")))?;
+        .map_err(|error| {
+            Failure::new(Kind::Usage, format!("can't read the answers: {error}")).hint(
+                "run it again and answer each question, or pass --from REFERENCE to take the signers of an image",
+            )
+        })?;
     Ok(Draft::of_answers(signer))
 }

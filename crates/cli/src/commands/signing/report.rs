@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countersign_oci::{Digest, PinnedReference, Platform, Reference, Repository};
+use countersign_policy::SignatureFormat;
 use countersign_sign::{PublicationEvent, Reached, Signed, SigningEvent, SigningOutcome, Unsigned};
 
 use super::super::text::evidence_text;
@@ -112,12 +113,18 @@ impl Notes {
             SigningEvent::Begun { subjects } => {
                 all.extend(subjects.iter().cloned().map(Box::new).map(Note::Unsigned));
             }
-            SigningEvent::Signed { image } => reach(&mut all, image, Reached::NotPushed),
-            SigningEvent::Pushed { image, .. } => reach(&mut all, image, Reached::NotVerified),
+            SigningEvent::Signed { image, format } => {
+                reach(&mut all, image, *format, Reached::NotPushed);
+            }
+            SigningEvent::Pushed { image, format, .. } => {
+                reach(&mut all, image, *format, Reached::NotVerified);
+            }
             SigningEvent::Verified { signed } => {
                 let of = |note: &&mut Note| match note {
                     Note::Unsigned(one) => {
-                        one.digest == signed.digest && one.reference == signed.reference
+                        one.digest == signed.digest
+                            && one.reference == signed.reference
+                            && one.format == signed.evidence.format
                     }
                     Note::Signed(_) => false,
                 };
@@ -132,11 +139,7 @@ impl Notes {
         let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             PublicationEvent::Planned { tags: planned } => {
-                *tags = Some(Tags {
-                    written: Vec::new(),
-                    unclear: Vec::new(),
-                    not_written: planned.iter().map(ToString::to_string).collect(),
-                });
+                *tags = Some(Tags::planned(planned.iter().cloned()));
             }
             PublicationEvent::Tagging { tag } => {
                 if let Some(tags) = tags.as_mut() {
@@ -174,9 +177,10 @@ impl Notes {
     }
 }
 
-fn reach(all: &mut [Note], image: &PinnedReference, reached: Reached) {
+fn reach(all: &mut [Note], image: &PinnedReference, format: SignatureFormat, reached: Reached) {
     for note in all {
         if let Note::Unsigned(one) = note
+            && one.format == format
             && one.digest == *image.digest()
             && one.reference.location() == image.location()
         {
@@ -203,6 +207,7 @@ fn unsigned_text(unsigned: &Unsigned) -> String {
         reference,
         platform,
         digest,
+        format,
         reached,
         ..
     } = unsigned;
@@ -211,8 +216,12 @@ fn unsigned_text(unsigned: &Unsigned) -> String {
         Reached::NotVerified => "not verified (the signature was pushed)",
         Reached::NotSigned => "not signed",
     };
+    let form = match format {
+        SignatureFormat::Bundle => "",
+        SignatureFormat::SimpleSigning => "  form       simple signing\n",
+    };
     format!(
-        "{what}: {}\n{}",
+        "{what}: {}\n{}{form}",
         name(reference, platform.as_ref()),
         digest_text(digest)
     )

@@ -9,7 +9,9 @@ use crate::progress::Progress;
 pub(in crate::commands) fn signing(progress: &Progress, notes: &Notes, event: &SigningEvent) {
     notes.take(event);
     match event {
-        SigningEvent::Signed { image } => progress.say(format!("pushing the signature of {image}")),
+        SigningEvent::Signed { image, .. } => {
+            progress.say(format!("pushing the signature of {image}"));
+        }
         SigningEvent::Pushed { image, .. } => progress.say(format!("verifying {image}")),
         SigningEvent::Begun { .. } => {}
         SigningEvent::Verified { .. } => progress.say("signing"),

@@ -37,6 +37,24 @@ pub(super) fn read(path: Option<&Path>) -> Result<Option<Bundles>, Failure> {
     }
 }
 
+/// What stands in the place of a file that was not fetched.
+pub(in crate::commands) const GIT_LFS: &str = "a pointer of Git LFS";
+
+/// What a text is that is no bundle, in a few words; `None` if it is one, be it a good one or not.
+pub(in crate::commands) fn what_else(text: &str) -> Option<&'static str> {
+    if has_bundle(text) {
+        None
+    } else if text.trim().is_empty() {
+        Some("an empty file")
+    } else if text.starts_with("version https://git-lfs.github.com/") {
+        Some(GIT_LFS)
+    } else if serde_json::from_str::<IgnoredAny>(text).is_ok() {
+        Some("JSON without a signature")
+    } else {
+        Some("a text that is not JSON")
+    }
+}
+
 /// The keys by which a text is known as a bundle, be it a good one or not.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

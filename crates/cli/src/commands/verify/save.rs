@@ -36,7 +36,8 @@ impl<'a> Saving<'a> {
                     let message = format!(
                         "--save writes the inputs of one verdict: expected 1 reference, found {references}"
                     );
-                    return Err(Failure::new(Kind::Usage, message));
+                    return Err(Failure::new(Kind::Usage, message)
+                        .hint("name one reference in each run, and another directory for each"));
                 }
                 require_new(directory)?;
                 Some((directory.as_path(), Exhibits::default()))
@@ -102,11 +103,17 @@ impl<'a> Saving<'a> {
         };
         match (inputs.write(directory), outcome) {
             (Ok(saved), outcome) => {
-                let policy = self.policy.map_or("POLICY".to_owned(), printable::path);
+                let policy = self.policy.map_or("POLICY".to_owned(), printable::word);
+                let word = printable::word(directory);
                 output.note(&format!(
-                    "saved in {shown}: `countersign policy test {policy} --case {shown}` judges it again, without the registry"
+                    "saved in {shown}: `countersign policy test {policy} --case {word}` judges it again, without the registry"
                 ));
-                if verdict != Expectation::Accepted {
+                // No policy accepts an image that nobody signed.
+                let may_be_accepted = matches!(
+                    verdict,
+                    Expectation::RefusedPolicy | Expectation::RefusedInvalid
+                );
+                if may_be_accepted {
                     output.note(&format!(
                         "it expects the refusal; to work on the policy until the image is accepted, write `expect: accepted` in {}",
                         printable::path(&directory.join(FILE))

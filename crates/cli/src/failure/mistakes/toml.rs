@@ -29,7 +29,7 @@ impl Failure {
         let more = mistakes.len() > MISTAKES_MAX;
         mistakes.truncate(MISTAKES_MAX);
         let told: Vec<Mistake> = mistakes.iter().map(|one| one.told(file, text)).collect();
-        let message = told.first().map(|first| first.message.clone());
+        let message = told.first().map(|first| first.told.clone());
         let message = message.unwrap_or_else(|| format!("{} can't be used", file.display()));
         let mut failure = Self::new(Kind::Usage, message);
         for TomlMistake { hint, .. } in mistakes {
@@ -68,7 +68,8 @@ impl TomlMistake {
             line: position.map(|position| position.line),
             column: position.map(|position| position.column),
             path: key,
-            message: format!("{place}: {}", printable(message)),
+            told: format!("{place}: {}", printable(message)),
+            message: printable(message),
             marked: mark
                 .filter(|_| !text.contains("PRIVATE KEY"))
                 .and_then(|mark| mark.draw()),

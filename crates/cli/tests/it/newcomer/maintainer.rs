@@ -213,7 +213,7 @@ async fn what_the_command_line_itself_shows_is_told_first_and_in_its_words() {
       hint: leave --format out, or name a log of Rekor version 1: --fulcio-url URL with --rekor-url URL
     [exit code 2]
     $ countersign sign --identity-token @token --trusted-root root.json --signing-config digest registry.example.org/acme/app@$(cat digest)
-    error: the signing services can't be used: expected a signing config of version 0.2 in JSON, found failed to parse JSON: expected value at line 1 column 1
+    error: the signing services can't be used: expected a signing config of version 0.2 in JSON, found something else (failed to parse JSON: expected value at line 1 column 1)
       hint: correct the signing config, or pass --fulcio-url URL with --rekor-url URL (and --tsa-url URL for Rekor 2)
       hint: the signing config is digest
     [exit code 2]
@@ -269,6 +269,7 @@ async fn a_merge_without_its_images_is_told_where_they_are_looked_for() {
     error: registry.example.org/acme/app@sha256:A… was not found
       hint: check the name and the digest; without a login, a registry may say this of a private repository
       hint: images of --digests-from are looked for in registry.example.org/acme/app, the repository of the first --tag; if they are in another, pass --from NAME
+      hint: no tag was changed
     [exit code 6]
     $ countersign merge --trusted-root root.json --signing-config signing.json --identity-token @token --tag registry.example.org/acme/app:v2 --digests-from digests --from registry.example.org/acme/cache | head -1
     merged registry.example.org/acme/app:v2

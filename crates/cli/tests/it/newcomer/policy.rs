@@ -55,6 +55,8 @@ async fn a_policy_is_written_tried_and_mended() {
       identity: 'https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1'
       # In place of `identity`, for every tag:
       # identity_regex: 'https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+'
+      # The instance that signed. A relative path is relative to this file.
+      trust: {trusted_root: 'root.json'}
     compare the signer with what the project publishes: anybody can sign an image
     $ countersign policy check policy.yaml > /dev/null
     warning: the pattern `https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/v*` asks for a backslash, which no certificate has; outside double quotes, write one backslash for each two: `https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v.*` [doubled-backslash]
@@ -72,25 +74,25 @@ async fn a_policy_is_written_tried_and_mended() {
           sha256:…: a genuine signature, but not by the policy's signer: the issuer matches, but the identity does not
             expected  a match of `https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/v*`
             found     `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1`
-      hint: do not use the image; if you are sure that the policy is wrong, correct the policy
+      hint: do not use the image; if you are sure that the policy is wrong, correct it: `countersign policy check FILE` tells of patterns and names that no signer has
     [exit code 4]
     $ countersign policy test policy.yaml --case case
-    ok     registry.example.org/acme/app:v1 at TODAY: refused_policy, as expected
+    ok     registry.example.org/acme/app:v1: refused_policy, as expected
            registry.example.org/acme/app@sha256:A… is signed, but not as the policy requires:
-             sha256:…: a genuine signature, but not by the policy's signer: the issuer matches, but the identity does not
+             signature-1.sigstore.json: a genuine signature, but not by the policy's signer: the issuer matches, but the identity does not
                expected  a match of `https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/v*`
                found     `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1`
     1 passed, 0 failed
     $ countersign policy check policy.yaml > /dev/null
     note: there is no `not_before`, so signatures of any age are accepted; after an incident, set it to the time from which signatures are good again [no-not-before]
     $ countersign policy test policy.yaml --case case
-    FAILED registry.example.org/acme/app:v1 at TODAY: expected refused_policy, found accepted
+    FAILED registry.example.org/acme/app:v1: expected refused_policy, found accepted
            if accepted is right, write `expect: accepted` in case/cases.yaml
     0 passed, 1 failed
     [exit code 4]
     $ sed -i 's/expect: .*/expect: accepted/' case/cases.yaml
     $ countersign policy test policy.yaml --case case
-    ok     registry.example.org/acme/app:v1 at TODAY: accepted, as expected
+    ok     registry.example.org/acme/app:v1: accepted, as expected
     1 passed, 0 failed
     $ countersign verify --trusted-root root.json --policy policy.yaml registry.example.org/acme/app:v1
     verified registry.example.org/acme/app:v1
@@ -136,7 +138,7 @@ async fn one_mistake_is_told_once_for_all_signatures() {
             expected  `https://ci.example.org/`
             found     `https://ci.example.org`
                                              ^ first difference
-      hint: do not use the image; if you are sure that the policy is wrong, correct the policy
+      hint: do not use the image; if you are sure that the policy is wrong, correct it: `countersign policy check FILE` tells of patterns and names that no signer has
     [exit code 4]
     $ countersign verify --trusted-root root.json --policy slsa.yaml registry.example.org/acme/app:v1
     error: registry.example.org/acme/app:v1 (sha256:A…) lacks an attestation of type https://slsa.dev/provenance/v1. Found instead:
@@ -288,7 +290,7 @@ async fn a_file_that_is_no_policy_is_told_with_what_to_write() {
       hint: check that it is the file you mean
     [exit code 2]
     $ countersign verify --trusted-root root.json --policy root.yaml registry.example.org/acme/app:v1
-    error: the policy file and the flags both name a Sigstore instance
+    error: the policy file and the flags name two Sigstore instances
       hint: remove the flags, or the policy's `trust`
     [exit code 2]
     $ countersign verify --policy root.yaml registry.example.org/acme/app:v1

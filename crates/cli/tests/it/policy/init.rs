@@ -28,6 +28,11 @@ async fn a_new_policy_accepts_those_who_signed_and_nobody_else() {
         made.shown()
     );
     stage.write("new.yaml", &made.stdout);
+    // It names the trusted root that it needs, and stands its own test.
+    let alone = run(&mut stage.command(&["verify", "--policy", "new.yaml", &app]));
+    assert_eq!(alone.code, 0, "{}", alone.shown());
+    let strict = run(&mut stage.command(&["policy", "check", "--strict", "new.yaml"]));
+    assert_eq!(strict.code, 0, "{}", strict.shown());
     let verify = ["verify", "--policy", "new.yaml", &app];
     assert_eq!(
         run(&mut stage.command(&[&verify[..], &TRUST].concat())).code,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use countersign_policy::{COSIGN_SIGN_PREDICATE, SignatureFormat};
 use countersign_verify::{Evidence, SignedBy};
+use serde_json::Value;
 
 /// A policy that accepts these signers and nobody else.
 #[derive(Debug)]
@@ -12,8 +13,10 @@ pub(super) struct Draft {
     /// The image that it was made from, if any.
     image: Option<String>,
     pub(super) signers: BTreeSet<Signer>,
-    /// For each kind of statement, the forms in which it was found.
-    found: BTreeMap<String, BTreeSet<SignatureFormat>>,
+    /// For each kind of statement, the forms in which each signer made it.
+    found: BTreeMap<String, BTreeMap<Signer, BTreeSet<SignatureFormat>>>,
+    /// The instance whose trusted root is needed, as the policy has it, if it is not the usual one.
+    trust: Option<Value>,
 }
 
 /// Who signed.
@@ -26,11 +29,12 @@ pub(super) struct Signer {
 }
 
 impl Draft {
-    pub(super) fn of_image(image: String) -> Self {
+    pub(super) fn of_image(image: String, trust: Option<Value>) -> Self {
         Self {
             image: Some(image),
             signers: BTreeSet::new(),
             found: BTreeMap::new(),
+            trust,
         }
     }
 
@@ -39,6 +43,7 @@ impl Draft {
             image: None,
             signers: BTreeSet::from([signer]),
             found: BTreeMap::new(),
+            trust: None,
         }
     }
 
@@ -51,12 +56,14 @@ impl Draft {
         };
         let source = holder.claims.get("source_repository_uri");
         let elsewhere = |source: &&String| !holder.identity.starts_with(&format!("{source}/"));
-        self.signers.insert(Signer {
+        let signer = Signer {
             issuer: holder.issuer.clone(),
             identity: holder.identity.clone(),
             source: source.filter(elsewhere).cloned(),
-        });
-        let forms = self.found.entry(evidence.predicate_type.clone());
+        };
+        self.signers.insert(signer.clone());
+        let signers = self.found.entry(evidence.predicate_type.clone());
+        let forms = signers.or_default().entry(signer);
         forms.or_default().insert(evidence.format);
     }
 
@@ -78,6 +85,12 @@ impl Draft {
             }
         }
         text.push_str(&self.kinds());
+        if let Some(trust) = &self.trust {
+            text.push_str(
+                "  # The instance that signed. A relative path is relative to this file.\n",
+            );
+            let _ = writeln!(text, "  trust: {}", flow(trust));
+        }
         text
     }
 
@@ -89,15 +102,44 @@ impl Draft {
             let types: Vec<String> = self.found.keys().map(|found| quoted(found)).collect();
             let _ = writeln!(text, "  predicate_types: [{}]", types.join(", "));
         }
-        let forms: BTreeSet<SignatureFormat> = match signature {
-            Some(forms) => forms.clone(),
-            None => self.found.values().flatten().copied().collect(),
+        let made: Vec<_> = match signature {
+            Some(signers) => vec![signers],
+            None => self.found.values().collect(),
         };
-        if forms.contains(&SignatureFormat::SimpleSigning) {
-            let names: Vec<&str> = forms.iter().map(|form| form.as_str()).collect();
+        // A bundle proves more: where a signer made one, no other form is needed.
+        let needed = made
+            .iter()
+            .flat_map(|signers| signers.values())
+            .map(|forms| {
+                if forms.contains(&SignatureFormat::Bundle) {
+                    SignatureFormat::Bundle
+                } else {
+                    SignatureFormat::SimpleSigning
+                }
+            });
+        let needed: BTreeSet<SignatureFormat> = needed.collect();
+        if needed.contains(&SignatureFormat::SimpleSigning) {
+            let names: Vec<&str> = needed.iter().map(|form| form.as_str()).collect();
+            text.push_str(
+                "  # The legacy form of cosign, which proves less: sign as a bundle, and leave this out.\n",
+            );
             let _ = writeln!(text, "  signature_formats: [{}]", names.join(", "));
         }
         text
+    }
+}
+
+/// A text, or a mapping of texts, on one line of YAML.
+fn flow(value: &Value) -> String {
+    match value {
+        Value::String(text) => quoted(text),
+        Value::Object(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(key, value)| format!("{key}: {}", flow(value)));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
     }
 }
 

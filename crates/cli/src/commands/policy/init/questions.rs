@@ -65,6 +65,17 @@ pub(super) fn ask(answers: &mut impl BufRead, questions: &mut impl Write) -> io:
     }
 }
 
+/// The one choice that begins with these words, in whatever case.
+fn named<'c, T>(choices: &'c [(&'c str, T)], words: &str) -> Option<&'c (&'c str, T)> {
+    let words = words.to_lowercase();
+    let begins = |choice: &&(&str, T)| choice.0.to_lowercase().starts_with(&words);
+    let mut found = choices.iter().filter(begins);
+    match (found.next(), found.next()) {
+        (Some(one), None) if !words.is_empty() => Some(one),
+        _ => None,
+    }
+}
+
 fn signer(issuer: &str, identity: String) -> Signer {
     Signer {
         issuer: issuer.to_owned(),
@@ -89,6 +100,7 @@ impl<A: BufRead, Q: Write> Asker<'_, A, Q> {
             let answer = self.line("Number")?;
             let number = answer.parse::<usize>().ok();
             let chosen = number.and_then(|number| choices.get(number.checked_sub(1)?));
+            let chosen = chosen.or_else(|| named(choices, &answer));
             match chosen {
                 Some((_, chosen)) => return Ok(*chosen),
                 None => writeln!(
@@ -219,6 +231,11 @@ mod tests {
                 "3\nci@acme.example\n2\n",
                 "https://github.com/login/oauth",
                 "ci@acme.example",
+            ),
+            (
+                "git\nGitHub\nacme/app\nrelease.yml@refs/heads/main\n",
+                github,
+                "https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main",
             ),
         ] {
             let (signer, told) = answered(lines);

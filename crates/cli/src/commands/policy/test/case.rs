@@ -3,18 +3,22 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use countersign_oci::{Digest, Reference, ResolvedImage};
+use countersign_oci::{Digest, Reference, ResolvedImage, excerpt};
 use countersign_policy::Policy;
 use countersign_verify::{
     Error as VerifyError, FoundSignature, RefusalKind, TrustedRoot, judge_digest, judge_found,
+    short_digest,
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::commands::verify::bundle;
 use crate::failure::{Failure, Kind};
 use crate::input::{read_bytes, read_text};
+use crate::printable;
 
 /// Stands for the name of an image that no condition asks for.
 const NAMELESS: &str = "registry.invalid/image";
@@ -54,6 +58,9 @@ pub(super) struct Case {
     /// All Sigstore bundles of the image, in place of `bundle`. There may be none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) bundles: Option<Vec<PathBuf>>,
+    /// What the registry lists as signatures of the image, and are no bundles. They are judged like `bundles`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) not_bundles: Vec<PathBuf>,
     /// All signatures of the image in cosign's legacy form.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) simple_signing: Vec<LegacySignature>,
@@ -61,9 +68,27 @@ pub(super) struct Case {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) image: Option<Reference>,
     /// The time that the signature is judged at (RFC 3339). Without it, the present time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "time",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) at: Option<Timestamp>,
     pub(super) expect: Expectation,
+}
+
+/// Reads `at`. What is wrong with it is told with its key.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let time = text.parse().map_err(|_| {
+        let found = excerpt(&text);
+        D::Error::custom(format_args!(
+            "at: expected an RFC 3339 time such as 2026-01-31T12:00:00Z, found `{found}`"
+        ))
+    });
+    time.map(Some)
 }
 
 /// A signature in cosign's legacy form.
@@ -145,21 +170,27 @@ impl Case {
 
     /// The signatures; `None` if the case names none.
     pub(super) fn signatures(&self, directory: &Path) -> Result<Option<Signatures>, Failure> {
-        let bundle = |path: &PathBuf| read(&directory.join(path), "bundle");
+        let bundle = |path: &PathBuf| self.read_bundle(directory, path);
+        let is_alone = self.simple_signing.is_empty() && self.not_bundles.is_empty();
         match (&self.bundle, &self.bundles) {
             (Some(_), Some(_)) => {
                 return Err(self.unusable("expected `bundle` or `bundles`, found both"));
             }
-            (Some(_), None) if !self.simple_signing.is_empty() => {
-                return Err(self.unusable("expected `bundles` beside `simple_signing`"));
+            (Some(_), None) if !is_alone => {
+                let message = "expected `bundles` beside `simple_signing` or `not_bundles`";
+                return Err(self.unusable(message));
             }
             (Some(one), None) => return Ok(Some(Signatures::One(bundle(one)?))),
-            (None, None) if self.simple_signing.is_empty() => return Ok(None),
+            (None, None) if is_alone => return Ok(None),
             (None, _) => {}
         }
         let mut found = Vec::new();
         for path in self.bundles.iter().flatten() {
             found.push(FoundSignature::bundle(bundle(path)?));
+        }
+        for path in &self.not_bundles {
+            let content = read(&directory.join(path), "signature")?;
+            found.push(FoundSignature::bundle(content));
         }
         for LegacySignature {
             descriptor,
@@ -181,6 +212,46 @@ impl Case {
             })?);
         }
         Ok(Some(Signatures::All(found)))
+    }
+
+    /// A bundle, be it a good one or not.
+    ///
+    /// # Errors
+    /// If the file is something else. It would be refused, and a test that expects a refusal would pass for ever.
+    fn read_bundle(&self, directory: &Path, path: &Path) -> Result<Vec<u8>, Failure> {
+        let path = directory.join(path);
+        let content = read(&path, "bundle")?;
+        match bundle::what_else(&String::from_utf8_lossy(&content)) {
+            None => Ok(content),
+            Some(found) => {
+                let path = printable::path(&path);
+                let failure = self.unusable(format_args!(
+                    "expected a Sigstore bundle in {path}, found {found}"
+                ));
+                let hint = if found == bundle::GIT_LFS {
+                    "fetch the file itself: `git lfs pull`"
+                } else {
+                    "put the bundle there, as `cosign sign --bundle` or `countersign verify --save` wrote it"
+                };
+                Err(failure.hint(hint))
+            }
+        }
+    }
+
+    /// `reason`, with the names of files where it names signatures by the digests of their content. `found` is what
+    /// the files hold, in the order of the case.
+    fn with_files(&self, mut reason: String, found: &[FoundSignature]) -> String {
+        let bundles = self.bundles.iter().flatten().chain(&self.not_bundles);
+        let legacy = self.simple_signing.iter().map(|legacy| &legacy.payload);
+        for (signature, file) in found.iter().zip(bundles.chain(legacy)) {
+            let digest = short_digest(&Digest::sha256(signature.bytes()));
+            reason = reason.replace(&digest, &printable::path(file));
+        }
+        match self.image {
+            Some(_) => reason,
+            // Nobody knows this name.
+            None => reason.replace(&format!("{NAMELESS}@"), ""),
+        }
     }
 
     /// What the policy says of these signatures.
@@ -213,7 +284,7 @@ impl Case {
                             // That is no verdict.
                             _ => return Err(error.into()),
                         },
-                        reason: Failure::from(error).line(),
+                        reason: self.with_files(Failure::from(error).line(), found),
                     },
                 }
             }

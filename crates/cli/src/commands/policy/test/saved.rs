@@ -13,6 +13,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::case::{Case, Cases, Expectation, FILE, LegacySignature, Signatures};
+use crate::commands::verify::bundle;
 use crate::failure::{Failure, Kind};
 use crate::input::read_text;
 use crate::printable;
@@ -129,7 +130,7 @@ impl Inputs<'_> {
         };
         let digest = self.image.digest();
         let mut case = Case {
-            name: format!("{} at {}", self.image.requested(), self.at),
+            name: self.image.requested().to_string(),
             at: Some(self.at),
             bundles: Some(Vec::new()),
             ..Case::default()
@@ -151,9 +152,16 @@ impl Inputs<'_> {
         for (number, signature) in (1..).zip(&self.signatures) {
             match signature.layer() {
                 None => {
-                    let name = format!("signature-{number}.sigstore.json");
-                    put(&name, signature.bytes())?;
-                    case.bundles.get_or_insert_default().push(name.into());
+                    let text = String::from_utf8_lossy(signature.bytes());
+                    if bundle::what_else(&text).is_none() {
+                        let name = format!("signature-{number}.sigstore.json");
+                        put(&name, signature.bytes())?;
+                        case.bundles.get_or_insert_default().push(name.into());
+                    } else {
+                        let name = format!("signature-{number}.bin");
+                        put(&name, signature.bytes())?;
+                        case.not_bundles.push(name.into());
+                    }
                 }
                 Some(layer) => {
                     let (descriptor, payload) = (
