@@ -395,6 +395,29 @@ mod tests {
             if command.get_subcommands().next().is_none() || above == "audit" {
                 assert_ne!(is_named, reads, "{above}");
             }
+            for key in ["gallery", "policy", "signing-config", "store"] {
+                let takes = command
+                    .get_arguments()
+                    .any(|flag| flag.get_long() == Some(key));
+                let begin = format!("| `{key}` |");
+                let row = page.lines().find(|line| line.starts_with(&begin)).unwrap();
+                let uses = reads && takes && !above.is_empty();
+                assert!(!uses || row.contains(&format!("`{above}")), "{key}: {above}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_limit_s_help_names_every_kind_that_it_is_for() {
+        use clap::CommandFactory;
+        let root = Arguments::command();
+        let install = root.find_subcommand("install").unwrap();
+        let mut flags = install.get_arguments();
+        let flag = flags.find(|flag| flag.get_id() == "max_download").unwrap();
+        let help = flag.get_help().unwrap().to_string();
+        let sources = countersign_download::samples::sources();
+        for source in sources.iter().filter(|source| source.checksum().is_some()) {
+            assert!(help.contains(source.kind()), "{help}");
         }
     }
 

@@ -185,6 +185,32 @@ mod tests {
         names.join("/")
     }
 
+    const PAGE: &str = include_str!("../../../../docs/audit.md");
+
+    #[test]
+    fn the_page_on_audits_names_the_keys_that_lead_to_each_state() {
+        for violation in countersign_policy::samples::violations() {
+            // It is of any condition on time.
+            if matches!(violation, Violation::NoTime { .. }) {
+                continue;
+            }
+            let begin = format!("| `{}` |", violated(&violation).state().as_str());
+            let row = PAGE.lines().find(|line| line.starts_with(&begin)).unwrap();
+            let text = violation.to_string();
+            let keys = text.split("the policy's `").skip(1);
+            for key in keys.filter_map(|rest| rest.split('`').next()) {
+                assert!(row.contains(&format!("`{key}`")), "{key}: {row}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_on_audits_says_what_state_a_limit_on_requests_leads_to() {
+        let state = of_kind(ErrorKind::of_status(429), String::new()).state();
+        let says = format!("its images are `{}`.", state.as_str());
+        assert!(PAGE.contains(&says), "{says}");
+    }
+
     #[test]
     fn a_layout_that_can_t_be_used_is_no_failure_of_this_machine() {
         let states = |source| {

@@ -162,6 +162,47 @@ fn the_page_on_galleries_names_every_scheme_and_which_of_them_are_local() {
 }
 
 #[test]
+fn a_kind_that_can_name_a_digest_is_sampled_with_one() {
+    let digest = digest('a');
+    let all = sources();
+    for source in &all {
+        let can = source.pinned_to(&digest, &digest).own_digest().is_some();
+        let mut of_kind = all.iter().filter(|other| other.kind() == source.kind());
+        let is_sampled = of_kind.any(|other| other.own_digest().is_some());
+        assert_eq!(can, is_sampled, "samples.rs: {}", source.kind());
+    }
+}
+
+/// What a page says of tarballs holds of every kind that has a `sha256`.
+#[test]
+fn the_pages_name_every_kind_that_a_sha256_is_for() {
+    let pages = [
+        include_str!("../../../../docs/audit.md"),
+        include_str!("../../../../docs/copy.md"),
+        include_str!("../../../../docs/galleries.md"),
+        include_str!("../../../../docs/security-model.md"),
+    ];
+    let blocks = pages.iter().flat_map(|page| page.split("\n\n"));
+    let items = blocks.flat_map(|block| block.split("\n- ").flat_map(|item| item.split("\n| ")));
+    let sentences: Vec<String> = items
+        .flat_map(|item| item.split(". "))
+        .map(|sentence| sentence.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|sentence| sentence.to_lowercase().contains("tarball"))
+        .collect();
+    assert!(sentences.len() > 4, "{sentences:#?}");
+    let digest = digest('a');
+    for source in sources() {
+        if source.pinned_to(&digest, &digest).checksum().is_none() {
+            continue;
+        }
+        let (_, noun) = source.kind().split_once(' ').unwrap();
+        for sentence in &sentences {
+            assert!(sentence.to_lowercase().contains(noun), "{noun}: {sentence}");
+        }
+    }
+}
+
+#[test]
 fn malformed_sources_say_what_was_expected() {
     assert!(matches!(error(""), SourceError::Empty));
     assert!(matches!(error(" "), SourceError::Empty));

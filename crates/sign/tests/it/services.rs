@@ -203,29 +203,44 @@ async fn answers_are_asked_about_again_by_one_rule() {
 #[tokio::test]
 async fn an_answer_that_cannot_be_used_is_no_reason_to_ask_again() {
     // RFC 3161: the response of an authority that rejects the request.
-    let rejection: &[u8] = &[0x30, 0x05, 0x30, 0x03, 0x02, 0x01, 0x02];
+    let rejection: &'static [u8] = &[0x30, 0x05, 0x30, 0x03, 0x02, 0x01, 0x02];
+    let page = include_str!("../../../../docs/signing.md");
+    let (_, outages) = page.split_once("## Outages").unwrap();
+    let outages = outages.split("## ").next().unwrap();
     for service in Sandbox::all() {
-        let (version, status, body, requests) = match service {
-            Sandbox::Fulcio => (RekorVersion::V2, 200, &b"{}"[..], 1),
-            Sandbox::RekorV1 => (RekorVersion::V1, 201, &b"{}"[..], 1),
-            Sandbox::RekorV2 => (RekorVersion::V2, 201, &b"{}"[..], 1),
-            Sandbox::TimestampAuthority => (RekorVersion::V2, 200, rejection, 1),
+        let (version, status, answers) = match service {
+            Sandbox::Fulcio => (RekorVersion::V2, 200, &[(&b"{}"[..], 1)][..]),
+            Sandbox::RekorV1 => (RekorVersion::V1, 201, &[(&b"{}"[..], 1)][..]),
+            Sandbox::RekorV2 => (RekorVersion::V2, 201, &[(&b"{}"[..], 1)][..]),
+            Sandbox::TimestampAuthority => (
+                RekorVersion::V2,
+                200,
+                &[(rejection, 1), (&b"<html>"[..], 1)][..],
+            ),
             // Nothing is asked of them to sign.
             Sandbox::Oidc | Sandbox::Tuf => continue,
         };
-        let stage = Stage::new().await;
-        stage.one_image();
-        let answer = ServiceFault::Answer {
-            status: u16::try_into(status).unwrap(),
-            body,
-        };
-        stage.sigstore.inject(service, answer, 1);
-        let signed = stage.sign_with(&stage.signer_by(version)).await;
-        let error = signed.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Rejected, "{service:?}: {error:?}");
-        let answers = stage.answers(service);
-        assert_eq!(answers, vec![status; requests], "{service:?}");
-        assert_eq!(stage.writes(), [""; 0], "{service:?}");
+        for (body, requests) in answers {
+            let stage = Stage::new().await;
+            stage.one_image();
+            let answer = ServiceFault::Answer {
+                status: u16::try_into(status).unwrap(),
+                body,
+            };
+            stage.sigstore.inject(service, answer, 1);
+            let signed = stage.sign_with(&stage.signer_by(version)).await;
+            assert_eq!(signed.is_ok(), *requests == 2, "{service:?}");
+            let kind = signed.err().map(|error| error.kind());
+            let expected = (*requests == 1).then_some(ErrorKind::Rejected);
+            assert_eq!(kind, expected, "{service:?}");
+            assert_eq!(stage.answers(service).len(), *requests, "{service:?}");
+            if *requests == 1 {
+                assert_eq!(stage.writes(), [""; 0], "{service:?}");
+            } else {
+                let told = outages.contains("refus");
+                assert!(told, "docs/signing.md, \"Outages\": an answer that is asked about again");
+            }
+        }
     }
 }
 

@@ -297,3 +297,38 @@ fn where_fallbacks_are_left_out_the_plan_ends_before_them() {
         assert_eq!(next.is_some(), asked, "{count}");
     }
 }
+
+#[test]
+fn the_page_on_galleries_says_of_each_status_what_it_means() {
+    use countersign_oci::StatusMeaning::{self, Absent, NotAble, NotNow};
+    let page = include_str!("../../../../../docs/galleries.md");
+    let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (end, meanings) in [
+        (" doesn't have it.", &[Absent][..]),
+        (" counts as one that can't be reached.", &[NotNow, NotAble]),
+    ] {
+        let (before, _) = page.split_once(end).unwrap();
+        let (_, list) = before.rsplit_once("A server that answers ").unwrap();
+        let numbers = list.split(|c: char| !c.is_ascii_alphanumeric());
+        let named: Vec<u16> = numbers.filter_map(|word| word.parse().ok()).collect();
+        let means = |status: &u16| meanings.contains(&StatusMeaning::of(*status));
+        let expected: Vec<u16> = (400..500).filter(means).collect();
+        assert_eq!(named, expected, "{end}");
+    }
+    let refused = countersign_oci::samples::errors();
+    let refused = refused
+        .iter()
+        .filter(|error| matches!(error, countersign_oci::Error::Unauthorized { .. }));
+    for error in refused {
+        assert_eq!(error.consequence(), TryNext, "{error}");
+    }
+    let says = "If a registry refuses access (401 or 403), the next source is tried too";
+    assert!(page.contains(says), "{says}");
+    for status in [401, 403] {
+        let location = "https://example.org/app.tar".to_owned();
+        let error = crate::HttpError::Status { location, status };
+        assert_eq!(error.consequence(), TrySameDigest, "{status}");
+    }
+    let says = "If a web server refuses access to a tarball, only copies with the same `sha256`";
+    assert!(page.contains(says), "{says}");
+}

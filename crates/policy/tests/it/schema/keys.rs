@@ -213,13 +213,13 @@ fn a_condition_on_the_time_is_refused_beside_ignore_tlog() {
         let Ok(policy) = Policy::from_yaml(&dated, "policy.yaml") else {
             continue;
         };
-        let is_accepted = |time: Timestamp| {
+        let is_accepted = |earliest: Timestamp, latest: Timestamp| {
             let judged = policy.judge(Claimed {
                 format: SignatureFormat::Bundle,
                 digest: &digest,
                 signer: ClaimedSigner::Key(&public_key),
-                earliest: Some(time),
-                latest: Some(time),
+                earliest: Some(earliest),
+                latest: Some(latest),
                 now,
                 predicate_type: COSIGN_SIGN_PREDICATE,
                 predicate: None,
@@ -230,7 +230,11 @@ fn a_condition_on_the_time_is_refused_beside_ignore_tlog() {
             });
             judged.is_ok()
         };
-        let needs_time = is_accepted(Timestamp::UNIX_EPOCH) != is_accepted(now);
+        let old = Timestamp::UNIX_EPOCH;
+        let needs_time = is_accepted(old, old) != is_accepted(now, now);
+        // Whoever has a signature can have it logged or timestamped once more.
+        let is_renewed = !is_accepted(old, old) && is_accepted(old, now);
+        assert!(!is_renewed, "`{key}`: a later time makes an old signature count");
         let undated = format!("{dated}\nignore_tlog: true");
         assert_eq!(read(&undated).is_err(), needs_time, "{undated}");
         assert_eq!(validator.accepts(&undated), !needs_time, "{undated}");

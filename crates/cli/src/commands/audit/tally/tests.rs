@@ -120,3 +120,16 @@ fn the_order_in_which_verdicts_come_changes_nothing() {
     results.reverse();
     assert_eq!(summary(&results), forward);
 }
+
+#[test]
+fn the_change_for_what_nothing_covers_names_every_kind_with_a_sha256() {
+    let mut tally = Tally::default();
+    tally.count(&result("https://example.org/a.tar", State::Uncovered, "x"));
+    let groups = tally.groups().largest();
+    let (key, _, group) = groups.first().unwrap();
+    let change = policy_change(key, group).unwrap();
+    let sources = countersign_download::samples::sources();
+    for source in sources.iter().filter(|source| source.checksum().is_some()) {
+        assert!(change.contains(source.kind()), "{change}");
+    }
+}
