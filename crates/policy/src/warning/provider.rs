@@ -100,7 +100,7 @@ pub(super) fn is_ref(at: &str) -> bool {
                 rest.strip_prefix(*kind)
                     .is_some_and(|name| !name.is_empty())
             };
-            kinds.iter().any(|kind| of_kind(&kind))
+            kinds.iter().any(of_kind)
         })
 }
 

@@ -238,7 +238,10 @@ async fn an_answer_that_cannot_be_used_is_no_reason_to_ask_again() {
                 assert_eq!(stage.writes(), [""; 0], "{service:?}");
             } else {
                 let told = outages.contains("refus");
-                assert!(told, "docs/signing.md, \"Outages\": an answer that is asked about again");
+                assert!(
+                    told,
+                    "docs/signing.md, \"Outages\": an answer that is asked about again"
+                );
             }
         }
     }

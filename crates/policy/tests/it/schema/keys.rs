@@ -234,7 +234,10 @@ fn a_condition_on_the_time_is_refused_beside_ignore_tlog() {
         let needs_time = is_accepted(old, old) != is_accepted(now, now);
         // Whoever has a signature can have it logged or timestamped once more.
         let is_renewed = !is_accepted(old, old) && is_accepted(old, now);
-        assert!(!is_renewed, "`{key}`: a later time makes an old signature count");
+        assert!(
+            !is_renewed,
+            "`{key}`: a later time makes an old signature count"
+        );
         let undated = format!("{dated}\nignore_tlog: true");
         assert_eq!(read(&undated).is_err(), needs_time, "{undated}");
         assert_eq!(validator.accepts(&undated), !needs_time, "{undated}");
