@@ -220,6 +220,33 @@ impl Command {
         }
     }
 
+    /// Whether it makes signatures. It names every command, so that a new one has to be thought of here.
+    pub(crate) fn signs(&self) -> bool {
+        match self {
+            Self::Sign(_) | Self::Merge(_) => true,
+            Self::Verify(_)
+            | Self::Tree(_)
+            | Self::Copy(_)
+            | Self::Audit(_)
+            | Self::Install(_)
+            | Self::Upgrade(_)
+            | Self::Outdated(_)
+            | Self::Gallery(_)
+            | Self::List(_)
+            | Self::Check(_)
+            | Self::Remove(_)
+            | Self::Policy(_)
+            | Self::Trust(_)
+            | Self::Config(_)
+            | Self::Doctor(_)
+            | Self::ImageVerifier(_)
+            | Self::Version
+            | Self::Completions(_)
+            | Self::Man(_)
+            | Self::Schema(_) => false,
+        }
+    }
+
     /// The flag of the files of configuration. `None` for a command that doesn't read them: it decides nothing by them, or
     /// has a configuration of its own.
     pub(crate) fn configuration(&self) -> Option<&ConfigurationArguments> {

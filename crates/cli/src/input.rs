@@ -24,6 +24,11 @@ pub(crate) fn read_bytes(path: &Path, what: &str, most: u64) -> Result<Vec<u8>, 
     bytes_of(File::open(path), most).map_err(|error| Failure::unreadable(path, what, error))
 }
 
+/// Whether both paths lead to one file. They don't if there is none.
+pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
 /// All that is in a file that was opened.
 ///
 /// # Errors

@@ -7,7 +7,9 @@ use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use countersign_oci::{LayoutPath, Location, Reference, ReferenceError, Repository, printable};
+use countersign_oci::{
+    Digest, LayoutPath, Location, Reference, ReferenceError, Repository, printable,
+};
 
 use crate::failure::{Failure, Kind};
 
@@ -35,7 +37,10 @@ pub(crate) fn image(text: &str) -> Result<Reference, Box<dyn Error + Send + Sync
             }
         }
         None if is_document(Path::new(text)) => Err(DOCUMENT.into()),
-        None => in_registry(text),
+        None => {
+            refuse_path(text)?;
+            in_registry(text)
+        }
     }
 }
 
@@ -50,7 +55,58 @@ pub(crate) fn in_registry(text: &str) -> Result<Reference, Box<dyn Error + Send 
                 .into(),
         );
     }
+    if path_of_layout(text).is_some() {
+        return Err(format!("expected an image in a registry, found a path: {text}").into());
+    }
+    refuse_registry(text)?;
     Ok(text.parse()?)
+}
+
+/// Refuses the path of a layout that is not written as one: it would be read as the name of an image on Docker Hub.
+///
+/// # Errors
+/// How to write it.
+pub(crate) fn refuse_path(text: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
+    match path_of_layout(text) {
+        Some(path) => Err(format!("for an image layout in {path} write ocifile://{path}").into()),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a registry without a repository, for the same reason.
+///
+/// # Errors
+/// What is missing.
+pub(crate) fn refuse_registry(text: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let is_registry = match text.split_once(':') {
+        Some((host, port)) => {
+            let is_host = host == "localhost" || host.contains('.');
+            let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+            is_host && is_port && !host.contains(['/', '@'])
+        }
+        None => text == "localhost",
+    };
+    if is_registry {
+        return Err(format!(
+            "expected an image, found a registry alone: write the repository behind it, as {text}/acme/app:v1; \
+             for an image of that name on Docker Hub write docker.io/library/{text}"
+        )
+        .into());
+    }
+    Ok(())
+}
+
+/// The path in what is meant for a layout and not written as one: `ocifile:PATH`, `file://PATH`, or an archive.
+fn path_of_layout(text: &str) -> Option<&str> {
+    let path = match text.split_once(':') {
+        Some(("ocifile", path)) if !path.starts_with("//") => path,
+        Some(("file", path)) if path.starts_with('/') => path.strip_prefix("//").unwrap_or(path),
+        Some(_) | None => {
+            let is_name = text.contains(['/', ':', '@']) && !Path::new(text).is_file();
+            return (text.ends_with(".tar") && !is_name).then_some(text);
+        }
+    };
+    (!path.is_empty()).then_some(path)
 }
 
 /// Reads a repository, or a layout of this machine.
@@ -89,6 +145,47 @@ pub(crate) fn repository(text: &str) -> Result<Repository, Box<dyn Error + Send 
         // With neither a tag nor a digest, it is something else that is wrong.
         location(text).map_or_else(|wrong| wrong, |_| error.into())
     })
+}
+
+/// Reads a tag alone, without the name of an image before it.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn tag(text: &str) -> Result<String, Box<dyn Error + Send + Sync>> {
+    if text.is_empty() {
+        return Err(
+            "expected a tag, found nothing: is the variable set that it comes from?".into(),
+        );
+    }
+    if text.contains(['/', ':', '@']) {
+        return Err("expected a tag alone, such as v1: the repository is the image's own".into());
+    }
+    // Behind any image it has to be one.
+    let image: Reference = "registry.example/image".parse()?;
+    match image.with_tag(text) {
+        Ok(named) if named.tag() == Some(text) => {
+            refuse_tag_of_signatures(text)?;
+            Ok(text.to_owned())
+        }
+        Ok(_) | Err(_) => {
+            Err("expected a tag, such as v1 or latest: letters, digits, `_`, `.` and `-`".into())
+        }
+    }
+}
+
+/// Refuses to write a tag where clients look for signatures.
+///
+/// # Errors
+/// If the tag is made of a digest. The libraries refuse it too: here nobody has logged in for it yet.
+pub(crate) fn refuse_tag_of_signatures(tag: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
+    if Digest::is_made_into(tag) {
+        return Err(
+            "a tag that is made of a digest can't be written: clients look for signatures there, and those that are \
+             there would be lost; choose another tag, such as v1"
+                .into(),
+        );
+    }
+    Ok(())
 }
 
 /// Reads the path of a layout, which may be relative.

@@ -29,6 +29,8 @@ const CLEANING: Duration = Duration::from_secs(30);
 
 /// Runs `command` and turns its outcome into output and an exit code.
 pub(crate) fn run(command: Command, environment: &Environment, output: &Output) -> ExitCode {
+    // Before anything that may fail.
+    output.plan_tags(command.tags_to_write());
     let code = start_diagnostics(&command, environment, output)
         .and_then(|()| dispatch(command, environment, output))
         .unwrap_or_else(|failure| fail(failure, output));
@@ -64,7 +66,6 @@ fn dispatch(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    output.plan_tags(command.tags_to_write());
     if output.prints_lines() && !command.prints_lines() {
         let message = "--output jsonl is for `audit` alone";
         return Err(Failure::new(Kind::Usage, message).hint("pass --output json"));
@@ -79,7 +80,7 @@ fn dispatch(
     let when_stopped = command.when_stopped();
     let leaves_threads = when_stopped == WhenStopped::LeavesThreads;
     let writes_files = when_stopped == WhenStopped::RemovesFiles;
-    let signs = matches!(command, Command::Sign(_) | Command::Merge(_));
+    let signs = command.signs();
     let work = command.run(environment, output);
     let late = async {
         match timeout {
@@ -222,8 +223,12 @@ fn start_diagnostics(
 }
 
 fn filter(asked: &str) -> Result<EnvFilter, Failure> {
-    let filter = EnvFilter::builder().parse(asked).ok();
-    filter.filter(|_| asked.split(',').all(says_a_level)).ok_or_else(|| {
+    // The parser takes a blank before a directive for a part of it.
+    let directives = asked.split(',').map(str::trim);
+    let directives: Vec<&str> = directives.filter(|part| !part.is_empty()).collect();
+    let levels = !directives.is_empty() && directives.iter().copied().all(says_a_level);
+    let filter = EnvFilter::builder().parse(directives.join(",")).ok();
+    filter.filter(|_| levels).ok_or_else(|| {
         let message = format!(
             "expected a level in COUNTERSIGN_LOG (error, warn, info, debug or trace), or levels by module such as \
              countersign_oci=debug, found `{asked}`"
@@ -234,6 +239,5 @@ fn filter(asked: &str) -> Result<EnvFilter, Failure> {
 
 /// Whether one part of a filter has a level. A word alone that is none would be read as the name of a module.
 fn says_a_level(part: &str) -> bool {
-    let level = part.trim();
-    level.is_empty() || level.contains(['=', '[']) || level.parse::<LevelFilter>().is_ok()
+    part.contains(['=', '[']) || part.parse::<LevelFilter>().is_ok()
 }

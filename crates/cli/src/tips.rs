@@ -45,9 +45,7 @@ pub(crate) fn improve(error: &mut Error, line: &[OsString]) {
         ErrorKind::UnknownArgument => value(error, ContextKind::InvalidArg)
             .and_then(|name| claims(name, &words).or_else(|| argument(name, asked, &words))),
         ErrorKind::TooManyValues => switch(error),
-        ErrorKind::InvalidValue => value(error, ContextKind::InvalidValue)
-            .filter(|found| *found == "text")
-            .map(|_| "cosign's 'text' is 'human' here, which is the default".to_owned()),
+        ErrorKind::InvalidValue => of_choice(error, asked.get_name(), &words),
         ErrorKind::ArgumentConflict => {
             only_typed(error, asked, &words);
             forms_of_copy(error, asked.get_name())
@@ -155,13 +153,8 @@ fn not_for_audit(error: &Error, asked: &Command) -> Option<String> {
     if asked.get_name() != "audit" {
         return None;
     }
-    let said = error.to_string();
-    let conflict = || said.split_once("the subcommand '")?.1.split_once('\'');
-    let conflict = match error.kind() {
-        ErrorKind::ArgumentConflict => conflict().map(|(name, _)| name),
-        _ => None,
-    };
-    let name = conflict.or_else(|| value(error, ContextKind::InvalidSubcommand))?;
+    // clap names it there too if options stand before it, with which a command can't be combined.
+    let name = value(error, ContextKind::InvalidSubcommand)?;
     let is_file = [".yaml", ".yml", ".json"]
         .iter()
         .any(|end| name.ends_with(end));
@@ -176,8 +169,7 @@ fn not_for_audit(error: &Error, asked: &Command) -> Option<String> {
              '--images -' for standard input"
         ));
     }
-    conflict
-        .is_some()
+    (error.kind() == ErrorKind::ArgumentConflict)
         .then(|| format!("unexpected argument '{name}': all entries of the galleries are judged"))
 }
 
@@ -221,6 +213,15 @@ fn pair_of(name: &str, behind: &str) -> Option<String> {
     Some((*tip).to_owned())
 }
 
+/// What to type in the place of a value that is none of those that there are, or that was left out.
+fn of_choice(error: &Error, command: &str, words: &[&str]) -> Option<String> {
+    match value(error, ContextKind::InvalidValue)? {
+        "text" => Some("cosign's 'text' is 'human' here, which is the default".to_owned()),
+        "" if words.contains(&"-a") => of_value(error, "", command),
+        _ => None,
+    }
+}
+
 /// What to type in the place of a value that is none.
 fn of_value(error: &Error, found: &str, command: &str) -> Option<String> {
     let argument = value(error, ContextKind::InvalidArg).unwrap_or_default();
@@ -259,6 +260,9 @@ fn installed(name: &str, command: &str) -> Option<String> {
         }
         "remove" => {
             "entries are removed by their names in 'countersign list'; what was installed into a directory is removed with the directory"
+        }
+        "list" if !name.starts_with(['.', '/', '~']) => {
+            "tags are listed by 'crane ls' and 'skopeo list-tags'; only entries of galleries are listed here"
         }
         "list" => {
             "only entries of galleries are listed; 'countersign check DIRECTORY' compares what was installed into a directory"
@@ -352,7 +356,8 @@ fn claims(name: &str, words: &[&str]) -> Option<String> {
 
 /// An option without a value that was given one, as Go's programs take it.
 fn switch(error: &Error) -> Option<String> {
-    let name = value(error, ContextKind::InvalidArg)?;
+    // Behind one that may be repeated clap writes dots.
+    let name = value(error, ContextKind::InvalidArg)?.trim_end_matches("...");
     match value(error, ContextKind::InvalidValue)? {
         "true" => Some(format!("write '{name}' alone")),
         "false" => Some(format!("leave '{name}' out: without it, it is off")),

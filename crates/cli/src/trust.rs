@@ -14,8 +14,9 @@ use url::Url;
 use crate::arguments::trust::TrustArguments;
 use crate::environment::{Environment, Variable};
 use crate::failure::{Failure, Kind};
-use crate::input::{read_bytes, read_text};
+use crate::input::{is_same_file, read_bytes, read_text};
 use crate::policy::LoadedPolicy;
+use crate::printable;
 use crate::settings::TrustSetting;
 
 /// An instance that was chosen, not yet read.
@@ -78,17 +79,16 @@ pub(crate) fn instance(
 
 /// Whether flags and policy name the same instance.
 fn is_same(flag: &Choice, of_policy: &Choice) -> bool {
-    let is_file = |one: &Path, other: &Path| matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other);
     match (flag, of_policy) {
         (Choice::Named(one), Choice::Named(other)) => one == other,
-        (Choice::File(one), Choice::File(other)) => is_file(one, other),
+        (Choice::File(one), Choice::File(other)) => is_same_file(one, other),
         (
             Choice::Tuf { url, root },
             Choice::Tuf {
                 url: other,
                 root: other_root,
             },
-        ) => url == other && is_file(root, other_root),
+        ) => url == other && is_same_file(root, other_root),
         (Choice::File(_) | Choice::Tuf { .. } | Choice::Named(_), _) => false,
     }
 }
@@ -148,17 +148,26 @@ fn by_policy(trust: &Trust, file: Option<&Path>) -> Result<Choice, Failure> {
 }
 
 impl Instance {
-    /// The `trust` of a policy for this instance, if flags name one that is not the public-good one. A path is as it
-    /// was given.
-    pub(crate) fn of_flags_as_trust(&self) -> Option<Value> {
+    /// The `trust` of a policy for this instance, if flags name one that is not the public-good one. Its paths are whole,
+    /// wherever the policy will be.
+    ///
+    /// # Errors
+    /// If a path is not UTF-8: no policy can name it.
+    pub(crate) fn of_flags_as_trust(&self) -> Result<Option<Value>, Failure> {
         if !self.is_named || self.trust.is_some() {
-            return None;
+            return Ok(None);
         }
-        Some(match &self.choice {
-            Choice::Named(SigstoreInstance::PublicGood) => return None,
-            Choice::Named(instance) => json!(instance.name()),
-            Choice::File(path) => json!({ "trusted_root": path }),
-            Choice::Tuf { url, root } => json!({ "tuf_url": url, "tuf_root": root }),
+        Ok(match &self.choice {
+            Choice::Named(SigstoreInstance::PublicGood) => None,
+            Choice::Named(instance) => Some(json!(instance.name())),
+            Choice::File(path) => {
+                let path = path_in_policy(path, "trusted root")?;
+                Some(json!({ "trusted_root": path }))
+            }
+            Choice::Tuf { url, root } => {
+                let (url, root) = (url.as_str(), path_in_policy(root, "TUF root")?);
+                Some(json!({ "tuf_url": url, "tuf_root": root }))
+            }
         })
     }
 
@@ -287,6 +296,19 @@ impl Instance {
             }
         })
     }
+}
+
+/// The path of a `what` as a policy has it: whole.
+fn path_in_policy(path: &Path, what: &str) -> Result<String, Failure> {
+    let whole =
+        std::path::absolute(path).map_err(|error| Failure::unreadable(path, what, error))?;
+    whole.into_os_string().into_string().map_err(|whole| {
+        let found = printable::path(Path::new(&whole));
+        let message = format!(
+            "expected a path in UTF-8 for the {what}, found {found}: no policy can name it"
+        );
+        Failure::new(Kind::Usage, message).hint("rename the file or its directory, or use a copy")
+    })
 }
 
 /// Variables that name authorities and logs for cosign.

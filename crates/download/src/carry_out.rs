@@ -157,7 +157,7 @@ impl<V: ImageVerifier> Installer<V> {
             Err(error) => return Err(sources.not_begun(error)),
         };
         let installer = limited.as_ref().unwrap_or(self);
-        while let Some(NextSource { planned, digest }) = sources.next() {
+        while let Some(NextSource { planned, digest }) = sources.to_ask_now() {
             let attempt = Attempt {
                 plan,
                 planned,
@@ -171,7 +171,7 @@ impl<V: ImageVerifier> Installer<V> {
             };
             // On the heap: it holds all of a verification and of an extraction.
             let attempt = Box::pin(installer.attempt(attempt, goal));
-            if let Some(output) = sources.served(planned, attempt.await) {
+            if let Some(output) = sources.record(planned, attempt.await) {
                 return Ok(output);
             }
         }

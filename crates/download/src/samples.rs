@@ -312,6 +312,7 @@ fn locked_errors() -> Vec<LockedError> {
         Entry { name: text(), expected: text(), found: text() },
         Digest { name: text(), expected: digest(), found: digest() },
         Weaker { name: text(), expected: text(), found: text() },
+        WeakerEntry { name: text(), expected: text(), found: text() },
         Older {
             name: text(),
             expected: Box::new(digest()),

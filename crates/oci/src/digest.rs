@@ -96,8 +96,9 @@ impl Digest {
         format!("{}-{}.{}", self.algorithm, self.hex, tag.suffix())
     }
 
-    /// Whether `tag` is one that [`Self::referrers_tag`] or [`Self::tag_beside`] makes of some digest.
-    pub(crate) fn is_made_into(tag: &str) -> bool {
+    /// Whether `tag` is one that [`Self::referrers_tag`] or [`Self::tag_beside`] makes of some digest. Clients look
+    /// for signatures there, so nothing else may be written to it.
+    pub fn is_made_into(tag: &str) -> bool {
         let beside = |kind: CosignTag| tag.strip_suffix(kind.suffix())?.strip_suffix('.');
         let of = |digest: &str| digest.replacen('-', ":", 1).parse::<Self>();
         match CosignTag::ALL.into_iter().find_map(beside) {

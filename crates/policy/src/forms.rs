@@ -10,7 +10,9 @@ use serde_json::{Map, Value, json};
 use crate::age;
 use crate::claims::{Claim, REGEX_SUFFIX};
 use crate::format::SignatureFormat;
-use crate::keys::{IDENTITY, IGNORE_TLOG, ISSUER, KEY, Pair, TIME_CONDITIONS};
+use crate::keys::{
+    IDENTITY, IGNORE_TLOG, ISSUER, KEY, Pair, SIGNATURE_SOURCES_MAX, TIME_CONDITIONS,
+};
 use crate::predicate::POINTER_PATTERN;
 
 /// A document has a policy or galleries, and not both.
@@ -107,6 +109,16 @@ pub(crate) fn string(_: &mut SchemaGenerator) -> Schema {
 /// A list of at least one text.
 pub(crate) fn texts(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "items": text(generator), "minItems": 1 })
+}
+
+/// A list of at least one repository, and of no more than are searched.
+pub(crate) fn signature_sources(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": text(generator),
+        "minItems": 1,
+        "maxItems": SIGNATURE_SOURCES_MAX,
+    })
 }
 
 /// An RFC 3339 time.

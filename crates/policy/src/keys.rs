@@ -25,6 +25,9 @@ const MIN_AGE: &str = "min_age";
 /// Keys of mappings whose keys are the author's own. A number is as good as a text there.
 pub(crate) const OWN_KEYS: [&str; 3] = ["claims", "annotations", "predicate"];
 
+/// How many [`signature_sources`](crate::Policy::signature_sources) a policy may have.
+pub const SIGNATURE_SOURCES_MAX: usize = 8;
+
 /// Two keys of which a signer has exactly one.
 pub(crate) struct Pair {
     /// For the value itself.

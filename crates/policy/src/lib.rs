@@ -81,6 +81,7 @@ pub use import::{ImportError, ImportedPolicy, import};
 pub use index::{EntryContent, GalleryEntry, GalleryIndex, IndexPlaces, MisspeltKey};
 pub use instance::SigstoreInstance;
 pub use judge::{Accepted, Claimed, ClaimedSigner};
+pub use keys::SIGNATURE_SOURCES_MAX;
 pub use matcher::{Matcher, RegexError, WholeRegex};
 pub use mistakes::MISTAKES_MAX;
 pub use nearest::nearest;

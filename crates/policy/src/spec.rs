@@ -113,7 +113,7 @@ pub struct PolicySpec {
     pub trust: Option<TrustSpec>,
     /// More repositories in which to look for signatures: `host/path`.
     #[serde(deserialize_with = "filled", skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "forms::texts")]
+    #[schemars(schema_with = "forms::signature_sources")]
     pub signature_sources: Vec<String>,
     /// Images that are refused whoever signed them: `sha256:…`. An index also denies what it lists, where
     /// the image's repository has that index.

@@ -163,7 +163,7 @@ pub enum Warning {
         "no certificate of the issuer `{}` has the identity `{}`; identities of this issuer look like \
          `{expected}`{}",
         printable(.issuer), printable(.identity),
-        if *.pattern { "; a pattern must match the whole identity" } else { "" }
+        about_pattern(.identity, *.pattern)
     )]
     ImpossibleIdentity {
         /// Which signer.
@@ -264,6 +264,15 @@ fn open(pattern: &str) -> &'static str {
     } else {
         "fixes neither a repository nor the domain of an address: whoever gets an identity that it matches can \
              sign; write the repository or the domain in full"
+    }
+}
+
+/// Why a pattern matches no identity.
+fn about_pattern(identity: &str, is_pattern: bool) -> &'static str {
+    match is_pattern {
+        true if identity.starts_with('/') => "; leave out the slashes around the pattern",
+        true => "; a pattern must match the whole identity",
+        false => "",
     }
 }
 

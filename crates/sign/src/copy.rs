@@ -258,7 +258,8 @@ impl CopyPlan {
     /// [`LayoutDraft::finish`].
     ///
     /// # Errors
-    /// [`PublicationError::NotATag`](crate::PublicationError::NotATag), before anything is written;
+    /// [`PublicationError::NotATag`](crate::PublicationError::NotATag) and
+    /// [`PublicationError::OfSignatures`](crate::PublicationError::OfSignatures), before anything is written;
     /// [`CopyError::Refused`], if the copy does not pass the policy; others about the registries. No
     /// tag that names the image was written then, except after an error of
     /// [`PublicationError`](crate::PublicationError).

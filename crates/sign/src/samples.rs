@@ -133,6 +133,7 @@ fn publication_errors() -> Vec<PublicationError> {
         ByTag { given: vec![reference()], pinned: vec![reference().location().at(digest()).into()] },
         NotATag { tag: "-".into(), source: "a tag begins otherwise".into() },
         Target { reference: Box::new(reference()), expected: "a tag" },
+        OfSignatures { tag: Box::new(reference()) },
         SameTag { tag: Box::new(reference()), first: digest(), second: digest() },
         Unsigned { image: Box::new(reference().location().at(digest())), tag: Box::new(reference()) },
         TagMoved { tag: Box::new(reference()), expected: digest(), found: digest() },

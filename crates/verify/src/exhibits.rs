@@ -61,6 +61,7 @@ impl FoundSignature {
 }
 
 /// Keeps the signatures that a [`Verifier`](crate::Verifier) judges, whatever becomes of them. Clones keep them together.
+/// [`Verifier::survey`](crate::Verifier::survey) adds those that a verdict did not need.
 ///
 /// A verifier judges at most [`Limits::candidates`](crate::Limits) of an image.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +73,17 @@ impl Exhibits {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = kept.iter().filter(|(of, _)| of == document);
         kept.map(|(_, found)| found.clone()).collect()
+    }
+
+    /// Keeps it, unless it is kept already.
+    pub(crate) fn keep_new(&self, document: &Digest, found: FoundSignature) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |(of, one): &(Digest, FoundSignature)| {
+            of == document && one.layer == found.layer && one.bytes == found.bytes
+        };
+        if !kept.iter().any(is_it) {
+            kept.push((document.clone(), found));
+        }
     }
 
     pub(crate) fn keep(&self, document: &Digest, found: FoundSignature) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use countersign_oci::ResolvedImage;
+use countersign_policy::SIGNATURE_SOURCES_MAX;
 
 use crate::error::Error;
 
@@ -18,7 +19,7 @@ pub struct Limits {
     /// The most referrers fetched at the same time. Default 6.
     pub concurrency: usize,
     /// The most repositories of [`signature_sources`](countersign_policy::Policy::signature_sources) that are searched,
-    /// besides the image's own. Default 8.
+    /// besides the image's own. Default [`SIGNATURE_SOURCES_MAX`]: a policy has no more.
     pub signature_sources: usize,
     /// The longest time of one verification. Each request has its own time limits, but with many slow
     /// requests a hostile registry could take hours. Default 5 minutes.
@@ -31,7 +32,7 @@ impl Default for Limits {
             candidates: 64,
             bundle_bytes: 1 << 20,
             concurrency: 6,
-            signature_sources: 8,
+            signature_sources: SIGNATURE_SOURCES_MAX,
             total: Duration::from_secs(5 * 60),
         }
     }

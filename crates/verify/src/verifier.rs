@@ -136,7 +136,7 @@ impl Verifier {
         }
     }
 
-    /// The same verifier, which keeps the signatures that it judges from now on.
+    /// The same verifier, which keeps the signatures that it judges or surveys from now on.
     #[must_use]
     pub fn with_exhibits(self, exhibits: Exhibits) -> Self {
         Self {

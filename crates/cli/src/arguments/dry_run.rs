@@ -1,15 +1,22 @@
 //! Options that have no effect where nothing is installed: for `install --dry-run`, `upgrade --dry-run` and `outdated`.
 
+use std::path::Path;
+
 use super::layers::LayerArguments;
 use super::planning::PlanningArguments;
-use super::replacing::ReplacingArguments;
+use super::replacing::{HowDurable, ReplacingArguments};
 use crate::failure::{Failure, Kind};
 
-/// What was given that could be without effect.
+/// What was given of the options that are without effect. The compiler names a field that the table
+/// doesn't read.
 struct Given<'a> {
-    replacing: &'a ReplacingArguments,
-    planning: &'a PlanningArguments,
-    layers: &'a LayerArguments,
+    lock: Option<&'a Path>,
+    check: bool,
+    no_wait: bool,
+    durability: Option<HowDurable>,
+    jobs: Option<u8>,
+    layer_cache: Option<&'a Path>,
+    layer_cache_size: Option<u64>,
 }
 
 /// An option that does something only while something is installed.
@@ -27,37 +34,37 @@ const INSTALLING: [Installing; 7] = [
     Installing {
         long: "lock",
         hint: "leave it out: `install` and `upgrade` pin what they install",
-        is_given: |given| given.planning.lock.is_some(),
+        is_given: |given| given.lock.is_some(),
     },
     Installing {
         long: "check",
         hint: "`countersign check` compares the files of what is installed",
-        is_given: |given| given.replacing.check,
+        is_given: |given| given.check,
     },
     Installing {
         long: "no-wait",
         hint: LEAVE_IT_OUT,
-        is_given: |given| given.replacing.no_wait,
+        is_given: |given| given.no_wait,
     },
     Installing {
         long: "durability",
         hint: LEAVE_IT_OUT,
-        is_given: |given| given.replacing.durability.is_some(),
+        is_given: |given| given.durability.is_some(),
     },
     Installing {
         long: "jobs",
         hint: LEAVE_IT_OUT,
-        is_given: |given| given.planning.jobs.is_some(),
+        is_given: |given| given.jobs.is_some(),
     },
     Installing {
         long: "layer-cache",
         hint: LEAVE_IT_OUT,
-        is_given: |given| given.layers.layer_cache.is_some(),
+        is_given: |given| given.layer_cache.is_some(),
     },
     Installing {
         long: "layer-cache-size",
         hint: LEAVE_IT_OUT,
-        is_given: |given| given.layers.layer_cache_size.is_some(),
+        is_given: |given| given.layer_cache_size.is_some(),
     },
 ];
 
@@ -76,28 +83,33 @@ pub(crate) fn require_effect(
     planning: &PlanningArguments,
     layers: &LayerArguments,
 ) -> Result<(), Failure> {
-    // Whole, so that a new flag has to be thought of: in the table, or as one that has an effect.
+    // Whole, so that a new flag has to be thought of: as one of the table, whose field is bound here, or as one that has an
+    // effect.
     let ReplacingArguments {
         allow_older: _,
         reinstall: _,
-        check: _,
-        no_wait: _,
-        durability: _,
+        check,
+        no_wait,
+        durability,
     } = replacing;
     let PlanningArguments {
         choosing: _,
         store: _,
-        lock: _,
-        jobs: _,
+        lock,
+        jobs,
     } = planning;
     let LayerArguments {
-        layer_cache: _,
-        layer_cache_size: _,
+        layer_cache,
+        layer_cache_size,
     } = layers;
     let given = Given {
-        replacing,
-        planning,
-        layers,
+        lock: lock.as_deref(),
+        check: *check,
+        no_wait: *no_wait,
+        durability: *durability,
+        jobs: *jobs,
+        layer_cache: layer_cache.as_deref(),
+        layer_cache_size: *layer_cache_size,
     };
     match INSTALLING.iter().find(|option| (option.is_given)(&given)) {
         None => Ok(()),

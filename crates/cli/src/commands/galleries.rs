@@ -91,9 +91,8 @@ pub(super) fn assemble(
     arguments: &ChoosingArguments,
     environment: &Environment,
 ) -> Result<Galleries, Failure> {
-    let required = arguments.require_integrity
-        || parsed.require_integrity()
-        || environment.require_integrity()?;
+    let asked = environment.require_integrity()?;
+    let required = asked || arguments.require_integrity || parsed.require_integrity();
     let integrity = if required {
         Integrity::Strict
     } else {

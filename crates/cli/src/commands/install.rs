@@ -183,7 +183,7 @@ impl GalleryArguments {
                 format!("{flag} has no effect without --gallery"),
             )
             .hint(format!(
-                "leave {flag} out, or pass --gallery FILE and the names of entries"
+                "leave {flag} out, or pass --gallery FILE, or set `gallery` in your countersign.toml"
             ))),
         }
     }
@@ -194,6 +194,7 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    environment.require_integrity()?;
     if arguments.dry_run {
         let (replacing, planning) = (&arguments.replacing, &arguments.gallery.planning);
         dry_run::require_effect("install --dry-run", replacing, planning, &arguments.layers)?;

@@ -114,9 +114,14 @@ impl OpenKit {
         self.lock.as_ref()
     }
 
-    /// Refuses what it has no image of. What the user's own lock file names is asked for by its digest.
+    /// Refuses what it has no image of. What its lock file names has a digest, which says nothing of that.
     pub(super) fn require_image(&self, plan: &Plan, galleries: &Galleries) -> Result<(), Failure> {
-        if self.has_image_of(plan) {
+        let has_image = if plan.lock().is_some() {
+            self.has_first_of(plan)
+        } else {
+            self.has_image_of(plan)
+        };
+        if has_image {
             return Ok(());
         }
         let message = format!("the kit has no image of `{}`", plan.name());

@@ -51,7 +51,7 @@ pub(crate) struct ListArguments {
     )]
     pub(crate) check: Option<PathBuf>,
 
-    /// Platform to compare [default: this machine's]
+    /// Platform to compare [default: the installed one's]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", requires = "check")]
     pub(crate) platform: Option<Platform>,
 
@@ -67,10 +67,10 @@ pub(crate) async fn run(
     let store = store_directory(arguments.store.store.as_deref(), environment)?;
     let mut installations = Store::new(&store).list().await?;
     if let Some(lock) = &arguments.check {
-        let platform = arguments.platform.clone().unwrap_or_else(Platform::host);
+        let platform = arguments.platform.as_ref();
         let named = arguments.store.store.as_deref();
         let names = &arguments.names;
-        return list_check::run(lock, names, &platform, &installations, named, output);
+        return list_check::run(lock, names, platform, &installations, named, output);
     }
     let mut report = Report::new(output);
     for name in &arguments.names {

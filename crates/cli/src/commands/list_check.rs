@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
-use countersign_download::{Grounds, Installation, Lock, LockedEntry, Name, Recorded};
+use countersign_download::{Grounds, Installation, Lock, LockedEntry, Name};
 use countersign_oci::Platform;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,17 +19,19 @@ use crate::lock::LockFile;
 use crate::output::Output;
 use crate::printable;
 
-/// Compares what is installed with the lock file at `path`. Without names, all that it has for `platform`.
+/// Compares what is installed with the lock file at `path`, for the platform `asked` for; without one, for that of what is
+/// installed, or of this machine. Without names, all that it has for it.
 pub(super) fn run(
     path: &Path,
     names: &[Name],
-    platform: &Platform,
+    asked: Option<&Platform>,
     installations: &[Installation],
     store: Option<&Path>,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let lock = LockFile::new(path.to_owned()).read()?;
     let mut report = Report::new(output);
+    let host = Platform::host();
     let wanted = |name: &str| names.is_empty() || names.iter().any(|one| one.to_string() == name);
     let mut all: BTreeSet<&str> = lock.entries().map(|entry| entry.name.as_str()).collect();
     let named: Vec<String> = names.iter().map(ToString::to_string).collect();
@@ -38,13 +40,12 @@ pub(super) fn run(
         let installed = installations
             .iter()
             .find(|one| one.name.to_string() == name);
+        let found = installed.and_then(Installation::recorded);
+        // What is installed says for which platform it is, unless one is asked for.
+        let platform = asked.or(found.map(|recorded| &recorded.platform));
+        let platform = platform.unwrap_or(&host);
         let compared = compare(&lock, name, platform, installed);
-        let Some(Compared {
-            state,
-            expected,
-            found,
-        }) = compared
-        else {
+        let Some(Compared { state, expected }) = compared else {
             continue;
         };
         let result = LockCheck {
@@ -61,30 +62,26 @@ pub(super) fn run(
             }
             LockState::Differs | LockState::NotInstalled | LockState::NotLocked => {
                 let grounds = found.map(|recorded| &recorded.grounds);
-                let failure = failure(&result, path, store, grounds);
+                let asked = Asked {
+                    path,
+                    store,
+                    platform,
+                    is_named: asked.is_some(),
+                };
+                let failure = failure(&result, asked, grounds);
                 report.fail(&failure, |error| result.failed(error));
             }
         }
     }
-    let extra = installations.iter().filter(|one| {
-        one.recorded().is_some()
-            && names.is_empty()
-            && !lock
-                .entries()
-                .any(|entry| entry.name == one.name.to_string())
-    });
-    for installation in extra {
-        let name = &installation.name;
-        let shown = printable::path(path);
-        output.note(&format!(
-            "note: {name} is installed, and {shown} has no entry for it"
-        ));
+    if names.is_empty() {
+        note_unlocked(&lock, path, installations, output);
     }
     let (results, code) = report.end();
     if results.is_empty() {
         let message = format!(
-            "{} has no entry for {platform}, so there is nothing to compare",
-            printable::path(path)
+            "{} has no entry for {}, so there is nothing to compare",
+            printable::path(path),
+            asked.unwrap_or(&host)
         );
         return Err(Failure::new(Kind::NotFound, message)
             .hint("pass the platform that it was locked for to --platform"));
@@ -96,11 +93,37 @@ pub(super) fn run(
     Ok(code)
 }
 
+/// Says what is installed and has no entry in the lock file.
+fn note_unlocked(lock: &Lock, path: &Path, installations: &[Installation], output: &Output) {
+    let is_locked = |name: &str| lock.entries().any(|entry| entry.name == name);
+    for installation in installations {
+        let name = installation.name.to_string();
+        if installation.recorded().is_some() && !is_locked(&name) {
+            let shown = printable::path(path);
+            output.note(&format!(
+                "note: {name} is installed, and {shown} has no entry for it"
+            ));
+        }
+    }
+}
+
 /// One name, compared.
 struct Compared<'a> {
     state: LockState,
     expected: Option<&'a LockedEntry>,
-    found: Option<&'a Recorded>,
+}
+
+/// What was asked for.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    /// The lock file.
+    path: &'a Path,
+    /// What `--store` names.
+    store: Option<&'a Path>,
+    /// The platform to compare.
+    platform: &'a Platform,
+    /// Whether `--platform` names it.
+    is_named: bool,
 }
 
 /// `None` if nothing of that name is installed, and the lock has it for other platforms alone.
@@ -111,8 +134,6 @@ fn compare<'a>(
     installed: Option<&'a Installation>,
 ) -> Option<Compared<'a>> {
     let found = installed.and_then(Installation::recorded);
-    // What is installed says for which platform it is.
-    let platform = found.map_or(platform, |recorded| &recorded.platform);
     let expected = lock.entry(name, platform).ok();
     let is_known = lock.entries().any(|entry| entry.name == name);
     let state = match (expected, found) {
@@ -124,20 +145,16 @@ fn compare<'a>(
         (None, None) if is_known => return None,
         (None, _) => LockState::NotLocked,
     };
-    Some(Compared {
-        state,
-        expected,
-        found,
-    })
+    Some(Compared { state, expected })
 }
 
-/// `store` is what `--store` names.
-fn failure(
-    result: &LockCheck,
-    path: &Path,
-    store: Option<&Path>,
-    grounds: Option<&Grounds>,
-) -> Failure {
+fn failure(result: &LockCheck, asked: Asked<'_>, grounds: Option<&Grounds>) -> Failure {
+    let Asked {
+        path,
+        store,
+        platform,
+        is_named,
+    } = asked;
     let LockCheck {
         name,
         expected,
@@ -163,21 +180,25 @@ fn failure(
             format!("`{name}` is not as locked: its record can't be read")
         }
         (Some(_), None) => format!("`{name}` is locked and not installed"),
-        (None, _) => format!("`{name}` is not in {shown} for this platform"),
+        (None, _) => format!("`{name}` is not in {shown} for {platform}"),
     };
     let store = store.map_or_else(String::new, |store| {
         format!(" --store {}", printable::path(store))
     });
+    let mut options = store.clone();
+    if is_named {
+        options.push_str(&format!(" --platform {platform}"));
+    }
     let hint = match expected {
         Some(_) if found.is_some() => format!(
-            "`countersign install --gallery FILE --from-lock={shown}{store} {name}` installs what is locked; add --allow-older if \
+            "`countersign install --gallery FILE --from-lock={shown}{options} {name}` installs what is locked; add --allow-older if \
              that is the older one"
         ),
         Some(_) => format!(
-            "`countersign install --gallery FILE --from-lock={shown}{store} {name}` installs what is locked"
+            "`countersign install --gallery FILE --from-lock={shown}{options} {name}` installs what is locked"
         ),
         None => {
-            format!("`countersign install --gallery FILE --lock={shown}{store} {name}` adds it")
+            format!("`countersign install --gallery FILE --lock={shown}{options} {name}` adds it")
         }
     };
     let failure = Failure::new(Kind::Differs, message).hint(hint);

@@ -99,6 +99,9 @@ fn parse_name(text: &str) -> Result<Reference, String> {
     if text.parse::<Repository>().is_ok() {
         return Err(format!("{expected}, found no tag"));
     }
+    if let Some(tag) = reference.tag() {
+        operand::refuse_tag_of_signatures(tag).map_err(|error| error.to_string())?;
+    }
     Ok(reference)
 }
 

@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use countersign_download::{EntryName, Installation, Recorded};
+use countersign_download::{EntryName, Galleries, Installation, Recorded};
 
 use super::galleries;
 use super::requested_entry::{Group, InstalledBy, RequestedEntry};
@@ -68,20 +68,54 @@ impl Records {
     }
 }
 
+/// What a gallery file is read with.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
+    choosing: &'a ChoosingArguments,
+    registry: &'a RegistryArguments,
+    pub(super) environment: &'a Environment,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(
+        choosing: &'a ChoosingArguments,
+        registry: &'a RegistryArguments,
+        environment: &'a Environment,
+    ) -> Self {
+        Self {
+            choosing,
+            registry,
+            environment,
+        }
+    }
+
+    /// Reads the file of galleries, and fetches their indexes.
+    pub(super) async fn load(self, file: &Path) -> Result<Galleries, Failure> {
+        galleries::load(file, self.choosing, self.registry, self.environment).await
+    }
+}
+
+/// A gallery file that entries are upgraded from.
+#[derive(PartialEq, Eq)]
+struct GalleryFile {
+    path: PathBuf,
+    /// Whether it is that of a record, which names it again then. Else a file of configuration names it.
+    recorded: bool,
+}
+
 /// The entries by their gallery files: of a record, or else of a file of configuration. What has none is a group whose
 /// entries fail.
 pub(super) async fn groups(
     entries: Vec<InstalledEntry>,
     records: Records,
-    (choosing, registry): (&ChoosingArguments, &RegistryArguments),
-    environment: &Environment,
+    reading: Reading<'_>,
     output: &Output,
 ) -> Vec<Group> {
-    let mut by_file: Vec<((PathBuf, bool), Vec<RequestedEntry>)> = Vec::new();
+    let mut by_file: Vec<(GalleryFile, Vec<RequestedEntry>)> = Vec::new();
     let mut unknown = Vec::new();
     let mut groups = Vec::new();
     for entry in entries {
-        let found = entry.file(records, environment);
+        let found = entry.file(records, reading.environment);
         let requested = entry.requested;
         match found {
             Ok(Some(file)) => match by_file.iter_mut().find(|(other, _)| *other == file) {
@@ -93,8 +127,7 @@ pub(super) async fn groups(
         }
     }
     for (file, requested) in by_file {
-        let reading = (choosing, registry);
-        groups.push(of_file(file, requested, reading, environment, output).await);
+        groups.push(of_file(file, requested, reading, output).await);
     }
     if !unknown.is_empty() {
         let names: Vec<&str> = unknown.iter().map(|one| one.name.name()).collect();
@@ -119,34 +152,27 @@ pub(super) async fn groups(
     groups
 }
 
-/// The entries of one gallery file, which is recorded again if a record names it.
+/// The entries of one gallery file.
 async fn of_file(
-    (file, recorded): (PathBuf, bool),
+    file: GalleryFile,
     requested: Vec<RequestedEntry>,
-    (choosing, registry): (&ChoosingArguments, &RegistryArguments),
-    environment: &Environment,
+    reading: Reading<'_>,
     output: &Output,
 ) -> Group {
-    if recorded && let Err(failure) = require_file_of_mine(&file) {
-        let is_gone = matches!(file.try_exists(), Ok(false));
-        let hint = if is_gone {
-            moved(&requested)
-        } else {
-            NAME_IT.to_owned()
-        };
-        let failure = failure.hint(of_records(&requested)).hint(hint);
+    let GalleryFile { path, recorded } = file;
+    if recorded && let Err(failure) = require_recorded(&path, &requested) {
         return failed(failure, requested);
     }
     output.note(&format!(
         "the gallery file {} is used: {} names it",
-        printable::path(&file),
+        printable::path(&path),
         match (recorded, requested.as_slice()) {
             (true, [only]) => format!("the record of `{}`", only.name.name()),
             (true, several) => format!("each of {} records", several.len()),
             (false, _) => "countersign.toml".to_owned(),
         }
     ));
-    let loaded = galleries::load(&file, choosing, registry, environment).await;
+    let loaded = reading.load(&path).await;
     Group {
         recorded,
         galleries: loaded.map_err(|failure| {
@@ -157,9 +183,22 @@ async fn of_file(
                 failure
             }
         }),
-        file: Some(file),
+        file: Some(path),
         requested,
     }
+}
+
+/// Refuses the gallery file that the records of these entries name if another user can have written it, or if it is gone.
+fn require_recorded(file: &Path, requested: &[RequestedEntry]) -> Result<(), Failure> {
+    require_file_of_mine(file).map_err(|failure| {
+        let is_gone = matches!(file.try_exists(), Ok(false));
+        let hint = if is_gone {
+            moved(requested)
+        } else {
+            NAME_IT.to_owned()
+        };
+        failure.hint(of_records(requested)).hint(hint)
+    })
 }
 
 fn failed(failure: Failure, requested: Vec<RequestedEntry>) -> Group {
@@ -194,7 +233,7 @@ fn names_of(requested: &[RequestedEntry]) -> String {
 }
 
 impl InstalledEntry {
-    /// The gallery file, and whether it is recorded again.
+    /// The gallery file, if one is known.
     ///
     /// # Errors
     /// If the record names one that somebody else may have chosen or written, or that the working directory decides.
@@ -202,9 +241,12 @@ impl InstalledEntry {
         &self,
         records: Records,
         environment: &Environment,
-    ) -> Result<Option<(PathBuf, bool)>, Failure> {
+    ) -> Result<Option<GalleryFile>, Failure> {
         let set = environment.settings().gallery();
-        let set = set.map(|file| (file.to_owned(), false));
+        let set = set.map(|file| GalleryFile {
+            path: file.to_owned(),
+            recorded: false,
+        });
         let Some(file) = &self.file else {
             return Ok(set);
         };
@@ -221,7 +263,10 @@ impl InstalledEntry {
                 }
                 let checked = self.require_record_of_mine();
                 checked.map_err(|failure| failure.hint(NAME_IT))?;
-                Ok(Some((file.clone(), true)))
+                Ok(Some(GalleryFile {
+                    path: file.clone(),
+                    recorded: true,
+                }))
             }
             (Records::OfNamed(_), Some(set)) => Ok(Some(set)),
             (Records::OfNamed(by), None) => {

@@ -8,6 +8,7 @@ use countersign_oci::Platform;
 
 use super::kit::is_of;
 use crate::failure::Failure;
+use crate::input::is_same_file;
 use crate::printable;
 
 /// An entry to install.
@@ -78,10 +79,12 @@ impl RequestedEntry {
     ) -> Option<String> {
         let name = self.name.name();
         match (error, &installed.file) {
-            (PlanError::UnknownGallery { .. }, Some(by)) if Some(by.as_path()) != file => {
-                let by = printable::path(by);
+            (PlanError::UnknownGallery { .. }, Some(by))
+                if file.is_none_or(|file| !is_same_file(by, file)) =>
+            {
+                let (shown, word) = (printable::path(by), printable::word(by));
                 Some(format!(
-                    "`{name}` was installed by {by}, as its record says; if that file is yours, pass --gallery {by}"
+                    "`{name}` was installed by {shown}, as its record says; if that file is yours, pass --gallery {word}"
                 ))
             }
             (
@@ -116,5 +119,33 @@ impl Group {
         let absolute = std::path::absolute(file).ok()?;
         let text = absolute.to_str().map(ToOwned::to_owned);
         text.filter(|_| !passes && Path::is_file(file))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It is from a record that may be anybody's.
+    #[test]
+    fn a_recorded_file_is_one_word_of_the_command_line_to_type() {
+        let requested = RequestedEntry {
+            name: EntryName::in_gallery("acme", "chat"),
+            platform: "linux/amd64".parse().unwrap(),
+            lock: None,
+            lock_of_kit: None,
+            kept: None,
+            installed: Some(InstalledBy {
+                file: Some("/srv/two words;x.yaml".into()),
+            }),
+        };
+        let error = PlanError::UnknownGallery {
+            expected: vec!["ours".into()],
+            found: "acme".into(),
+        };
+        let failure = requested.unplanned(error, None);
+        let hints = failure.hints().join("\n");
+        let says = "pass --gallery '/srv/two words;x.yaml'";
+        assert!(hints.contains(says), "{hints}");
     }
 }

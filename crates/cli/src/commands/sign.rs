@@ -56,7 +56,12 @@ pub(crate) struct SignArguments {
     /// The tag is of the image's repository, and the signature names it. First, a new client, which has
     /// nothing cached, verifies the signatures. Then the tag is written and read back. If anything fails
     /// before, every tag stays as it was. May be given several times. Not with --by-tag and --tag-later.
-    #[arg(long, value_name = "TAG", conflicts_with_all = ["by_tag", "tag_later"])]
+    #[arg(
+        long,
+        value_name = "TAG",
+        value_parser = operand::tag,
+        conflicts_with_all = ["by_tag", "tag_later"],
+    )]
     pub(crate) then_tag: Vec<String>,
 
     /// MiB of layers to read for warnings; 0 reads none
@@ -84,13 +89,12 @@ impl SignArguments {
             (false, false) => Tags::Checked,
         }
     }
-}
 
-impl SignArguments {
     /// The tags of `--then-tag`, before anything is begun.
     pub(super) fn tags_to_write(&self) -> Option<TagsOfRun> {
         let all = self.references.iter().flat_map(|image| {
             let tags = self.then_tag.iter();
+            // `operand::tag` has let nothing else through.
             tags.filter_map(|tag| image.with_tag(tag).ok())
         });
         (!self.then_tag.is_empty()).then(|| TagsOfRun::planned(all))
@@ -200,7 +204,7 @@ fn without_tag(reference: &Reference) -> String {
 }
 
 /// What is said where one of several images can't be read.
-const NOTHING_SIGNED: &str =
+const NONE_OF_SEVERAL_SIGNED: &str =
     "none of the images was signed by this run: all of them are read before the first is signed";
 
 async fn digests_given(client: &Client, references: &[Reference]) -> Result<(), Failure> {
@@ -213,7 +217,7 @@ fn ended(error: countersign_sign::Error, noted: &Notes, references: &[Reference]
     if noted.are_begun() || references.len() < 2 {
         error.into()
     } else {
-        Failure::from(error).also(NOTHING_SIGNED)
+        Failure::from(error).also(NONE_OF_SEVERAL_SIGNED)
     }
 }
 

@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use clap::{Arg, Args};
 use countersign_download::{EntryName, Installation, Name, RecordState, Store};
 
-use super::galleries;
-use super::recorded::{self, InstalledEntry, Records};
+use super::recorded::{self, InstalledEntry, Reading, Records};
 use super::report::Report;
 use super::requested_entry::Group;
 use super::store_installer::{NamesFrom, StoreInstaller};
@@ -16,7 +15,7 @@ use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::dry_run;
 use crate::arguments::layers::LayerArguments;
 use crate::arguments::limits::LimitArguments;
-use crate::arguments::planning::{ChoosingArguments, PlanningArguments};
+use crate::arguments::planning::PlanningArguments;
 use crate::arguments::registry::RegistryArguments;
 use crate::arguments::replacing::ReplacingArguments;
 use crate::arguments::store::store_directory;
@@ -78,6 +77,8 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    // Also where there is nothing to plan by it.
+    environment.require_integrity()?;
     if arguments.dry_run {
         require_effect(&arguments, "upgrade --dry-run")?;
     }
@@ -119,12 +120,12 @@ pub(crate) async fn run(
             .iter_mut()
             .for_each(|entry| entry.requested.kept = None);
     }
-    let reading = (&planning.choosing, &registry);
+    let reading = Reading::new(&planning.choosing, &registry, environment);
     let groups = match gallery {
-        Some(file) => vec![of_file(file, installed, reading, environment).await?],
+        Some(file) => vec![of_file(file, installed, reading).await?],
         None => {
             let records = Records::of_store(planning.store.as_deref(), environment);
-            recorded::groups(installed, records, reading, environment, output).await
+            recorded::groups(installed, records, reading, output).await
         }
     };
     let installer = StoreInstaller {
@@ -197,12 +198,11 @@ pub(crate) async fn outdated(
 async fn of_file(
     file: PathBuf,
     installed: Vec<InstalledEntry>,
-    (choosing, registry): (&ChoosingArguments, &RegistryArguments),
-    environment: &Environment,
+    reading: Reading<'_>,
 ) -> Result<Group, Failure> {
     Ok(Group {
-        galleries: Ok(galleries::load(&file, choosing, registry, environment).await?),
-        recorded: environment.settings().gallery() != Some(&file),
+        galleries: Ok(reading.load(&file).await?),
+        recorded: reading.environment.settings().gallery() != Some(&file),
         file: Some(file),
         requested: installed.into_iter().map(|one| one.requested).collect(),
     })

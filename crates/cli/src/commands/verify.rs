@@ -153,17 +153,26 @@ pub(crate) async fn run(
     };
     let which = arguments.which();
     let mut outcomes = stream::iter(&arguments.references)
-        .map(async |reference| (reference, judge.reference(reference, which).await))
+        .map(async |reference| {
+            let judged = judge.reference(reference, which).await;
+            let kept = saving.keep_all(&verifier, &judged).await;
+            (reference, judged, kept)
+        })
         .buffered(AT_ONCE);
     output.judging(arguments.references.iter().map(ToString::to_string));
-    while let Some((reference, outcomes)) = outcomes.next().await {
+    while let Some((reference, outcomes, kept)) = outcomes.next().await {
         for judged in outcomes {
-            let (failed, result) = teller.tell(reference, judged, &progress);
+            let (failed, mut result) = teller.tell(reference, judged, &progress);
             if let Some(failure) = failed {
-                progress.suspend(|| report.fail(&failure, |_| ()));
+                progress.suspend(|| report.fail(&failure, |error| result.failed(error)));
             }
             // Written at once, so that nothing is kept of thousands of references.
             output.next_result::<VerifyOutput>(&result);
+        }
+        if let Err(failure) = kept {
+            let reason = failure.line();
+            let warning = format!("not all signatures of {reference} are saved: {reason}");
+            progress.suspend(|| output.warning(&warning));
         }
         output.judged_next();
     }
@@ -190,7 +199,7 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    /// The result, and why the image is refused or something is not saved.
+    /// The result without an error, and why the image is refused or something is not saved.
     fn tell(
         &self,
         reference: &Reference,
@@ -228,7 +237,7 @@ impl Teller<'_> {
         if let (Ok(verified), Ok(())) = (&outcome, &saved) {
             progress.suspend(|| self.accepted(reference, platform, verified));
         }
-        let result = VerifyResult::new(reference, platform, digest.as_ref(), &outcome, &saved);
+        let result = VerifyResult::new(reference, platform, digest.as_ref(), outcome.as_ref().ok());
         (outcome.err().or(saved.err()), result)
     }
 

@@ -186,13 +186,17 @@ impl From<countersign_download::PlanFailure> for Failure {
                 .iter()
                 .any(|one| one.error.kind() == Kind::Unsigned);
         let is_older = matches!(failure.decisive(), Some(DownloadError::Older { .. }));
+        let is_for_another = matches!(
+            failure.decisive(),
+            Some(DownloadError::WrongPlatform { .. })
+        );
         let Some(decisive) = failure.into_decisive().map(Self::from) else {
             return Self::new(Kind::Internal, message);
         };
         let mut hints = if locked && is_older {
             let hint = "the lock file pins an older image than is installed; if you want that one, pass --allow-older";
             vec![hint.to_owned()]
-        } else if locked && kind == Kind::NotFound {
+        } else if locked && kind == Kind::NotFound && !is_for_another {
             let hint = "the registries no longer have the locked digest: if you want what they have now, install with --lock again";
             vec![hint.to_owned()]
         } else {

@@ -38,6 +38,9 @@ impl From<countersign_policy::PolicyError> for Failure {
             {
                 "for one of several words write `(one|other)`; put a backslash before a brace that is meant literally: `\\{`"
             }
+            Problem::Regex { reason, .. } if reason.to_string().contains("look-around") => {
+                "write it without `(?=`, `(?!` and `(?<`: say what the text may be, as `(one|other)`, and not what it may not be"
+            }
             Problem::Regex { .. } => {
                 "put a backslash before a character that is meant literally: `\\.`, `\\(`, `\\+`, `\\?`"
             }
@@ -51,5 +54,25 @@ impl From<countersign_policy::PolicyError> for Failure {
             _ => "correct the option; `countersign COMMAND --help` explains each",
         };
         Self::new(error.kind(), error).hint(hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_policy::PolicyFile;
+
+    use super::*;
+
+    /// With a backslash, it would ask for these characters and match nothing.
+    #[test]
+    fn a_look_around_is_not_answered_with_a_backslash() {
+        for pattern in ["a/(?!evil).*", "(?=a).*", "(?<!a)b", "(?<=a)b"] {
+            let policy = format!("issuer: a\nidentity_regex: '{pattern}'\n");
+            let error = PolicyFile::parse(&policy, "policy.yaml").unwrap_err();
+            let failure = Failure::from(error);
+            let hints = failure.hints().join("\n");
+            assert!(hints.contains("write it without"), "{pattern}: {hints}");
+            assert!(!hints.contains("backslash"), "{pattern}: {hints}");
+        }
     }
 }

@@ -66,20 +66,6 @@ impl From<PublicationError> for Failure {
                 );
                 return Self::new(kind, error).hint(hint).pinned(pinned);
             }
-            PublicationError::NotATag { tag, .. } if tag.is_empty() => {
-                // What the empty text makes of the whole name says nothing more.
-                return Self::new(kind, "expected a tag after --then-tag, found nothing")
-                    .hint("is the variable set that the tag comes from?");
-            }
-            PublicationError::NotATag { tag, .. } if tag.contains(['/', ':', '@']) => {
-                let message = format!(
-                    "expected a tag alone after --then-tag, found `{}`",
-                    countersign_oci::excerpt(tag)
-                );
-                return Self::new(kind, message).hint(
-                    "pass the tag without the name before it, such as `v1`: the repository is the image's own",
-                );
-            }
             PublicationError::NotATag { .. } => "pass --then-tag TAG, such as `v1` or `latest`",
             PublicationError::Target { reference, .. } => match reference.digest() {
                 Some(digest) => {
@@ -90,6 +76,9 @@ impl From<PublicationError> for Failure {
                 }
                 None => "pass --tag NAME:TAG",
             },
+            PublicationError::OfSignatures { .. } => {
+                "choose another tag, such as `v1`: the image is found by its digest without a tag"
+            }
             PublicationError::SameTag { .. } => "sign one of the two images by itself",
             PublicationError::Unsigned { .. } => {
                 "run the same command again; if it stays so, the registry did not keep what was pushed"

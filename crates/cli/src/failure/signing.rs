@@ -148,6 +148,8 @@ fn service_hint(
 ) -> Option<&'static str> {
     let of_token =
         service == countersign_sign::Service::Fulcio && matches!(status, Some(400 | 401 | 403));
+    // It never sees a token.
+    let is_log = service == countersign_sign::Service::Rekor;
     match kind {
         Kind::Unreachable => Some(
             "check the network, the service's URL and its status; for the public instance: https://status.sigstore.dev",
@@ -155,10 +157,23 @@ fn service_hint(
         Kind::Rejected if of_token => Some(
             "check the identity token: that it is whole and has not expired, and that this certificate authority accepts its issuer; the same command would get the same answer",
         ),
+        Kind::Rejected if is_log && status == Some(404) => Some(
+            "check the URL of the log; if it is a log of Rekor version 2, pass --rekor-version 2 and --tsa-url URL",
+        ),
+        Kind::Rejected if is_log => Some(
+            "check the URL of the log, and what it says; the same command would get the same answer",
+        ),
         Kind::Rejected => Some(
             "check the service's URL, and that it accepts the issuer of the identity token; the same command would get the same answer",
         ),
-        _ => None,
+        Kind::Internal
+        | Kind::Machine
+        | Kind::Usage
+        | Kind::Unsigned
+        | Kind::Policy
+        | Kind::Invalid
+        | Kind::NotFound
+        | Kind::Differs => None,
     }
 }
 
@@ -174,5 +189,21 @@ fn passed_on(error: countersign_sign::Error) -> Failure {
         SignError::Copy(error) => error.into(),
         SignError::Publication(error) => error.into(),
         other => Failure::new(other.kind(), other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_sign::Service;
+
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_log_is_about_logs_and_not_about_tokens() {
+        for status in [400, 404] {
+            let hint = service_hint(Service::Rekor, Some(status), Kind::Rejected).unwrap();
+            assert!(!hint.contains("token"), "{hint}");
+            assert_eq!(hint.contains("--rekor-version 2"), status == 404, "{hint}");
+        }
     }
 }

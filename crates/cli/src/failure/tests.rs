@@ -246,6 +246,8 @@ fn what_is_said_of_signing() {
         Service/Os
     2 Usage: ask the issuer for a token with the audience `sigstore`
         Token/Audience
+    2 Usage: choose another tag, such as `v1`: the image is found by its digest without a tag
+        Publication/OfSignatures
     2 Usage: compare with the digest that the build printed; if they are the same, merge registry.example/app:v1@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 instead
         Merge/ByTag
     2 Usage: compare with the digest that the push printed; if they are the same, run `countersign sign registry.example/app:v1@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` with the same flags + or pass --by-tag to sign whatever the registry answers

@@ -5,7 +5,7 @@
 use countersign_policy::{COSIGN_SIGN_PREDICATE, Violation};
 use countersign_verify::{Refusal, RefusalKind};
 
-use super::{Failure, Kind, kind};
+use super::{Failure, Kind, kind, layout};
 
 /// How a trusted root is named on the command line.
 macro_rules! by_flag {
@@ -123,6 +123,8 @@ fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
             .unwrap_or_else(|| {
                 if refusals.iter().any(|refusal| may_be_of_another_root(refusal)) {
                     OTHER_ROOT
+                } else if refusals.iter().any(|refusal| is_of_damaged_layout(refusal)) {
+                    layout::CHANGED
                 } else {
                     "do not use the image: the signature can't be trusted; the publisher has to sign again"
                 }
@@ -160,6 +162,25 @@ fn may_be_of_another_root(refusal: &Refusal) -> bool {
                 | Refused::UnknownLog { .. }
                 | Refused::LogNotInUse { .. }
         )
+    })
+}
+
+/// Whether a signature can't be read because the layout or the kit that has it is damaged: that is no fault of who signed.
+fn is_of_damaged_layout(refusal: &Refusal) -> bool {
+    use countersign_oci::{Error as RegistryError, Location};
+    use countersign_verify::Failure as Refused;
+    refusal.candidates.iter().any(|candidate| {
+        let Refused::Unreadable(error) = &candidate.failure else {
+            return false;
+        };
+        match &**error {
+            RegistryError::Layout { .. } => true,
+            RegistryError::DigestMismatch { what, .. }
+            | RegistryError::SizeMismatch { what, .. } => {
+                matches!(what.location(), Location::Layout(_))
+            }
+            _ => false,
+        }
     })
 }
 

@@ -9,6 +9,25 @@ pub(super) const PAIRS: &[(&str, &str, &str)] = &[
         "list",
         "to see the entries of galleries, run 'countersign gallery show FILE'; what is installed, 'countersign list'",
     ),
+    (
+        "gallery",
+        "ls",
+        "to see the entries of galleries, run 'countersign gallery show FILE'; what is installed, 'countersign list'",
+    ),
+    (
+        "gallery",
+        "add",
+        "a gallery is added by writing it into the gallery file, which 'countersign gallery check FILE' checks",
+    ),
+    ("trust", "list", TRUST),
+    ("trust", "ls", TRUST),
+    (
+        "trust",
+        "init",
+        "to fetch the trusted root now, run 'countersign trust update'",
+    ),
+    ("policy", "show", POLICY),
+    ("policy", "list", POLICY),
     ("buildx", "imagetools inspect", TREE),
     ("imagetools", "inspect", TREE),
     ("image", "inspect", TREE),
@@ -49,6 +68,8 @@ pub(super) const PAIRS: &[(&str, &str, &str)] = &[
 
 const TREE: &str =
     "to see what an image is made of and what is attached to it, run 'countersign tree IMAGE'";
+const TRUST: &str = "to see the trusted root, run 'countersign trust show'";
+const POLICY: &str = "to see what a policy file asks for, run 'countersign policy check FILE'";
 const LIST: &str = "to see what is installed, run 'countersign list'";
 const NO_DELETE: &str =
     "nothing is deleted from registries here; 'crane delete' and 'skopeo delete' do that";
@@ -147,10 +168,7 @@ pub(super) const COMMANDS: &[(&[&str], &str)] = &[
         &["public-key", "import-key-pair"],
         "keys are only verified with here; for keys there is 'cosign public-key' and 'cosign import-key-pair'",
     ),
-    (
-        &["trusted-root"],
-        "to see the trusted root, run 'countersign trust show'",
-    ),
+    (&["trusted-root"], TRUST),
     (
         &["list-tags"],
         "tags are listed by 'crane ls' and 'skopeo list-tags'; what is installed, by 'countersign list'",

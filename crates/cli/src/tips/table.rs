@@ -236,7 +236,12 @@ pub(super) const OPTIONS_OF: &[(&[&str], &[&str], &str)] = &[
     ),
     (&["merge"], &["-t"], "pass '--tag REPOSITORY:TAG'"),
     (
-        &["sign", "verify", "copy", "tree"],
+        &["sign"],
+        &["-t"],
+        "to write a tag once the image is signed, pass '--then-tag TAG'; for a time limit, '--timeout TIME'",
+    ),
+    (
+        &["verify", "copy", "tree"],
         &["-t"],
         "pass '--timeout TIME'",
     ),

@@ -97,7 +97,11 @@ fn a_tip_says_what_to_type() {
             "sign --timestamp-server-url x y",
             "tip: pass '--tsa-url URL'",
         ),
-        ("sign -t 10s y", "tip: pass '--timeout TIME'"),
+        (
+            "sign -t v1 y",
+            "tip: to write a tag once the image is signed, pass '--then-tag TAG'; for a time limit, '--timeout TIME'",
+        ),
+        ("verify -t 10s y", "tip: pass '--timeout TIME'"),
         ("merge -t x y", "tip: pass '--tag REPOSITORY:TAG'"),
         (
             "gallery list galleries.yaml",
@@ -176,6 +180,19 @@ fn a_tip_says_what_to_type() {
             "install --platform all x y",
             "tip: name one, such as linux/amd64; without '--platform' it is this machine's",
         ),
+        (
+            "copy x.example.org/a:v1 y.example.org/b -a",
+            "tip: skopeo's '-a' is '--all': leave it out, an index is copied with all that it lists",
+        ),
+        (
+            "ls x.example.org/a",
+            "tip: tags are listed by 'crane ls' and 'skopeo list-tags'; only entries of galleries are listed here",
+        ),
+        (
+            "list ./a",
+            "tip: only entries of galleries are listed; 'countersign check DIRECTORY' compares what was installed into a directory",
+        ),
+        ("verify --verbose=true x", "tip: write '--verbose' alone"),
         ("sign --yes=true x", "tip: write '--yes' alone"),
         ("verify --offline=true x", "tip: write '--offline' alone"),
         (
@@ -211,6 +228,37 @@ fn a_tip_says_what_to_type() {
         (
             "upgrade --gallery x ./dir",
             "tip: entries are upgraded by their names in 'countersign list'; what was installed into a directory is upgraded by 'countersign install REFERENCE DIRECTORY'",
+        ),
+    ] {
+        let said = said_of(line);
+        let found: Vec<&str> = said.lines().filter(|line| line.contains("tip")).collect();
+        assert_eq!(found, [format!("  {tips}")], "{line}");
+    }
+}
+
+/// The commands of a group are about its subject: a command of that name elsewhere is not meant.
+#[test]
+fn a_tip_for_a_group_is_about_its_subject() {
+    for (line, tips) in [
+        (
+            "trust list",
+            "tip: to see the trusted root, run 'countersign trust show'",
+        ),
+        (
+            "trust init",
+            "tip: to fetch the trusted root now, run 'countersign trust update'",
+        ),
+        (
+            "policy show",
+            "tip: to see what a policy file asks for, run 'countersign policy check FILE'",
+        ),
+        (
+            "gallery add x",
+            "tip: a gallery is added by writing it into the gallery file, which 'countersign gallery check FILE' checks",
+        ),
+        (
+            "gallery ls",
+            "tip: to see the entries of galleries, run 'countersign gallery show FILE'; what is installed, 'countersign list'",
         ),
     ] {
         let said = said_of(line);

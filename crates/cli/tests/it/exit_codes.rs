@@ -4,7 +4,7 @@ use countersign_oci::Descriptor;
 use countersign_sandbox::image::{Image, ImageIndex};
 use countersign_sandbox::{Effect, Fault, Sigstore};
 
-use crate::stage::{RELEASE, STRANGER, Stage, image};
+use crate::stage::{POLICY, RELEASE, STRANGER, Stage, TRUST, image};
 
 const JSON: [&str; 2] = ["--output", "json"];
 
@@ -177,6 +177,29 @@ async fn a_single_image_for_another_platform_is_6_too() {
     assert_eq!(run.code, 6, "{}", run.shown());
     let says = "is for another platform: expected linux/amd64, found linux/s390x";
     assert!(run.stderr.contains(says), "{}", run.shown());
+}
+
+#[tokio::test]
+async fn an_image_that_is_installed_is_for_no_other_platform_because_of_that() {
+    let stage = Stage::new().await;
+    stage.push_unsigned("single");
+    stage.signed("app:single", RELEASE);
+    let app = stage.reference("app:single");
+    let install = |platform: &str, more: &[&str]| {
+        let words = ["install", "--platform", platform, &app, "here"];
+        stage.run(&[&words, &TRUST, &POLICY, more])
+    };
+    let first = install("linux/s390x", &[]);
+    assert_eq!(first.code, 0, "{}", first.shown());
+    let nothing: &[&str] = &[];
+    for more in [nothing, &["--dry-run"], &["--reinstall"]] {
+        let run = install("linux/amd64", more);
+        assert_eq!(run.code, 6, "{more:?}: {}", run.shown());
+        let says = "is for another platform: expected linux/amd64, found linux/s390x";
+        assert!(run.stderr.contains(says), "{more:?}: {}", run.shown());
+    }
+    let same = install("linux/s390x", &[]);
+    assert!(same.stdout.contains("is up to date"), "{}", same.shown());
 }
 
 #[tokio::test]

@@ -293,6 +293,19 @@ fn strict_mode_is_asked_for_by_flag_variable_or_file() {
 }
 
 #[test]
+fn a_variable_that_is_neither_yes_nor_no_is_refused_where_nothing_is_planned_too() {
+    let variables = [("COUNTERSIGN_REQUIRE_INTEGRITY", "maybe")];
+    let directory = Directory::new(COVERED);
+    for arguments in ["install registry.example/app:v1 app", "upgrade", "outdated"] {
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let (code, _, err) = read(&directory.run(&arguments, &variables));
+        assert_eq!(code, Some(2), "{arguments:?}: {err}");
+        let says = "expected 1 or 0 in COUNTERSIGN_REQUIRE_INTEGRITY, found \"maybe\"";
+        assert!(err.contains(says), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
 fn a_refusal_says_what_to_do() {
     let directory = Directory::new(UNCOVERED);
     let (code, _, err) = directory.plan(&["cpu-chat", "--require-integrity"]);

@@ -94,3 +94,17 @@ async fn an_index_from_a_server_that_names_files_of_this_machine_has_an_error() 
     assert!(said.contains("this machine"), "{said}{errors}");
     assert!(!said.contains("error: own"), "{said}{errors}");
 }
+
+/// The hint is by what the TLS library says of such an answer, which a later version of it may say in other words.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_answers_without_tls_is_named_as_one() {
+    let server = MockServer::start().await;
+    let galleries = format!(
+        "[{{name: acme, url: 'https://{}/index.yaml'}}]",
+        server.address()
+    );
+    let directory = Directory::new(&galleries);
+    let (code, out, err) = directory.plan(&[]);
+    assert_ne!(code, Some(0), "{out}{err}");
+    assert!(err.contains("the server answers without TLS"), "{err}");
+}

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use countersign_oci::{Descriptor, media_type};
-use countersign_sandbox::image::{Image, Layout};
+use countersign_oci::{Descriptor, Digest, media_type};
+use countersign_sandbox::image::{Image, Layout, blob_path};
 use countersign_sandbox::{BundleSpec, Statement};
 
 use crate::stage::{POLICY, RELEASE, Run, STRANGER, Stage, TRUST, image, run};
@@ -118,6 +118,28 @@ async fn each_failure_has_its_exit_code_and_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_layout_without_its_signature_s_bundle_is_damaged_and_nobody_has_to_sign_again() {
+    let stage = Stage::new().await;
+    let statement = Statement::of(stage.index.descriptor().digest.clone());
+    let spec = BundleSpec::new(statement, RELEASE);
+    let bundle = stage.sigstore.issue(&spec).unwrap();
+    let signature = Image::signature(stage.index.descriptor(), bundle);
+    let lost = signature.layers()[0].clone();
+    let layout = Layout::new().index(&stage.index, Some("v1"));
+    let layout = layout.image(&signature, None);
+    let path = blob_path(&Digest::sha256(&lost));
+    for damaged in [
+        layout.clone().without(&path),
+        layout.clone().file(&path, "other"),
+    ] {
+        stage.write("app.tar", damaged.archive().tar());
+        fails(&stage, 5, &["the layout was changed or damaged"]);
+        let run = stage.verify(&["ocifile://app.tar"]);
+        assert!(!run.stderr.contains("sign again"), "{}", run.stderr);
+    }
+}
+
+#[tokio::test]
 async fn a_layout_can_t_be_signed_and_a_path_has_to_be_there() {
     let stage = Stage::new().await;
     let signed = stage.sign(&["--identity-token", "@token", "ocifile://app.tar"]);
@@ -129,4 +151,38 @@ async fn a_layout_can_t_be_signed_and_a_path_has_to_be_there() {
     assert_eq!(verified.code, 2);
     let expected = "there is no path after ocifile://";
     assert!(verified.stderr.contains(expected), "{}", verified.stderr);
+}
+
+#[tokio::test]
+async fn a_path_and_a_registry_alone_are_never_asked_of_docker_hub() {
+    let stage = Stage::new().await;
+    for (found, says) in [
+        ("ocifile:ly", "write ocifile://ly"),
+        ("ocifile:/srv/ly", "write ocifile:///srv/ly"),
+        ("file:///srv/ly", "write ocifile:///srv/ly"),
+        ("file:/srv/ly", "write ocifile:///srv/ly"),
+        ("ly.tar", "write ocifile://ly.tar"),
+        ("localhost:5055", "as localhost:5055/acme/app:v1"),
+        (
+            "registry.example:443",
+            "as registry.example:443/acme/app:v1",
+        ),
+    ] {
+        for (command, operands) in [
+            ("verify", &[found][..]),
+            ("install", &[found, "here"]),
+            ("copy", &["registry.invalid/app:v1", found]),
+        ] {
+            let run = without_network(&stage, command, operands);
+            assert_eq!(run.code, 2, "{command} {found}: {}", run.stderr);
+            assert!(
+                run.stderr.contains(says),
+                "{command} {found}: {}",
+                run.stderr
+            );
+        }
+        let run = stage.run(&[&["sign", "--by-tag", found]]);
+        assert_eq!(run.code, 2, "sign {found}: {}", run.stderr);
+        assert!(run.stderr.contains("expected an image"), "{}", run.stderr);
+    }
 }

@@ -3,7 +3,7 @@
 use countersign_sandbox::{Effect, Fault};
 use serde_json::json;
 
-use crate::stage::{POLICY, RELEASE, Run, SERVICES, STRANGER, Stage, TRUST};
+use crate::stage::{POLICY, RELEASE, Run, SERVICES, STRANGER, Stage, TRUST, run};
 
 impl Stage {
     /// The images that two builds pushed by digest.
@@ -163,6 +163,9 @@ async fn what_fails_before_anything_is_begun_names_its_tags_too() {
     let merges = |flags: &[&str]| stage.merge(RELEASE, &[&arguments[..], flags].concat());
     let gone = (merges(&[&missing]), 6);
     let config = (merges(&["--config", "none.toml"]), 2);
+    let merge = [&["merge"], &TRUST[..], &SERVICES, &arguments].concat();
+    let log = run(stage.command(&merge).env("COUNTERSIGN_LOG", "nonsense"));
+    let log = (log, 2);
     stalls();
     let late = (merges(&["--timeout", "300ms"]), 7);
     let image = images[0].replace("cache", "app");
@@ -174,7 +177,13 @@ async fn what_fails_before_anything_is_begun_names_its_tags_too() {
     ));
     let sign = (stage.run(&[&["sign"], &TRUST, &SERVICES, &token, &tags]), 7);
     let signed = stage.reference("app:v1");
-    for ((run, code), tag) in [(gone, &tag), (config, &tag), (late, &tag), (sign, &signed)] {
+    for ((run, code), tag) in [
+        (gone, &tag),
+        (config, &tag),
+        (log, &tag),
+        (late, &tag),
+        (sign, &signed),
+    ] {
         assert_eq!(run.code, code, "{}", run.shown());
         let error = &run.json()["error"];
         assert_eq!(error["tags_written"], json!([]), "{error}");

@@ -90,7 +90,7 @@ async fn diagnostics_are_plain_text_in_a_file_even_if_colours_are_asked_for() {
 #[tokio::test]
 async fn a_level_of_diagnostics_that_is_none_is_refused() {
     let stage = Stage::new().await;
-    for asked in ["app=loud", "loud", "debug,degub"] {
+    for asked in ["app=loud", "loud", "debug,degub", ",", " , "] {
         let arguments = ["schema", "policy"];
         let run = run(stage.command(&arguments).env("COUNTERSIGN_LOG", asked));
         assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.shown());
@@ -99,10 +99,21 @@ async fn a_level_of_diagnostics_that_is_none_is_refused() {
         );
         assert_eq!(run.stderr, expected);
     }
-    for asked in ["off", "WARN", "error,hyper=warn", "trace,"] {
+    for asked in [
+        "off",
+        "WARN",
+        "error,hyper=warn",
+        "trace,",
+        "\u{2003}hyper=warn",
+        "2",
+    ] {
         let run = run(stage.command(&["version"]).env("COUNTERSIGN_LOG", asked));
         assert_eq!(run.code, 0, "{}", run.shown());
     }
+    let app = stage.reference("app:v1");
+    let arguments = [&["verify"][..], &TRUST, &POLICY, &[&app]].concat();
+    let run = run(stage.command(&arguments).env("COUNTERSIGN_LOG", " debug"));
+    assert!(run.stderr.contains("DEBUG"), "{}", run.shown());
 }
 
 #[tokio::test]

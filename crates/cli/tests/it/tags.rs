@@ -1,6 +1,6 @@
 //! `sign` by tag and by digest: what is refused, with the words to use instead.
 
-use countersign_oci::Digest;
+use countersign_oci::{CosignTag, Digest};
 use countersign_sandbox::{Effect, Fault};
 
 use crate::stage::{POLICY, RELEASE, Run, SERVICES, STRANGER, Stage, TRUST};
@@ -125,4 +125,62 @@ async fn tags_are_written_when_all_is_proven_and_a_failure_says_where_they_are()
         let verified = stage.verify(&[tag]);
         assert_eq!(verified.code, 0, "{}", verified.stderr);
     }
+}
+
+/// It is no tag that could be told as not written.
+#[tokio::test]
+async fn what_can_be_no_tag_is_a_command_line_that_can_t_be_read() {
+    let stage = Stage::new().await;
+    let image = stage.reference(&format!("app@{}", stage.index.digest()));
+    for (tag, says) in [
+        ("a b", "expected a tag, such as v1 or latest"),
+        (".v1", "expected a tag, such as v1 or latest"),
+        ("app:v1", "expected a tag alone, such as v1"),
+        ("v1@sha256:00", "expected a tag alone, such as v1"),
+        ("", "expected a tag, found nothing"),
+    ] {
+        let run = sign(&stage, &["--output=json", "--then-tag", tag], &image);
+        assert_eq!(run.code, 2, "{tag}: {}", run.shown());
+        let error = &run.json()["error"];
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("'--then-tag <TAG>'"), "{tag}: {error}");
+        assert!(message.contains(says), "{tag}: {error}");
+        assert_eq!(error.get("tags_not_written"), None, "{tag}: {error}");
+    }
+    assert_eq!(stage.sigstore.requests(), []);
+}
+
+/// Whoever writes it loses the signatures that are listed there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_where_clients_look_for_signatures_is_written_by_nobody() {
+    let stage = Stage::new().await;
+    let digest = stage.index.digest();
+    let image = stage.reference(&format!("app@{digest}"));
+    assert_eq!(sign(&stage, &[], &image).code, 0);
+    let beside = CosignTag::ALL.map(|kind| digest.tag_beside(kind));
+    for tag in beside.iter().chain([&digest.referrers_tag()]) {
+        let name = stage.reference(&format!("other:{tag}"));
+        for run in [
+            sign(&stage, &["--then-tag", tag], &image),
+            stage.run(&[&["merge"], &TRUST, &SERVICES, &["--tag", &name, &image]]),
+            stage.copy(&[&image, &name]),
+        ] {
+            assert_eq!(run.code, 2, "{tag}: {}", run.shown());
+            let says = "clients look for signatures there";
+            assert!(run.stderr.contains(says), "{tag}: {}", run.stderr);
+            let says = "choose another tag, such as v1";
+            assert!(run.stderr.contains(says), "{tag}: {}", run.stderr);
+        }
+        assert_eq!(stage.registry.tagged("other", tag), None, "{tag}");
+    }
+    // Nobody typed the tag for the copy: it is the source's.
+    let tag = Digest::sha256(b"x").referrers_tag();
+    stage.registry.tag("app", &tag, &digest);
+    let from = stage.reference(&format!("app:{tag}"));
+    let run = stage.copy(&[&from, &stage.reference("other")]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+    let says = "clients look for signatures";
+    assert!(run.stderr.contains(says), "{}", run.stderr);
+    let there = stage.registry.repositories();
+    assert!(!there.contains(&"other".to_owned()), "{there:?}");
 }

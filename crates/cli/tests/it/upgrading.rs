@@ -1,5 +1,7 @@
 //! `upgrade` and `outdated` without `--gallery`: by the gallery files that records name, and by a file of configuration.
 
+mod renamed;
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

@@ -70,7 +70,10 @@ impl Attempt<'_> {
         };
         let refused = || format!("{} ({})", self.planned.source, content.digest);
         let other = || self.is_of_another(recorded).then(|| recorded.describe());
-        match decide(recorded, content, self.options) {
+        // Nothing says for which platform the content of an archive is.
+        let is_image = self.planned.source.can_be_signed();
+        let platform = is_image.then_some(self.platform);
+        match decide(recorded, content, platform, self.options) {
             Decision::Install => Ok(None),
             Decision::Keep => Ok(Some(recorded)),
             Decision::Weaker => Err(Error::Weaker {

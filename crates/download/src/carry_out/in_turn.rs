@@ -35,15 +35,16 @@ impl<'p> InTurn<'p> {
         }
     }
 
-    /// The source to ask now; `None` if no source is left that may be asked.
-    pub(super) fn next(&self) -> Option<NextSource<'p>> {
+    /// The source to ask now; `None` if no source is left that may be asked. It stays the same until [`Self::record`]
+    /// has what came of it.
+    pub(super) fn to_ask_now(&self) -> Option<NextSource<'p>> {
         let locked = self.plan.lock().map(LockedEntry::requested);
         let fallbacks = self.purpose.asks_fallbacks();
         next::next(self.plan.sources(), fallbacks, locked, &self.attempts)
     }
 
-    /// What the source came to that was asked; `None` if it failed, which is kept.
-    pub(super) fn served<T>(
+    /// Records what came of asking a source, and gives what it served; `None` if it failed.
+    pub(super) fn record<T>(
         &mut self,
         planned: &PlannedSource,
         attempt: AttemptResult<T>,

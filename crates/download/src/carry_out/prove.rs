@@ -50,7 +50,7 @@ impl Plan {
             Ok(limited) => limited.unwrap_or_else(|| registry.clone()),
             Err(error) => return Err(sources.not_begun(error)),
         };
-        while let Some(NextSource { planned, digest }) = sources.next() {
+        while let Some(NextSource { planned, digest }) = sources.to_ask_now() {
             let mut asked = digest.clone();
             let proven = async {
                 let (image, policy) = self.resolve(&limited, planned, digest).await?;
@@ -66,7 +66,7 @@ impl Plan {
                 digest: asked,
                 result,
             };
-            if let Some(proof) = sources.served(planned, attempt) {
+            if let Some(proof) = sources.record(planned, attempt) {
                 return Ok(ProvenSource {
                     registry: limited,
                     proof,

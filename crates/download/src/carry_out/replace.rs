@@ -8,11 +8,13 @@
 //! | stronger grounds | weaker grounds | refused, always |
 //! | a signature | an older signature | refused, unless [`Downgrade::Allow`] is given |
 //! | a signature with a proven time | another digest, by a signature without one | refused, unless [`Downgrade::Allow`] is given |
-//! | the same digest, on grounds as strong | | kept, unless [`WhenSame::Reinstall`] is given |
+//! | the same digest, for the same platform, on grounds as strong | | kept, unless [`WhenSame::Reinstall`] is given |
 //! | anything else | | it is replaced |
 //!
 //! The ages of signatures are compared by the times that nobody but the signer can move
 //! ([`Evidence::earliest`](countersign_verify::Evidence::earliest)).
+
+use countersign_oci::Platform;
 
 use crate::age::Order;
 use crate::content::Content;
@@ -89,10 +91,12 @@ impl TargetState {
     }
 }
 
-/// What becomes of `found` where `installed` is.
+/// What becomes of `found` where `installed` is. `platform` is what an image was asked for; `None` for content that is for
+/// no platform.
 pub(super) fn decide(
     installed: &Recorded,
     found: Content<'_>,
+    platform: Option<&Platform>,
     options: InstallOptions,
 ) -> Decision {
     if found.grounds.weaker_than(&installed.grounds) {
@@ -109,11 +113,19 @@ pub(super) fn decide(
         (Some(_), Downgrade::Allow) | (None, _) => {}
     }
     // On stronger grounds than before the same content is installed anew: its record tells.
-    let same = same_digest && !installed.grounds.weaker_than(found.grounds);
+    // An image by itself may be for another platform than the one asked for: only its configuration tells.
+    let same = same_digest
+        && platform.is_none_or(|wanted| is_same_platform(&installed.platform, wanted))
+        && !installed.grounds.weaker_than(found.grounds);
     match options.same {
         WhenSame::Keep if same => Decision::Keep,
         WhenSame::Keep | WhenSame::Reinstall => Decision::Install,
     }
+}
+
+/// Whether the two are names of one platform: `linux/arm64` is `linux/arm64/v8`.
+fn is_same_platform(one: &Platform, other: &Platform) -> bool {
+    one == other || (one.serves(other).is_some() && other.serves(one).is_some())
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use super::resolve::{Resolver, open_child, walk};
 use super::stream::Cancellation;
 use crate::directory::{file_type, is_dot};
 use crate::limits::{Bound, Limits};
-use remove::Removed;
+use remove::WhatToRemove;
 use spelling::{OTHER_SPELLING, Spellings};
 
 use finish::permissions;
@@ -194,7 +194,7 @@ impl Root {
             }
             Err(Errno::NOENT) => self.make_directory(&parent, leaf).map_err(error)?,
             Err(Errno::NOTDIR | Errno::LOOP) => {
-                self.remove(&parent, leaf, Removed::Everything, name)?;
+                self.remove(&parent, leaf, WhatToRemove::Everything, name)?;
                 self.make_directory(&parent, leaf).map_err(error)?
             }
             Err(errno) => return Err(error(errno)),
@@ -237,7 +237,7 @@ impl Root {
     /// Removes what is at the place of a device or fifo, which we don't make.
     pub(super) fn leave_out(&mut self, name: &EntryPath) -> Result<(), ArchiveError> {
         let (parent, leaf) = self.place(name, "device")?;
-        self.remove(&parent, leaf, Removed::Everything, name)?;
+        self.remove(&parent, leaf, WhatToRemove::Everything, name)?;
         self.note_written(&parent, leaf);
         let names = self.left_out.entry(parent.inode).or_default();
         names.insert(leaf.to_vec());
@@ -255,7 +255,7 @@ impl Root {
         let error = |errno| write_error(name.as_bytes(), errno);
         let made = match make(&parent, leaf) {
             Err(Errno::EXIST) => {
-                self.remove(&parent, leaf, Removed::Everything, name)?;
+                self.remove(&parent, leaf, WhatToRemove::Everything, name)?;
                 make(&parent, leaf)
             }
             result => result,

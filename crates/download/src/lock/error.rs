@@ -162,7 +162,8 @@ pub enum LockValueError {
     Empty,
 }
 
-/// Why a plan is not what was locked, or asks for less; or why an entry may not take the place of what is locked.
+/// Why a plan is not what was locked, or asks for less; or why an entry may not take the place of what is locked. A variant
+/// is about the plan, unless it says that an entry may not take the place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockedError {
@@ -222,7 +223,7 @@ pub enum LockedError {
         found: Digest,
     },
     /// The gallery asks for less than what was locked was admitted on: it lost its policy, or its
-    /// digest. Or an entry that proves less would take the place of what is locked.
+    /// digest.
     #[error(
         "the gallery no longer requires what `{name}` was locked with: expected {expected}, found {found}"
     )]
@@ -234,10 +235,25 @@ pub enum LockedError {
         /// What the gallery asks for, in words.
         found: String,
     },
-    /// An image that was signed before the locked one would take its place.
+    /// An entry may not take the place: less proves it than what is locked.
     #[error(
-        "`{name}` is locked to a later image{}: {expected} was signed at {expected_at}, {found} at {found_at}",
-        .other.as_ref().map_or_else(String::new, |other| format!(", of the entry `{other}`"))
+        "`{name}` is locked with a stronger proof than this one: expected {expected}, found {found}"
+    )]
+    WeakerEntry {
+        /// The name.
+        name: String,
+        /// What it was locked on, in words.
+        expected: String,
+        /// What proves the entry, in words.
+        found: String,
+    },
+    /// An entry may not take the place: its image was signed before the locked one, or it is the locked image by an earlier
+    /// signature.
+    #[error(
+        "`{name}` is locked {}{}: {expected} was signed at {expected_at}{} {found_at}",
+        if .expected == .found { "by a later signature" } else { "to a later image" },
+        .other.as_ref().map_or_else(String::new, |other| format!(", of the entry `{other}`")),
+        if .expected == .found { "; the signature found now is of".to_owned() } else { format!(", {} at", .found) }
     )]
     Older {
         /// The name.
@@ -253,7 +269,7 @@ pub enum LockedError {
         /// When the image was.
         found_at: jiff::Timestamp,
     },
-    /// An image of which nothing proves the time would take the place of one that has a proven one.
+    /// An entry may not take the place: nothing proves the time of its image, and the locked one has a proven time.
     #[error(
         "no proof says when {found} was signed; `{name}` is locked to {expected}, which was signed at {expected_at}; so it is \
          not known which is older"
@@ -297,6 +313,7 @@ impl LockedError {
             Self::Entry { .. }
             | Self::Digest { .. }
             | Self::Weaker { .. }
+            | Self::WeakerEntry { .. }
             | Self::Older { .. }
             | Self::Undated { .. }
             | Self::Unverified { .. }

@@ -4,9 +4,9 @@
 //! |---|---|---|
 //! | nothing | anything | it is locked |
 //! | stronger grounds | weaker grounds | refused, always |
-//! | the same digest, on grounds as strong | | it is locked again |
-//! | a signature | an older signature | refused, unless [`Downgrade::Allow`] is given |
-//! | a signature with a proven time | one without | refused, unless [`Downgrade::Allow`] is given |
+//! | a signature | an older signature, of the same digest too | refused, unless [`Downgrade::Allow`] is given |
+//! | a signature with a proven time | one without, of another digest | refused, unless [`Downgrade::Allow`] is given |
+//! | a signature with a proven time | one without, of the same digest | what is locked stays, unless [`Downgrade::Allow`] is given |
 //! | anything else | | it takes the other's place |
 
 use countersign_oci::excerpt;
@@ -16,7 +16,7 @@ use crate::age::{Age, Order};
 use crate::options::Downgrade;
 
 impl Lock {
-    /// Puts an entry in. Returns the one of the same name and platform whose place it takes.
+    /// Puts an entry in. Returns the one of the same name and platform whose place it takes, or that stays.
     ///
     /// # Errors
     /// As [`Self::require_replaceable`]; then nothing is changed.
@@ -26,7 +26,12 @@ impl Lock {
         downgrade: Downgrade,
     ) -> Result<Option<LockedEntry>, LockedError> {
         self.require_replaceable(&entry, downgrade)?;
-        Ok(self.put(entry))
+        match (self.entries.get(&entry.key()), downgrade) {
+            (Some(locked), Downgrade::Refuse) if is_undated_again(locked, &entry) => {
+                Ok(Some(locked.clone()))
+            }
+            (_, Downgrade::Refuse | Downgrade::Allow) => Ok(self.put(entry)),
+        }
     }
 
     /// Takes out all entries of this name, one for each platform, and returns them.
@@ -41,7 +46,7 @@ impl Lock {
     /// Refuses an entry that may not take the place of the one of the same name and platform.
     ///
     /// # Errors
-    /// [`LockedError::Weaker`]; [`LockedError::Older`] and [`LockedError::Undated`], unless `downgrade` allows these.
+    /// [`LockedError::WeakerEntry`]; [`LockedError::Older`] and [`LockedError::Undated`], unless `downgrade` allows these.
     pub fn require_replaceable(
         &self,
         entry: &LockedEntry,
@@ -52,13 +57,13 @@ impl Lock {
         };
         let name = || excerpt(&entry.name);
         if entry.grounds.strength() < locked.grounds.strength() {
-            return Err(LockedError::Weaker {
+            return Err(LockedError::WeakerEntry {
                 name: name(),
                 expected: locked.grounds.to_string(),
                 found: entry.grounds.to_string(),
             });
         }
-        if locked.digest == entry.digest {
+        if is_undated_again(locked, entry) {
             return Ok(());
         }
         let (expected, found) = (locked.digest.clone(), entry.digest.clone());
@@ -88,6 +93,13 @@ impl Lock {
             Downgrade::Allow => Ok(()),
         }
     }
+}
+
+/// Whether this is the locked content once more, without the time that is known of it. That time is not given up for it.
+fn is_undated_again(locked: &LockedEntry, entry: &LockedEntry) -> bool {
+    let order = entry.grounds.age().after(locked.grounds.age());
+    let is_undated = matches!(order, Order::Undated { .. });
+    is_undated && locked.digest == entry.digest
 }
 
 impl LockedGrounds {

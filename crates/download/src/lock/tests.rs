@@ -1,4 +1,5 @@
 use super::*;
+use crate::options::Downgrade;
 
 const ONE: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 const TWO: &str = "sha256:54136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
@@ -330,4 +331,73 @@ fn what_is_locked_for_a_gallery_of_thousands_is_read() {
     let entries = names.flat_map(|name| platforms.map(|platform| signed(&name, platform)));
     let lock = lock(entries);
     assert_eq!(Lock::parse(&lock.to_yaml().unwrap()).unwrap(), lock);
+}
+
+/// The table of `replace.rs`.
+#[test]
+fn what_may_take_the_place_of_what_is_locked() {
+    const EARLIER: Option<&str> = Some("2023-01-01T00:00:00Z");
+    const LATER: Option<&str> = Some("2025-01-01T00:00:00Z");
+    let dated = |time: Option<&str>| {
+        let mut entry = signed("chat", "linux/amd64");
+        let LockedGrounds::Signature { signed_at, .. } = &mut entry.grounds else {
+            panic!("{entry:?}");
+        };
+        *signed_at = time.map(|time| time.parse().unwrap());
+        entry
+    };
+    let other = |mut entry: LockedEntry| {
+        entry.digest = TWO.parse().unwrap();
+        entry
+    };
+    let by = |grounds| entry("chat", "linux/amd64", grounds);
+    let locked = signed("chat", "linux/amd64");
+    let refused = |error: &LockedError| match error {
+        LockedError::Older { .. } => "older",
+        LockedError::Undated { .. } => "undated",
+        _ => "weaker",
+    };
+    let rows = [
+        (dated(LATER), "put", "put"),
+        (other(dated(LATER)), "put", "put"),
+        (dated(EARLIER), "older", "put"),
+        (other(dated(EARLIER)), "older", "put"),
+        (dated(None), "stays", "put"),
+        (other(dated(None)), "undated", "put"),
+        (locked.clone(), "put", "put"),
+        (by(LockedGrounds::Digest), "weaker", "weaker"),
+        (by(LockedGrounds::Nothing), "weaker", "weaker"),
+    ];
+    for (found, refusing, allowing) in rows {
+        for (downgrade, expected) in [(Downgrade::Refuse, refusing), (Downgrade::Allow, allowing)] {
+            let mut lock = lock([locked.clone()]);
+            let inserted = lock.insert(found.clone(), downgrade);
+            let outcome = match &inserted {
+                Ok(before) => {
+                    assert_eq!(before.as_ref(), Some(&locked));
+                    let is_there = lock.entries().eq([&found]);
+                    if is_there { "put" } else { "stays" }
+                }
+                Err(error) => refused(error),
+            };
+            assert_eq!(outcome, expected, "{found:?} {downgrade:?}");
+            if expected != "put" {
+                assert!(lock.entries().eq([&locked]), "{found:?}");
+            }
+        }
+    }
+    // Of what nothing was known, nothing is given up.
+    for before in [
+        by(LockedGrounds::Nothing),
+        by(LockedGrounds::Digest),
+        dated(None),
+    ] {
+        let mut lock = lock([before.clone()]);
+        assert_eq!(
+            lock.insert(dated(EARLIER), Downgrade::Refuse),
+            Ok(Some(before))
+        );
+        assert!(lock.entries().eq([&dated(EARLIER)]));
+    }
+    assert_eq!(Lock::new().insert(locked, Downgrade::Refuse), Ok(None));
 }

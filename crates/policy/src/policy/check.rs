@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use countersign_oci::Repository;
+
 use super::key::{self, check_time_conditions};
 use super::values::{at, instant, non_empty};
 use super::{COSIGN_SIGN_PREDICATE, CertificateSigner, KeyReader, Policy, Signer, Trust};
@@ -11,7 +13,7 @@ use crate::age;
 use crate::claims::{Claim, ClaimRule, REGEX_SUFFIX};
 use crate::error::{KeyPath, PolicyError, Problem};
 use crate::format::SignatureFormat;
-use crate::keys::{IDENTITY, IGNORE_TLOG, ISSUER, KEY, Pair};
+use crate::keys::{IDENTITY, IGNORE_TLOG, ISSUER, KEY, Pair, SIGNATURE_SOURCES_MAX};
 use crate::matcher::{Matcher, WholeRegex};
 use crate::nearest::nearest;
 use crate::predicate::{JsonPointer, PredicateRule};
@@ -77,12 +79,7 @@ impl Policy {
                 .as_ref()
                 .map(|trust| check_trust(trust, &path.key("trust")))
                 .transpose()?,
-            signature_sources: each(signature_sources, &path.key("signature_sources"), |text| {
-                text.parse().map_err(|reason| Problem::Repository {
-                    found: text.to_owned(),
-                    reason,
-                })
-            })?,
+            signature_sources: check_sources(signature_sources, &path.key("signature_sources"))?,
             deny_digests: each(deny_digests, &path.key("deny_digests"), |text| {
                 text.parse().map_err(Problem::Digest)
             })?,
@@ -341,6 +338,23 @@ fn check_signature_formats(
                 .map(|format| format!("`{format}`"))
                 .join(" or "),
             found: Some(format!("`{name}`")),
+        })
+    })
+}
+
+/// The repositories in which signatures are looked for. Those beyond the limit would never be searched.
+fn check_sources(texts: &[String], path: &KeyPath) -> Result<Vec<Repository>, PolicyError> {
+    if texts.len() > SIGNATURE_SOURCES_MAX {
+        let problem = Problem::Form {
+            expected: format!("at most {SIGNATURE_SOURCES_MAX} repositories"),
+            found: Some(texts.len().to_string()),
+        };
+        return Err(at(path.index(SIGNATURE_SOURCES_MAX), problem));
+    }
+    each(texts, path, |text| {
+        text.parse().map_err(|reason| Problem::Repository {
+            found: text.to_owned(),
+            reason,
         })
     })
 }

@@ -10,7 +10,7 @@ impl Policy {
     /// it.
     #[must_use]
     pub fn dangerous_for_new_signature(mut self) -> Self {
-        // It names every field, so that a new one has to be placed.
+        // A new field doesn't compile until it is either taken out here or named as one that stays.
         let Self {
             min_age,
             require,

@@ -229,9 +229,13 @@ fn impossible_identity(signer: usize, issuer: &Matcher, identity: &Matcher) -> O
     })
 }
 
-/// Whether all that a pattern matches begins with a letter or a digit that no URL of `https` begins with.
+/// Whether all that a pattern matches begins with a letter, a digit or a slash that no URL of `https` begins with.
 fn lacks_scheme(pattern: &str) -> bool {
     let text = pattern.strip_prefix('^').unwrap_or(pattern);
+    // As other languages quote a pattern.
+    if let Some(rest) = text.strip_prefix('/') {
+        return !rest.starts_with(['*', '?', '{']) && !text.contains('|');
+    }
     let mut first = text.chars();
     let begins = first.next().filter(char::is_ascii_alphanumeric);
     // Else it may be there never.

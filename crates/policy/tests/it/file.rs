@@ -280,6 +280,9 @@ fn values_that_can_t_be_understood_are_shown() {
     assert_snapshot!(error(&block_and("not_before: 2026-08-05\n")), @"policy.yaml:3:1: not_before: expected an RFC 3339 time such as 2026-08-05T00:00:00Z, found `2026-08-05`: a date has no time of day; add a time and `Z`");
     assert_snapshot!(error(&block_and("deny_digests: [sha256:abc]\n")), @"policy.yaml:3:16: deny_digests[0]: expected 64 lower-case hex digits after `sha256:`, found `abc` (3 characters)");
     assert_snapshot!(error(&block_and("signature_sources: ['https://ghcr.io/acme']\n")), @"policy.yaml:3:21: signature_sources[0]: expected a repository such as ghcr.io/acme/app: `https://ghcr.io/acme` is not an image reference (registry/repository:tag or registry/repository@sha256:…): write it without `https://`");
+    let sources: Vec<String> = (0..9).map(|number| format!("a.io/{number}")).collect();
+    let sources = format!("signature_sources: [{}]\n", sources.join(", "));
+    assert_snapshot!(error(&block_and(&sources)), @"policy.yaml:3:85: signature_sources[8]: expected at most 8 repositories, found 9");
     assert_snapshot!(error(&block_and("trust: {tuf_url: https://tuf.example}\n")), @"policy.yaml:3:1: trust: expected `public-good`, `github`, `trusted_root` alone, or `tuf_url` together with `tuf_root`, found `tuf_url`");
     assert_snapshot!(error(&block_and("trust: gitlab\n")), @"policy.yaml:3:1: trust: expected `public-good`, `github`, or a mapping with `trusted_root` or `tuf_url`, found `gitlab`");
     assert_snapshot!(error(&block_and("trust: {tuf_url: tuf.example, tuf_root: root.json}\n")), @"policy.yaml:3:9: trust.tuf_url: expected an http or https URL such as https://tuf-repo-cdn.sigstore.dev, found `tuf.example`");

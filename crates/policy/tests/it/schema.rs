@@ -123,6 +123,7 @@ fn accepted() -> Vec<String> {
         "trust: public-good",
         "trust: {tuf_url: https://tuf.example, tuf_root: root.json}",
         "signature_sources: [ghcr.io/acme/signatures, localhost:5000/app]",
+        "signature_sources: [a.io/0, a.io/1, a.io/2, a.io/3, a.io/4, a.io/5, a.io/6, a.io/7]",
     ];
     documents.extend(extras.map(block_and));
     documents.push(block_and(&format!("deny_digests: ['{DIGEST}']")));
@@ -331,6 +332,7 @@ fn refused() -> Vec<String> {
         "signature_sources: []",
         "signature_sources: ['']",
         "signature_sources: ghcr.io/acme/app",
+        "signature_sources: [a.io/0, a.io/1, a.io/2, a.io/3, a.io/4, a.io/5, a.io/6, a.io/7, a.io/8]",
         "deny_digest: []",
         "deny_digests:",
         "deny_digests: []",

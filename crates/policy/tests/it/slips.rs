@@ -109,6 +109,11 @@ fn two_stars_are_one_text_and_what_has_no_scheme_or_no_ref_matches_nobody() {
         );
         assert!(!says.contains("open-repository"), "{identity}: {says}");
     }
+    let quoted = r"identity_regex: '/https:\/\/github\.com\/acme\/app\/.*/'";
+    let says = words(&of_identity(quoted));
+    assert!(says.starts_with("impossible-identity: "), "{says}");
+    assert!(says.contains("leave out the slashes"), "{says}");
+    assert!(!says.contains("open-repository"), "{says}");
     // A reusable workflow may be called by its commit.
     let commit = format!(
         "identity: https://github.com/acme/app/.github/workflows/release.yml@{}",
@@ -117,6 +122,7 @@ fn two_stars_are_one_text_and_what_has_no_scheme_or_no_ref_matches_nobody() {
     for fine in [
         &commit,
         r"identity_regex: 'ht*ps://github\.com/acme/app/.*'",
+        r"identity_regex: '/?https://github\.com/acme/app/.*'",
     ] {
         let says = words(&of_identity(fine));
         assert!(!says.contains("impossible"), "{fine}: {says}");

@@ -37,6 +37,14 @@ pub enum PublicationError {
         /// What it has to have.
         expected: &'static str,
     },
+    /// Clients look for signatures at the tag: writing it would lose those that are there.
+    #[error(
+        "{tag} can't be written: clients look for signatures at a tag that is made of a digest, and those that are there would be lost"
+    )]
+    OfSignatures {
+        /// The tag.
+        tag: Box<Reference>,
+    },
     /// One tag is to name two images.
     #[error(
         "the tag {tag} can name one image only: expected one digest, found {first} and {second}"
@@ -81,6 +89,7 @@ impl PublicationError {
             | Self::ByTag { .. }
             | Self::NotATag { .. }
             | Self::Target { .. }
+            | Self::OfSignatures { .. }
             | Self::SameTag { .. } => ErrorKind::Usage,
             Self::Unsigned { .. } => ErrorKind::Invalid,
             Self::TagMoved { .. } => ErrorKind::Unreachable,

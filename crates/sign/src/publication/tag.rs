@@ -18,7 +18,8 @@ pub(crate) struct TagName {
 
 impl TagName {
     /// # Errors
-    /// [`PublicationError::Target`] for a reference that has a digest, or no tag.
+    /// [`PublicationError::Target`] for a reference that has a digest, or no tag. [`PublicationError::OfSignatures`]
+    /// for a tag where clients look for signatures.
     pub(crate) fn new(reference: &Reference) -> Result<Self, PublicationError> {
         let target = |expected| PublicationError::Target {
             reference: Box::new(reference.clone()),
@@ -28,6 +29,11 @@ impl TagName {
             return Err(target("a tag alone, without a digest"));
         }
         let tag = reference.tag().ok_or_else(|| target("a tag"))?;
+        if Digest::is_made_into(tag) {
+            return Err(PublicationError::OfSignatures {
+                tag: Box::new(reference.clone()),
+            });
+        }
         Ok(Self {
             reference: reference.clone(),
             tag: tag.to_owned(),

@@ -396,6 +396,13 @@ async fn no_name_and_one_with_a_digest_are_refused_before_anything_is_written() 
         Error::Publication(PublicationError::Target { .. })
     );
     assert!(target, "{failure:?}");
+    let name = stage.reference(&format!(":{}", digest.referrers_tag()));
+    let failure = stage.merge(&sources, &[name]).await.unwrap_err();
+    let lost = matches!(
+        failure.error,
+        Error::Publication(PublicationError::OfSignatures { .. })
+    );
+    assert!(lost, "{failure:?}");
     let failure = stage.merge(&sources, &[]).await.unwrap_err();
     let nothing = matches!(failure.error, Error::Publication(PublicationError::NoTag));
     assert!(nothing, "{failure:?}");

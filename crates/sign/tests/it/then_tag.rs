@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_oci::{Digest, Reference};
+use countersign_oci::{CosignTag, Digest, Reference};
 use countersign_sandbox::image::{Image, ImageIndex};
 use countersign_sandbox::{Effect, Fault, RegistryOptions};
 use countersign_sign::{
@@ -132,6 +132,14 @@ async fn names_that_can_t_be_written_are_refused_before_anything_is_signed() {
     let error = refused(&two[..1], &["-v1"]).await;
     let not_a_tag = matches!(error, Error::Publication(PublicationError::NotATag { .. }));
     assert!(not_a_tag, "{error:?}");
+    let (legacy, list) = (CosignTag::Signatures, Digest::sha256(b"x"));
+    for tag in [list.referrers_tag(), list.tag_beside(legacy)] {
+        let error = refused(&two[..1], &[&tag]).await;
+        let lost = PublicationError::OfSignatures {
+            tag: Box::new(stage.reference(&format!(":{tag}"))),
+        };
+        assert_eq!(error.to_string(), lost.to_string());
+    }
     let error = refused(&two[..1], &[]).await;
     let none = matches!(error, Error::Publication(PublicationError::NoTag));
     assert!(none, "{error:?}");

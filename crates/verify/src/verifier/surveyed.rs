@@ -12,6 +12,7 @@ use super::fetch::FetchFailure;
 use crate::blocking::run_blocking;
 use crate::candidate::{self, SignatureLayers};
 use crate::error::Error;
+use crate::exhibits::FoundSignature;
 use crate::failure::Failure;
 use crate::stored::StoredLayer;
 use crate::survey::{
@@ -169,6 +170,9 @@ impl Verifier {
                 layer,
                 content,
             };
+            if let Some(exhibits) = &self.exhibits {
+                exhibits.keep_new(surveyor.image.digest(), FoundSignature::of(&stored));
+            }
             let surveyor = Arc::clone(surveyor);
             let surveyed = run_blocking(&self.permits, move || surveyor.survey(&stored)).await;
             match surveyed {

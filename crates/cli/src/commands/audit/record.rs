@@ -166,13 +166,15 @@ impl AuditResult {
         }
     }
 
-    /// Says by `error` what its state says.
-    pub(super) fn tell_error(&mut self) {
+    /// Says by `error` what its state says. If it has one, it takes the `hints`.
+    pub(super) fn tell_error(&mut self, hints: &mut Vec<String>) {
         let state = State::from(self.state);
         self.error = state.failure().map(|kind| {
             let reason = self.reason.clone();
             let failure = Failure::new(kind, reason.unwrap_or_else(|| state.words().to_owned()));
-            Box::new(failure.to_json())
+            let mut error = failure.to_json();
+            error.hints.append(hints);
+            Box::new(error)
         });
     }
 }

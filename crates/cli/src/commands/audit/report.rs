@@ -90,6 +90,8 @@ impl ReportArguments {
 pub(super) struct AuditReport<'a> {
     arguments: &'a ReportArguments,
     output: &'a Output,
+    /// For the first error.
+    hints: Vec<String>,
     earlier: Option<Earlier>,
     tally: Tally,
     kept: Vec<(usize, Vec<AuditResult>)>,
@@ -114,6 +116,7 @@ impl<'a> AuditReport<'a> {
         Ok(Self {
             arguments,
             output,
+            hints: output.hints_of_unused(),
             earlier,
             tally: Tally::default(),
             kept: Vec::new(),
@@ -141,7 +144,7 @@ impl<'a> AuditReport<'a> {
         mut results: Vec<AuditResult>,
     ) -> Result<(), Failure> {
         for result in &mut results {
-            result.tell_error();
+            result.tell_error(&mut self.hints);
             if let Some(earlier) = &self.earlier {
                 earlier.compare(result);
             }

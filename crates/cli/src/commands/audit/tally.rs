@@ -153,10 +153,12 @@ impl Tally {
             let times = group.signed_at.iter().chain(&result.signed_at);
             group.signed_at = times.min().cloned();
         });
-        // An installation takes the primary source. What nobody knows, it doesn't know either.
+        // An installation takes the primary source, and asks a mirror where that is missing. What nobody knows, it doesn't
+        // know either.
         let decides = result.role.is_none_or(|role| role == JsonRole::Primary);
         if decides
             && state.is_known()
+            && state != State::Missing
             && let Some(entry) = &result.entry
         {
             if self.refused.len() < NAMES_MAX || self.refused.contains(entry) {

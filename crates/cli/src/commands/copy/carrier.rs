@@ -10,7 +10,7 @@ use countersign_download::{Kit, LockedEntry, Plan};
 use countersign_oci::{Digest, LayoutDraft, LayoutPath, Location, Reference, Registry, Repository};
 use countersign_policy::Policy;
 use countersign_sign::{BlobTurns, CopiedImage, CopyPlan};
-use countersign_verify::TrustedRoot;
+use countersign_verify::{TrustedRoot, Verifier};
 use futures_util::{StreamExt as _, stream};
 
 use super::CopyArguments;
@@ -46,6 +46,12 @@ pub(super) enum ItemSource {
     Plan(Box<Plan>),
     /// From here alone.
     Kit(Reference),
+    /// From a kit, by the kit's lock file: what the plan is locked to, and nothing else.
+    LockedInKit {
+        plan: Box<Plan>,
+        /// A client that reads the kit, and asks no registry.
+        kit: Registry,
+    },
 }
 
 /// What all images are copied with.
@@ -200,6 +206,12 @@ impl Batch<'_> {
                 let proof = copying.prove(source, name, policy).await?;
                 (self.registry.clone(), proof)
             }
+            ItemSource::LockedInKit { plan, kit } => {
+                let verifier = Verifier::new(kit.clone(), item.trusted_root.clone());
+                let proven = plan.prove(kit, &verifier).await;
+                let proven = proven.map_err(Failure::of_one_image)?;
+                (proven.registry, proven.proof)
+            }
             ItemSource::Plan(plan) => {
                 let proven = plan.prove(&self.registry, &copying.verifier()).await;
                 let proven = proven.map_err(|failure| match failure.failures() {
@@ -259,7 +271,7 @@ fn each_once(items: Vec<Item>) -> Vec<Item> {
     let mut seen: HashMap<Reference, Vec<(Asked, usize)>> = HashMap::new();
     for item in items {
         let locked = match &item.source {
-            ItemSource::Plan(plan) => plan.lock().cloned(),
+            ItemSource::Plan(plan) | ItemSource::LockedInKit { plan, .. } => plan.lock().cloned(),
             ItemSource::Kit(_) => None,
         };
         let asked = (item.policy.clone(), locked);

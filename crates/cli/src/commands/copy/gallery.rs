@@ -47,7 +47,7 @@ pub(super) async fn from_galleries(
     let Some(plans) = plans(arguments, &galleries, lock.as_ref(), &mut report)? else {
         return Ok(nothing(report, output));
     };
-    let names = Names::of(&plans);
+    let names = GalleriesByName::of(&plans);
     for plan in plans {
         let name = names.of_plan(&plan);
         let (reference, policy) = match image_of(&plan, &name) {
@@ -117,7 +117,7 @@ pub(super) async fn from_kit(
     let Some(plans) = plans(arguments, &galleries, lock, &mut report)? else {
         return Ok(nothing(report, output));
     };
-    let names = Names::of(&plans);
+    let names = GalleriesByName::of(&plans);
     for plan in plans {
         let name_of_entry = names.of_plan(&plan);
         let found = image_of(&plan, &name_of_entry)
@@ -131,10 +131,18 @@ pub(super) async fn from_kit(
             // What could not be copied into it is not in it.
             continue;
         };
+        let source = if plan.lock().is_some() {
+            ItemSource::LockedInKit {
+                plan: Box::new(plan),
+                kit: kit.registry.clone(),
+            }
+        } else {
+            ItemSource::Kit(layout.at(image.descriptor.digest.clone()).into())
+        };
         items.push(Item {
             name: name_of_entry,
             also: Vec::new(),
-            source: ItemSource::Kit(layout.at(image.descriptor.digest.clone()).into()),
+            source,
             reference,
             trusted_root: kit.trusted_root(&policy)?,
             policy,
@@ -190,8 +198,26 @@ fn plans(
         for entry in lock.entries().filter(|entry| all || is_named(&entry.name)) {
             // Which of a name's entries was locked was decided on another machine, by its hardware.
             let name = EntryName::in_gallery(&entry.gallery, &entry.name);
-            let plan = galleries.plan_keeping(&name, &entry.entry)?;
-            found.push(plan.locked(lock, &entry.platform)?);
+            let planned = galleries.plan_keeping(&name, &entry.entry);
+            let plan = match planned {
+                // A kit has its lock file whole: also what was not to be copied, or was not in the galleries any more.
+                Err(
+                    PlanError::Local { .. }
+                    | PlanError::UnknownName { .. }
+                    | PlanError::Entry { .. },
+                ) if of_kit => continue,
+                planned => planned?,
+            };
+            match plan.locked(lock, &entry.platform) {
+                Ok(plan) => found.push(plan),
+                Err(error) if of_kit => {
+                    let failure = Failure::from(error);
+                    report.fail(&failure, |error| {
+                        CopyResult::failed(&entry.name, None, error)
+                    });
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
     } else {
         for (_, entry, plan) in galleries.plan_all() {
@@ -235,9 +261,9 @@ fn plans(
 }
 
 /// The names of what is copied, each with the galleries that have it.
-struct Names(HashMap<String, HashSet<String>>);
+struct GalleriesByName(HashMap<String, HashSet<String>>);
 
-impl Names {
+impl GalleriesByName {
     fn of(plans: &[Plan]) -> Self {
         let mut names: HashMap<String, HashSet<String>> = HashMap::new();
         for plan in plans {

@@ -31,6 +31,8 @@ impl Target {
             return Ok(Self::Layout(operand::layout(path)?));
         }
         refuse_word(text, "a layout")?;
+        operand::refuse_path(text)?;
+        operand::refuse_registry(text)?;
         if text.contains('@') {
             return Err("leave the digest out: the copy has the digest of its source".into());
         }
@@ -41,6 +43,9 @@ impl Target {
             });
         }
         let reference: Reference = text.parse()?;
+        if let Some(tag) = reference.tag() {
+            operand::refuse_tag_of_signatures(tag)?;
+        }
         Ok(Self::Repository {
             repository: reference.location().writable()?.clone(),
             tag: reference.tag().map(str::to_owned),

@@ -112,6 +112,7 @@ async fn from_image(
     output: &Output,
 ) -> Result<Draft, Failure> {
     let instance = trust::instance(&arguments.trust, None, environment)?;
+    let trust = instance.of_flags_as_trust()?;
     let registry = connection::registry(&arguments.registry, environment)?;
     let trusted_root = instance
         .trusted_root(environment, registry.connection())
@@ -122,7 +123,7 @@ async fn from_image(
     let survey = verifier.survey(&image, None).await?;
     drop(progress);
 
-    let mut draft = Draft::of_image(reference.to_string(), instance.of_flags_as_trust());
+    let mut draft = Draft::of_image(reference.to_string(), trust);
     let (mut unproven, mut by_key) = (0, 0);
     for attached in &survey.attached {
         let AttachedContent::Signatures(signatures) = &attached.content else {

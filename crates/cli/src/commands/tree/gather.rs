@@ -171,7 +171,8 @@ impl<'a> Gatherer<'a> {
             return Some(true);
         }
         let is_known = if self.judging.has_root() {
-            not_read == 0
+            let is_read = |one: &TreeAttached| one.kind != TreeAttachedKind::Unreadable;
+            not_read == 0 && attached.iter().all(is_read)
         } else {
             !may_be_signed(attached, not_read)
         };

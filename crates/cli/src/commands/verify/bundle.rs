@@ -1,9 +1,9 @@
 //! `--bundle`: signatures in a file.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use countersign_verify::Bundles;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::failure::{Failure, Kind};
@@ -55,22 +55,17 @@ pub(in crate::commands) fn what_else(text: &str) -> Option<&'static str> {
     }
 }
 
-/// The keys by which a text is known as a bundle, be it a good one or not.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Keys {
-    verification_material: Option<IgnoredAny>,
-    dsse_envelope: Option<IgnoredAny>,
-    message_signature: Option<IgnoredAny>,
-}
+/// The keys by which an object is known as a bundle, be it a good one or not.
+const KEYS: [&str; 3] = ["verificationMaterial", "dsseEnvelope", "messageSignature"];
 
 /// Whether any of the texts is a bundle.
 fn has_bundle(text: &str) -> bool {
-    let texts = serde_json::Deserializer::from_str(text).into_iter::<Keys>();
-    let mut keys = texts.map_while(Result::ok);
-    keys.any(|keys| {
-        keys.verification_material.is_some()
-            || keys.dsse_envelope.is_some()
-            || keys.message_signature.is_some()
+    // A struct would be read from a list too, by the order of its fields.
+    type Object = BTreeMap<String, Option<IgnoredAny>>;
+    let texts = serde_json::Deserializer::from_str(text).into_iter::<Object>();
+    let mut objects = texts.map_while(Result::ok);
+    objects.any(|object| {
+        let mut values = KEYS.iter().filter_map(|key| object.get(*key));
+        values.any(Option::is_some)
     })
 }

@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Verified;
-use crate::failure::Failure;
 use crate::json::error::JsonError;
 use crate::json::evidence::JsonEvidence;
 
@@ -61,16 +60,13 @@ enum JsonSignedDocument {
 }
 
 impl VerifyResult {
-    /// `digest` is what is known of an image that is refused.
+    /// What is verified, or nothing; then `digest` is what is known of the image.
     pub(super) fn new(
         reference: &Reference,
         platform: Option<&Platform>,
         digest: Option<&Digest>,
-        outcome: &Result<Verified, Failure>,
-        saved: &Result<(), Failure>,
+        verified: Option<&Verified>,
     ) -> Self {
-        let failure = outcome.as_ref().err().or(saved.as_ref().err());
-        let verified = outcome.as_ref().ok();
         let proven = verified.map(|verified| verified.proven.digest());
         Self {
             reference: reference.to_string(),
@@ -87,7 +83,12 @@ impl VerifyResult {
             }),
             manifest: verified
                 .and_then(|verified| verified.manifest.as_ref().map(ToString::to_string)),
-            error: failure.map(Failure::to_json),
+            error: None,
         }
+    }
+
+    /// Why it is not verified, or why something of it is not saved.
+    pub(super) fn failed(&mut self, error: JsonError) {
+        self.error = Some(error);
     }
 }

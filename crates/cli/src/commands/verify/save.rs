@@ -6,7 +6,7 @@ use countersign_oci::ResolvedImage;
 use countersign_verify::{Exhibits, Verifier};
 use jiff::Timestamp;
 
-use super::{Verified, VerifyArguments};
+use super::{Judged, Verified, VerifyArguments};
 use crate::commands::policy::test::case::{Expectation, FILE};
 use crate::commands::policy::test::saved::{Inputs, Saved, require_new};
 use crate::failure::{Failure, Kind};
@@ -20,6 +20,8 @@ pub(super) struct Saving<'a> {
     at: Timestamp,
     /// The policy file of the command line.
     policy: Option<&'a Path>,
+    /// Whether the signatures are those of a file, so that there are no others.
+    is_given: bool,
 }
 
 impl<'a> Saving<'a> {
@@ -47,6 +49,7 @@ impl<'a> Saving<'a> {
             place,
             at: Timestamp::now(),
             policy: arguments.verification.policy.policy.as_deref(),
+            is_given: arguments.bundle.is_some(),
         })
     }
 
@@ -56,6 +59,30 @@ impl<'a> Saving<'a> {
             None => verifier,
             Some((_, exhibits)) => verifier.with_exhibits(exhibits.clone()),
         }
+    }
+
+    /// Also keeps the signatures that an accepted image did not need: another policy may.
+    ///
+    /// # Errors
+    /// If they can't all be read.
+    pub(super) async fn keep_all(
+        &self,
+        verifier: &Verifier,
+        judged: &[Judged],
+    ) -> Result<(), Failure> {
+        if self.place.is_none() || self.is_given {
+            return Ok(());
+        }
+        for judged in judged {
+            if let (Some(image), Ok(_)) = (&judged.image, &judged.outcome) {
+                let survey = verifier.survey(image, None).await?;
+                if survey.untried > 0 {
+                    let message = format!("{} more than are read", survey.untried);
+                    return Err(Failure::new(Kind::Invalid, message));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Saves what the outcome stands on, where it is a verdict. What can't be saved is never told as saved: of an accepted

@@ -166,7 +166,9 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
         Locked/Digest
     4 Policy: publish it as a signed image, or tell the gallery's maintainer
         Requirement/Unsignable, Requirement/Unverifiable, Requirement/DigestsDiffer
-    4 Policy: somebody removed it from the gallery: put the `verification` block or the `sha256` back; if nothing is to prove it any more, take it out of the lock file first: `countersign remove --lock=FILE NAME`
+    4 Policy: put the gallery's `verification` block or the entry's `sha256` back, or install it from the gallery that it was locked from; if nothing is to prove it any more, take it out of the lock file first: `countersign remove --lock=FILE NAME` (it also removes what is installed)
+        Locked/WeakerEntry
+    4 Policy: somebody removed it from the gallery: put the `verification` block or the `sha256` back; if nothing is to prove it any more, take it out of the lock file first: `countersign remove --lock=FILE NAME` (it also removes what is installed)
         Locked/Weaker
     4 Policy: the policy's `ignore_tlog` leaves out what proves the time; if you are sure that the image is the newer one, pass --allow-older
         Locked/Undated

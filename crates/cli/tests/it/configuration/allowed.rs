@@ -36,30 +36,7 @@ async fn a_file_that_nobody_allowed_decides_nothing_and_is_told() {
             assert_eq!(run.code, 0, "{words:?}: {}", run.shown());
             assert!(!run.stderr.contains(PROJECT), "{words:?}: {}", run.stderr);
         }
-        // A failure may be because of what that file says.
-        let app = stage.reference("app:v1");
-        let failed = stage.run(&[&["verify", "--output", "json", &app]]);
-        let hints = failed.json()["error"]["hints"]
-            .to_string()
-            .replace(&here, "/here");
-        assert!(
-            hints.contains("/here/countersign.toml is not used"),
-            "{hints}"
-        );
-        assert_eq!((failed.code, failed.stderr.as_str()), (2, ""));
-        let gone = stage.reference("gone:v1");
-        for words in [
-            &["tree", &gone][..],
-            &["copy", "--policy=policy.yaml", &gone, "ocifile://kept"],
-        ] {
-            let failed = stage.run(&[words, &TRUST, &["--output", "json"]]).json();
-            let hints = failed["results"][0]["error"]["hints"].to_string();
-            let hints = hints.replace(&here, "/here");
-            assert!(
-                hints.contains("/here/countersign.toml is not used"),
-                "{failed}"
-            );
-        }
+        failures_name_the_file(&stage, &here);
         let shown = stage.run(&[&["config", "show"]]).stdout;
         let line = format!(
             "found, not allowed  {here}/countersign.toml (this directory or one above it)\n"
@@ -80,6 +57,36 @@ async fn a_file_that_nobody_allowed_decides_nothing_and_is_told() {
     let document = stage.show(|_| ());
     assert_eq!(document["files"][0]["state"], "read");
     assert_eq!(found(&document, "store").1, "project");
+}
+
+/// A failure may be because of what a file says that is not used.
+fn failures_name_the_file(stage: &Stage, here: &str) {
+    let app = stage.reference("app:v1");
+    let failed = stage.run(&[&["verify", "--output", "json", &app]]);
+    let hints = failed.json()["error"]["hints"]
+        .to_string()
+        .replace(here, "/here");
+    assert!(
+        hints.contains("/here/countersign.toml is not used"),
+        "{hints}"
+    );
+    assert_eq!((failed.code, failed.stderr.as_str()), (2, ""));
+    let gone = stage.reference("gone:v1");
+    stage.write("list.txt", &gone);
+    for words in [
+        &["tree", &gone][..],
+        &["verify", "--policy=policy.yaml", &gone],
+        &["audit", "--policy=policy.yaml", "--images=list.txt"],
+        &["copy", "--policy=policy.yaml", &gone, "ocifile://kept"],
+    ] {
+        let failed = stage.run(&[words, &TRUST, &["--output", "json"]]).json();
+        let hints = failed["results"][0]["error"]["hints"].to_string();
+        let hints = hints.replace(here, "/here");
+        assert!(
+            hints.contains("/here/countersign.toml is not used"),
+            "{failed}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -52,6 +52,64 @@ async fn a_kit_that_was_made_by_a_lock_file_has_what_that_has() {
     ]);
     assert_eq!(again.code, 0, "{}", again.shown());
     assert_eq!(again.json()["results"][0]["name"], "app");
+    let digest = stage.index.digest().to_string();
+    let copy = again.json()["results"][0]["copy"].to_string();
+    assert!(copy.contains(&digest), "{copy}");
+}
+
+/// What the kit lists by the name is signed, and not what its lock file pins: the kit's digest covers the lock file, and not
+/// the list.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kit_s_lock_file_says_which_image_is_copied() {
+    let stage =
+        stage(|stage| format!("[{{name: app, uri: '{}'}}]", stage.reference("app:v1"))).await;
+    let install = [
+        "install",
+        "--gallery=galleries.yaml",
+        "--store=one",
+        "--lock",
+        "app",
+    ];
+    assert_eq!(stage.run(&[&install, &TRUST, &LINUX]).code, 0);
+    copied(&stage, &["--from-lock", "--to=ocifile://kit"]);
+    let pinned = stage.index.digest().to_string();
+
+    let other = crate::stage::image("linux/amd64").push(&stage.registry, "app", Some("v1"));
+    stage.signed("app:v1", RELEASE);
+    copied(&stage, &["--to=ocifile://other"]);
+    let name = stage.reference("app:v1");
+    let read = |kit: &str| -> Value {
+        serde_json::from_slice(&fs::read(stage.path(kit).join("index.json")).unwrap()).unwrap()
+    };
+    let is_named = |one: &&mut Value| one.to_string().contains(&name);
+    let (mut index, mut listed) = (read("kit"), read("other"));
+    let find = |index: &mut Value| -> Value {
+        let all = index["manifests"].as_array_mut().unwrap();
+        all.iter_mut().find(is_named).unwrap().clone()
+    };
+    let (own, newer) = (find(&mut index), find(&mut listed));
+    assert_eq!(
+        (&own["digest"], &newer["digest"]),
+        (&json!(pinned), &json!(other.to_string()))
+    );
+    for one in index["manifests"].as_array_mut().unwrap() {
+        if *one == own {
+            *one = newer.clone();
+        }
+    }
+    for one in fs::read_dir(stage.path("other/blobs/sha256")).unwrap() {
+        let one = one.unwrap();
+        let to = stage.path("kit/blobs/sha256").join(one.file_name());
+        fs::copy(one.path(), to).unwrap();
+    }
+    fs::write(stage.path("kit/index.json"), index.to_string()).unwrap();
+
+    let again = stage.run(&[
+        &["copy", "--output=json", "ocifile://kit"],
+        &[&*stage.reference("again")],
+    ]);
+    let copy = again.json()["results"][0]["copy"].to_string();
+    assert!(copy.contains(&pinned), "{}", again.shown());
 }
 
 /// Its mirror is the image of another entry, which is in the kit.

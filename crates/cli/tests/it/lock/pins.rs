@@ -33,6 +33,11 @@ async fn a_pin_is_not_moved_back_unless_older_is_allowed() {
     assert_eq!(shop.install(&["chat"]).0, 0);
     let (code, document) = shop.upgrade(&["--lock"]);
     assert_eq!(code, 4, "{document}");
+    let error = texts(&document["results"][0]["error"]);
+    assert!(
+        error.contains("`chat` is locked to a later image"),
+        "{error}"
+    );
     assert_eq!(read(&shop, LOCK), pinned);
 
     let (code, document) = shop.install(&["--lock", "--allow-older", "chat"]);
@@ -116,10 +121,13 @@ async fn a_signature_that_is_locked_is_not_given_up_for_nothing() {
     let (code, document) = shop.install(&["--lock", "chat"]);
     assert_eq!(code, 4, "{document}");
     let error = texts(&document["results"][0]["error"]);
-    assert!(
-        error.contains("no longer requires what `chat` was locked with"),
-        "{error}"
-    );
+    for says in [
+        "`chat` is locked with a stronger proof than this one: expected a signature by ",
+        ", found nothing",
+        "(it also removes what is installed)",
+    ] {
+        assert!(error.contains(says), "{error}");
+    }
     assert_eq!(read(&shop, LOCK), before);
 }
 
@@ -174,4 +182,54 @@ async fn what_was_installed_unverified_is_not_told_as_signed_by_another() {
     assert_eq!(code, 8, "{document}");
     let error = texts(&document["results"][0]["error"]);
     assert!(error.contains("and was installed unverified"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_locked_for_the_platform_that_is_asked_for_is_compared() {
+    let shop = locked().await;
+    assert_eq!(shop.install(&["chat"]).0, 0);
+    let check = |platform: &str| shop.run(&["list", "--check", "--platform", platform, "chat"]);
+    for (locked, other) in [
+        ("linux/amd64", "linux/arm64"),
+        ("linux/arm64", "linux/amd64"),
+    ] {
+        let text = read(&shop, LOCK);
+        shop.write(LOCK, &text.replace(other, locked));
+        let (code, document) = check(locked);
+        assert_eq!(code, 0, "{document}");
+        assert_eq!(document["results"][0]["state"], "as_locked");
+        let (code, document) = check(other);
+        assert_eq!(code, 8, "{document}");
+        assert_eq!(document["results"][0]["state"], "not_locked");
+        let error = texts(&document["results"][0]["error"]);
+        let says = format!("`chat` is not in {LOCK} for {other}");
+        assert!(error.contains(&says), "{error}");
+        assert!(
+            error.contains(&format!(" --platform {other} chat`")),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_locked_needs_a_gallery_and_no_names() {
+    let shop = locked().await;
+    let (code, _, err) = shop.shown(&["install", "--from-lock"]);
+    assert_eq!(code, 2, "{err}");
+    let says = "pass --gallery FILE, or set `gallery` in your countersign.toml\n";
+    assert!(err.contains(says), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_is_locked_for_another_platform_is_not_told_as_lost() {
+    let shop = locked().await;
+    let text = read(&shop, LOCK);
+    shop.write(LOCK, &text.replace("linux/amd64", "linux/arm64"));
+    let words = "install --gallery galleries.yaml --trusted-root root.json --from-lock --platform linux/arm64 chat";
+    let words: Vec<&str> = words.split(' ').collect();
+    let (code, _, err) = shop.shown(&words);
+    assert_eq!(code, 6, "{err}");
+    let says = "is for another platform: expected linux/arm64, found linux/amd64";
+    assert!(err.contains(says), "{err}");
+    assert!(!err.contains("no longer have"), "{err}");
 }

@@ -170,7 +170,7 @@ async fn hints_name_the_store_and_the_directory_that_are_meant() {
     ]);
     assert_eq!(code, 8, "{told}");
     assert!(
-        told.contains("--from-lock=countersign.lock --store two chat"),
+        told.contains("--from-lock=countersign.lock --store two --platform linux/amd64 chat"),
         "{told}"
     );
 

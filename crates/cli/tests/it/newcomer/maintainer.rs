@@ -226,12 +226,14 @@ async fn what_the_command_line_itself_shows_is_told_first_and_in_its_words() {
       hint: name the image registry.example.org/acme/app@sha256:A…, and pass each tag with --then-tag TAG
     [exit code 2]
     $ countersign sign --trusted-root root.json --signing-config signing.json --identity-token @token --then-tag registry.example.org/acme/app:v3 registry.example.org/acme/app@$(cat digest)
-    error: expected a tag alone after --then-tag, found `registry.example.org/acme/app:v3`
-      hint: pass the tag without the name before it, such as `v1`: the repository is the image's own
+    error: invalid value 'registry.example.org/acme/app:v3' for '--then-tag <TAG>': expected a tag alone, such as v1: the repository is the image's own
+
+    For more information, try '--help'.
     [exit code 2]
     $ countersign sign --trusted-root root.json --signing-config signing.json --identity-token @token --then-tag '' registry.example.org/acme/app@$(cat digest)
-    error: expected a tag after --then-tag, found nothing
-      hint: is the variable set that the tag comes from?
+    error: invalid value '' for '--then-tag <TAG>': expected a tag, found nothing: is the variable set that it comes from?
+
+    For more information, try '--help'.
     [exit code 2]
     $ countersign sign --trusted-root root.json --signing-config signing.json --identity-token @token registry.example.org/acme/app:v1@
     error: invalid value 'registry.example.org/acme/app:v1@' for '<REFERENCE>...': `registry.example.org/acme/app:v1@` is not an image reference (registry/repository:tag or registry/repository@sha256:…): expected a digest such as sha256:<64 hex digits>, found nothing: is the variable set that it comes from?

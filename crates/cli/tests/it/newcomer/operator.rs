@@ -105,7 +105,7 @@ async fn a_machine_is_compared_with_its_lock_file() {
     warning: chat: countersign.lock in this directory pins sha256:A…; pass --lock to pin what is installed now
     $ countersign list --check countersign.lock --platform linux/amd64
     error: `chat` is not as locked: expected sha256:A…, found sha256:B…
-      hint: `countersign install --gallery FILE --from-lock=countersign.lock chat` installs what is locked; add --allow-older if that is the older one
+      hint: `countersign install --gallery FILE --from-lock=countersign.lock --platform linux/amd64 chat` installs what is locked; add --allow-older if that is the older one
     [exit code 8]
     $ countersign install --gallery galleries.yaml --trusted-root root.json --platform linux/amd64 --from-lock
     error: `chat` is locked to sha256:A…, and can't be installed from any source
@@ -137,14 +137,14 @@ async fn a_machine_is_compared_with_its_lock_file() {
     chat is as locked
     note: draw is installed, and countersign.lock has no entry for it
     $ countersign list --check countersign.lock --platform linux/amd64 draw
-    error: `draw` is not in countersign.lock for this platform
-      hint: `countersign install --gallery FILE --lock=countersign.lock draw` adds it
+    error: `draw` is not in countersign.lock for linux/amd64
+      hint: `countersign install --gallery FILE --lock=countersign.lock --platform linux/amd64 draw` adds it
     [exit code 8]
     $ countersign remove chat
     removed chat from /srv/me/.local/share/countersign/chat
     $ countersign list --check countersign.lock --platform linux/amd64
     error: `chat` is locked and not installed
-      hint: `countersign install --gallery FILE --from-lock=countersign.lock chat` installs what is locked
+      hint: `countersign install --gallery FILE --from-lock=countersign.lock --platform linux/amd64 chat` installs what is locked
       hint: if it is not wanted any more, `countersign remove --lock=countersign.lock chat` takes it out of the lock file
     note: draw is installed, and countersign.lock has no entry for it
     [exit code 8]

@@ -56,7 +56,7 @@ async fn a_policy_is_written_tried_and_mended() {
       # In place of `identity`, for every tag:
       # identity_regex: 'https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/.+'
       # The instance that signed. A relative path is relative to this file.
-      trust: {trusted_root: 'root.json'}
+      trust: {trusted_root: '/srv/me/root.json'}
     compare the signer with what the project publishes: anybody can sign an image
     $ countersign policy check policy.yaml > /dev/null
     warning: the pattern `https://github\\.com/acme/app/\\.github/workflows/release\\.yml@refs/tags/v*` asks for a backslash, which no certificate has; outside double quotes, write one backslash for each two: `https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v.*` [doubled-backslash]

@@ -14,6 +14,7 @@ async fn a_fixture_that_is_no_bundle_is_an_error_whatever_is_expected() {
         (POINTER, "a pointer of Git LFS"),
         ("cases: []\n", "a text that is not JSON"),
         ("{\"schemaVersion\": 2}", "JSON without a signature"),
+        ("[{}, {}, {}]", "JSON without a signature"),
     ] {
         stage.write("cases/fork.json", content);
         for expect in ["refused", "refused_invalid"] {

@@ -1,5 +1,8 @@
 //! `countersign policy init`.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use countersign_sandbox::image::Image;
 use countersign_sandbox::{BundleSpec, SigningKey, SigningKeyKind, Statement};
 
@@ -62,6 +65,52 @@ async fn a_new_policy_accepts_those_who_signed_and_nobody_else() {
         .command(&["policy", "init"])
         .stdin(std::process::Stdio::null()));
     assert_eq!((nowhere.code, nowhere.stdout.as_str()), (2, ""));
+}
+
+/// Wherever it is saved, and from wherever it is used.
+#[tokio::test]
+async fn a_new_policy_names_the_whole_path_of_its_trusted_root() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let app = stage.reference("app:v1");
+    let made = stage.run(&[&["policy", "init", "--from", &app], &TRUST]);
+    assert_eq!(made.code, 0, "{}", made.shown());
+    let whole = stage.path("trusted_root.json").display().to_string();
+    assert!(made.stdout.contains(&whole), "{}", made.shown());
+    stage.write("elsewhere/new.yaml", &made.stdout);
+    let verified = stage.run(&[&["verify", "--policy", "elsewhere/new.yaml", &app]]);
+    assert_eq!(verified.code, 0, "{}", verified.shown());
+}
+
+#[tokio::test]
+async fn a_trusted_root_that_no_policy_can_name_is_refused() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let name = OsStr::from_bytes(b"root-\xff.json");
+    let copied = std::fs::copy(
+        stage.path("trusted_root.json"),
+        stage.directory.path().join(name),
+    );
+    assert!(copied.is_ok(), "{copied:?}");
+    let app = stage.reference("app:v1");
+    let tuf = ["--tuf-url", "https://tuf.example.org", "--tuf-root"];
+    for flags in [&["--trusted-root"][..], &tuf] {
+        let arguments = [&["policy", "init", "--from", &app], flags].concat();
+        let refused = run(stage.command(&arguments).arg(name));
+        assert_eq!(
+            (refused.code, refused.stdout.as_str()),
+            (2, ""),
+            "{}",
+            refused.shown()
+        );
+        for said in [
+            "expected a path in UTF-8",
+            "root-\u{fffd}.json",
+            "hint: rename",
+        ] {
+            assert!(refused.stderr.contains(said), "{}", refused.stderr);
+        }
+    }
 }
 
 /// A signature by a key does not say by which: the policy's author has to have it from elsewhere.

@@ -61,6 +61,31 @@ async fn a_verdict_is_saved_and_comes_out_again() {
     );
 }
 
+/// Another policy may need one that this verdict did not.
+#[tokio::test]
+async fn all_signatures_are_saved_of_an_image_that_the_first_one_proves() {
+    let stage = Stage::new().await;
+    let signers = [("release", RELEASE), ("stranger", STRANGER)];
+    for (name, identity) in signers {
+        stage.signed("app:v1", identity);
+        stage.write(&format!("{name}.yaml"), stage.policy(identity));
+    }
+    let app = stage.reference("app:v1");
+    // Whichever of the two is judged first.
+    for (name, identity) in signers {
+        stage.write("policy.yaml", stage.policy(identity));
+        let run = stage.verify(&["--save", name, &app]);
+        assert_eq!(run.code, 0, "{}", run.shown());
+        let saved = names(&stage, name);
+        let signatures = saved.iter().filter(|name| name.starts_with("signature-"));
+        assert_eq!(signatures.count(), 2, "{saved:?}");
+        for policy in ["release.yaml", "stranger.yaml"] {
+            let again = test(&stage, policy, name);
+            assert_eq!(again.code, 0, "{policy}: {}", again.shown());
+        }
+    }
+}
+
 #[tokio::test]
 async fn refused_images_are_saved_too() {
     let stage = Stage::new().await;

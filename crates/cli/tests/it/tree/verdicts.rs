@@ -1,7 +1,7 @@
 //! With a policy, the tree says of each digest what `verify` says of it.
 
 use countersign_sandbox::image::Image;
-use countersign_sandbox::{BundleSpec, SigningKey, SigningKeyKind, Statement};
+use countersign_sandbox::{BundleSpec, Effect, Fault, SigningKey, SigningKeyKind, Statement};
 use serde_json::{Value, json};
 
 use super::SLSA;
@@ -83,6 +83,29 @@ async fn what_was_not_read_is_not_called_unsigned() {
         &tree(&[]).stdout,
         &["not known   whether it is signed: not all that is attached could be checked"],
     );
+}
+
+#[tokio::test]
+async fn what_can_t_be_read_is_not_called_no_signature() {
+    let stage = Stage::new().await;
+    let spec = BundleSpec::new(about_the_index(&stage), RELEASE);
+    let bundle = stage.sigstore.issue(&spec).unwrap();
+    let signature = Image::signature(stage.index.descriptor(), bundle);
+    let digest = signature.push(&stage.registry, "app", None);
+    let app = stage.reference("app:v1");
+    for part in [format!("manifests/{digest}"), "blobs/*".to_owned()] {
+        stage.registry.clear_faults();
+        let missing = Fault::on(&format!("GET /v2/app/{part}"), Effect::status(404));
+        stage.registry.add_fault(missing);
+        let tree = |more: &[&str]| stage.run(&[&["tree"], &TRUST, more, &[&app]]);
+        let json = tree(&["--output", "json"]).json()["results"][0]["image"].clone();
+        assert_eq!(json["attached"][0]["kind"], "unreadable", "{json}");
+        assert_eq!(json["signed"], Value::Null, "{json}");
+        told(
+            &tree(&[]).stdout,
+            &["not known   whether it is signed: not all that is attached could be checked"],
+        );
+    }
 }
 
 #[tokio::test]

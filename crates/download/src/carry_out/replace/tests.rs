@@ -97,6 +97,7 @@ fn decided(
     decide(
         &recorded(installed),
         Content::archive(&digest, found),
+        None,
         options,
     )
 }
@@ -214,6 +215,33 @@ fn the_same_content_is_kept_unless_its_grounds_are_stronger_now_or_it_is_to_be_r
             let expected = if expected == Keep { Install } else { expected };
             assert_eq!(decided(installed, SAME, found, again), expected);
         }
+    }
+}
+
+#[test]
+fn the_same_image_is_kept_for_the_same_platform_alone_and_an_archive_for_any() {
+    let digest: Digest = SAME.parse().unwrap();
+    let (grounds, options) = (signature(1), InstallOptions::default());
+    let rows = [
+        ("linux/amd64", "linux/amd64", Decision::Keep),
+        ("linux/amd64", "linux/amd64/v1", Decision::Keep),
+        ("linux/arm64", "linux/arm64/v8", Decision::Keep),
+        ("linux/arm64/v8", "linux/arm64", Decision::Keep),
+        ("linux/amd64", "linux/arm64", Decision::Install),
+        ("linux/amd64", "linux/amd64/v3", Decision::Install),
+        ("linux/arm/v7", "linux/arm/v6", Decision::Install),
+        ("linux/amd64", "windows/amd64", Decision::Install),
+    ];
+    for (installed, wanted, expected) in rows {
+        let installed = Recorded {
+            platform: installed.parse().unwrap(),
+            ..recorded(&grounds)
+        };
+        let wanted = wanted.parse().unwrap();
+        let content = Content::archive(&digest, &grounds);
+        let decided = decide(&installed, content, Some(&wanted), options);
+        assert_eq!(decided, expected, "{} {wanted}", installed.platform);
+        assert_eq!(decide(&installed, content, None, options), Decision::Keep);
     }
 }
 

@@ -14,7 +14,7 @@ use crate::extract::resolve::open_child;
 
 /// What [`Root::remove`] removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Removed {
+pub(super) enum WhatToRemove {
     Everything,
     /// What lower layers wrote. What the current layer wrote stays.
     LowerLayers,
@@ -41,7 +41,7 @@ impl Root {
         };
         let spellings = &self.spellings;
         spellings.check_reserved(&parent, &self.top, leaf, name)?;
-        self.remove(&parent, leaf, Removed::LowerLayersAlone, name)
+        self.remove(&parent, leaf, WhatToRemove::LowerLayersAlone, name)
     }
 
     /// Removes what lower layers have in the directory `path`, for the whiteout `name`.
@@ -57,7 +57,7 @@ impl Root {
         let Some(directory) = self.open_for_whiteout(path, name)? else {
             return Ok(());
         };
-        self.remove_children(&directory, Removed::LowerLayers, name)
+        self.remove_children(&directory, WhatToRemove::LowerLayers, name)
     }
 
     /// Opens the directory that a whiteout is for. `None`, if there is none.
@@ -73,13 +73,13 @@ impl Root {
         }
     }
 
-    /// Removes `leaf` in `parent`, and everything in it if it is a directory, as far as `scope` says.
+    /// Removes `leaf` in `parent`, and everything in it if it is a directory, as far as `what` says.
     /// `entry` is the entry that needs it, for errors.
     pub(super) fn remove(
         &mut self,
         parent: &Directory,
         leaf: &[u8],
-        scope: Removed,
+        what: WhatToRemove,
         entry: &EntryPath,
     ) -> Result<(), ArchiveError> {
         let error = |errno| write_error(entry.as_bytes(), errno);
@@ -87,8 +87,8 @@ impl Root {
         let own = || ArchiveError::OwnWhiteout {
             name: entry.display(),
         };
-        let stays = scope != Removed::Everything && self.written.contains(&key);
-        if stays && scope == Removed::LowerLayersAlone {
+        let stays = what != WhatToRemove::Everything && self.written.contains(&key);
+        if stays && what == WhatToRemove::LowerLayersAlone {
             return Err(own());
         }
         if !stays {
@@ -124,13 +124,13 @@ impl Root {
             handle,
             depth: parent.depth + 1,
         };
-        self.remove_children(&directory, scope, entry)?;
+        self.remove_children(&directory, what, entry)?;
         if stays {
             return Ok(());
         }
         // What is left of these names, this layer has.
         let left_out = self.left_out.get(&directory.inode);
-        if left_out.is_some_and(|names| !names.is_empty()) && scope != Removed::Everything {
+        if left_out.is_some_and(|names| !names.is_empty()) && what != WhatToRemove::Everything {
             return Err(own());
         }
         self.open.clear();
@@ -142,7 +142,7 @@ impl Root {
                 self.cleared.remove(&directory.inode);
                 Ok(())
             }
-            Err(Errno::NOTEMPTY | Errno::EXIST) if scope == Removed::LowerLayers => Err(own()),
+            Err(Errno::NOTEMPTY | Errno::EXIST) if what == WhatToRemove::LowerLayers => Err(own()),
             Err(errno) => Err(error(errno)),
         }
     }
@@ -150,10 +150,10 @@ impl Root {
     fn remove_children(
         &mut self,
         directory: &Directory,
-        scope: Removed,
+        what: WhatToRemove,
         entry: &EntryPath,
     ) -> Result<(), ArchiveError> {
-        let again = scope == Removed::LowerLayers
+        let again = what == WhatToRemove::LowerLayers
             && match self.cleared.insert(directory.inode, self.implied) {
                 None => false,
                 Some(implied) if implied == self.implied => return Ok(()),
@@ -165,7 +165,7 @@ impl Root {
                 let key = self.hasher.hash_one((directory.inode, leaf.as_slice()));
                 self.written.contains(&key)
             };
-            names.retain(|leaf| scope != Removed::Everything && is_written(leaf));
+            names.retain(|leaf| what != WhatToRemove::Everything && is_written(leaf));
         }
         let children =
             children(&directory.handle).map_err(|errno| write_error(entry.as_bytes(), errno))?;
@@ -176,7 +176,7 @@ impl Root {
                 // An archive could have us look again for each of its entries.
                 self.tally.add()?;
             }
-            self.remove(directory, &leaf, scope, entry)?;
+            self.remove(directory, &leaf, what, entry)?;
         }
         Ok(())
     }

@@ -67,7 +67,8 @@ async fn weaker_proof_takes_no_signature_s_place_in_a_lock() {
         entry.grounds = grounds;
         for downgrade in [Downgrade::Refuse, Downgrade::Allow] {
             let refused = lock.insert(entry.clone(), downgrade).unwrap_err();
-            assert!(matches!(refused, LockedError::Weaker { .. }), "{refused}");
+            let is_weaker = matches!(refused, LockedError::WeakerEntry { .. });
+            assert!(is_weaker, "{refused}");
         }
     }
     // Once it is taken out, anything may be put in.

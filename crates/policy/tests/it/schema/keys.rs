@@ -7,6 +7,7 @@ use std::path::Path;
 use countersign_oci::{Digest, Location, Repository};
 use countersign_policy::{
     COSIGN_SIGN_PREDICATE, Claimed, ClaimedSigner, Policy, PolicyFile, PublicKey, SignatureFormat,
+    Warning,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -309,7 +310,15 @@ fn the_page_has_an_example_of_every_key_that_can_be_read() {
     assert_eq!(named, known);
     for (key, example) in examples {
         assert!(example.starts_with(&format!("{key}: ")), "{example}");
-        policy(&format!("{example}\n{}\n", beside_example(&key)));
+        let policy = policy(&format!("{example}\n{}\n", beside_example(&key)));
+        // The others are no whole policy.
+        if key == "identities" {
+            let warnings = policy.warnings(Timestamp::now());
+            let impossible = warnings
+                .iter()
+                .any(|warning| matches!(warning, Warning::ImpossibleIdentity { .. }));
+            assert!(!impossible, "{example}: {warnings:?}");
+        }
     }
 }
 

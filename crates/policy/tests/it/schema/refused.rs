@@ -213,6 +213,7 @@ fn each_document_is_refused_for_its_own_mistake() {
     Empty: signature_sources: []
     Repository: signature_sources: ['']
     Form: signature_sources: ghcr.io/acme/app
+    Form: signature_sources: [a.io/0, a.io/1, a.io/2, a.io/3, a.io/4, a.io/5, a.io/6, a.io/7, a.io/8]
     UnknownKey: deny_digest: []
     Form: deny_digests:
     Empty: deny_digests: []

@@ -76,6 +76,8 @@ fn what_an_installation_would_not_refuse_or_nobody_knows_is_not_counted_as_refus
     count("unsigned".into(), primary, State::Unsigned);
     count("uncovered".into(), None, State::Uncovered);
     count("mirrored".into(), Some(JsonRole::Mirror), State::Unsigned);
+    // An installation asks a mirror, which may be proven.
+    count("missing".into(), primary, State::Missing);
     for state in [State::Unreachable, State::Rejected, State::Failed] {
         count("unknown".into(), primary, state);
     }
