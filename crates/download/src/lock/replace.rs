@@ -6,7 +6,7 @@
 //! | stronger grounds | weaker grounds | refused, always |
 //! | a signature | an older signature, of the same digest too | refused, unless [`Downgrade::Allow`] is given |
 //! | a signature with a proven time | one without, of another digest | refused, unless [`Downgrade::Allow`] is given |
-//! | a signature with a proven time | one without, of the same digest | what is locked stays, unless [`Downgrade::Allow`] is given |
+//! | a signature with a proven time | one without, of the same digest | it takes the other's place, and the time stays, unless [`Downgrade::Allow`] is given |
 //! | anything else | | it takes the other's place |
 
 use countersign_oci::excerpt;
@@ -16,22 +16,27 @@ use crate::age::{Age, Order};
 use crate::options::Downgrade;
 
 impl Lock {
-    /// Puts an entry in. Returns the one of the same name and platform whose place it takes, or that stays.
+    /// Puts an entry in. Returns the one of the same name and platform whose place it takes.
     ///
     /// # Errors
     /// As [`Self::require_replaceable`]; then nothing is changed.
     pub fn insert(
         &mut self,
-        entry: LockedEntry,
+        mut entry: LockedEntry,
         downgrade: Downgrade,
     ) -> Result<Option<LockedEntry>, LockedError> {
         self.require_replaceable(&entry, downgrade)?;
-        match (self.entries.get(&entry.key()), downgrade) {
-            (Some(locked), Downgrade::Refuse) if is_undated_again(locked, &entry) => {
-                Ok(Some(locked.clone()))
-            }
-            (_, Downgrade::Refuse | Downgrade::Allow) => Ok(self.put(entry)),
+        if downgrade == Downgrade::Refuse
+            && let Some(locked) = self.entries.get(&entry.key())
+            && is_undated_again(locked, &entry)
+            && let LockedGrounds::Signature { signed_at, .. } = &mut entry.grounds
+            && let LockedGrounds::Signature {
+                signed_at: known, ..
+            } = &locked.grounds
+        {
+            *signed_at = *known;
         }
+        Ok(self.put(entry))
     }
 
     /// Takes out all entries of this name, one for each platform, and returns them.

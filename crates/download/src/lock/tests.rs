@@ -362,6 +362,7 @@ fn what_may_take_the_place_of_what_is_locked() {
         (other(dated(LATER)), "put", "put"),
         (dated(EARLIER), "older", "put"),
         (other(dated(EARLIER)), "older", "put"),
+        // With the time that is known.
         (dated(None), "stays", "put"),
         (other(dated(None)), "undated", "put"),
         (locked.clone(), "put", "put"),
@@ -400,4 +401,31 @@ fn what_may_take_the_place_of_what_is_locked() {
         assert!(lock.entries().eq([&dated(EARLIER)]));
     }
     assert_eq!(Lock::new().insert(locked, Downgrade::Refuse), Ok(None));
+}
+
+/// The signer may be another one by now. The time of the content is not given up for that.
+#[test]
+fn what_is_locked_again_without_a_time_keeps_the_known_one() {
+    let mut lock = lock([signed("chat", "linux/amd64")]);
+    let mut again = signed("chat", "linux/amd64");
+    let other = LockedSigner::Certificate {
+        issuer: "https://ci.example.org".into(),
+        identity: "another".into(),
+    };
+    let LockedGrounds::Signature {
+        signer, signed_at, ..
+    } = &mut again.grounds
+    else {
+        panic!("{again:?}");
+    };
+    signer.clone_from(&other);
+    let known = signed_at.take();
+    assert!(known.is_some());
+    lock.insert(again, Downgrade::Refuse).unwrap();
+    let locked = lock.entries().next().unwrap();
+    assert_eq!(locked.grounds.signer(), Some(&other));
+    let LockedGrounds::Signature { signed_at, .. } = &locked.grounds else {
+        panic!("{locked:?}");
+    };
+    assert_eq!(*signed_at, known);
 }

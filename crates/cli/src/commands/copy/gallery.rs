@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use std::ptr;
 
 use countersign_download::{
-    EntryName, Galleries, Kit, Lock, Origin, Plan, PlanError, PlannedSource, RequirementKind, Role,
+    EntryName, Galleries, Kit, Lock, LockedEntry, Origin, Plan, PlanError, PlannedSource,
+    RequirementKind, Role,
 };
-use countersign_oci::{Location, Reference};
+use countersign_oci::{Location, Platform, Reference};
 use countersign_policy::{EntryContent, GalleryEntry, Policy};
 use countersign_verify::TrustedRoot;
 
@@ -179,7 +180,6 @@ fn plans(
     report: &mut Report<'_, CopyResult>,
 ) -> Result<Option<Vec<Plan>>, Failure> {
     let all = arguments.entries.is_empty();
-    let is_named = |name: &str| arguments.entries.iter().any(|wanted| wanted == name);
     // A name stands for what `install` may take by it, on any machine.
     let meant = arguments.entries.iter();
     let meant: Vec<Vec<&GalleryEntry>> = meant
@@ -194,31 +194,9 @@ fn plans(
     let of_kit = indexes
         .map(|(_, index)| index.origin)
         .any(|origin| origin == Origin::Kit);
+    let mut refused = HashSet::new();
     if let Some(lock) = lock {
-        for entry in lock.entries().filter(|entry| all || is_named(&entry.name)) {
-            // Which of a name's entries was locked was decided on another machine, by its hardware.
-            let name = EntryName::in_gallery(&entry.gallery, &entry.name);
-            let planned = galleries.plan_keeping(&name, &entry.entry);
-            let plan = match planned {
-                // A kit has its lock file whole: also what was not to be copied, or was not in the galleries any more.
-                Err(
-                    PlanError::Local { .. }
-                    | PlanError::UnknownName { .. }
-                    | PlanError::Entry { .. },
-                ) if of_kit => continue,
-                planned => planned?,
-            };
-            match plan.locked(lock, &entry.platform) {
-                Ok(plan) => found.push(plan),
-                Err(error) if of_kit => {
-                    let failure = Failure::from(error);
-                    report.fail(&failure, |error| {
-                        CopyResult::failed(&entry.name, None, error)
-                    });
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+        (found, refused) = locked_plans(arguments, galleries, lock, of_kit, report)?;
     } else {
         for (_, entry, plan) in galleries.plan_all() {
             match entry.content() {
@@ -242,7 +220,10 @@ fn plans(
     let names = arguments.entries.iter().zip(&meant);
     let missing: Vec<&String> = names
         .filter(|(name, meant)| match lock {
-            Some(_) => !found.iter().any(|plan| plan.name() == name.as_str()),
+            Some(_) => {
+                let is_found = found.iter().any(|plan| plan.name() == name.as_str());
+                !is_found && !refused.contains(name.as_str())
+            }
             None => meant.is_empty(),
         })
         .map(|(name, _)| name)
@@ -258,6 +239,61 @@ fn plans(
     }
     // A name that is wrong is a mistake: nothing is copied then.
     Ok(missing.is_empty().then_some(found))
+}
+
+/// The plans of what a lock file has, narrowed by it; and the names of what is refused, which was told.
+fn locked_plans(
+    arguments: &CopyArguments,
+    galleries: &Galleries,
+    lock: &Lock,
+    of_kit: bool,
+    report: &mut Report<'_, CopyResult>,
+) -> Result<(Vec<Plan>, HashSet<String>), Failure> {
+    let all = arguments.entries.is_empty();
+    let is_named = |name: &str| arguments.entries.iter().any(|wanted| wanted == name);
+    let (mut found, mut refused) = (Vec::new(), HashSet::new());
+    let locked: Vec<_> = lock
+        .entries()
+        .filter(|entry| all || is_named(&entry.name))
+        .collect();
+    for entry in &locked {
+        if of_kit && is_of_others_alone(entry, &locked, &arguments.platforms) {
+            continue;
+        }
+        // Which of a name's entries was locked was decided on another machine, by its hardware.
+        let name = EntryName::in_gallery(&entry.gallery, &entry.name);
+        let planned = galleries.plan_keeping(&name, &entry.entry);
+        let plan = match planned {
+            // A kit has its lock file whole: also what was not to be copied, or was not in the galleries any more.
+            Err(
+                PlanError::Local { .. } | PlanError::UnknownName { .. } | PlanError::Entry { .. },
+            ) if of_kit => continue,
+            planned => planned?,
+        };
+        match plan.locked(lock, &entry.platform) {
+            Ok(plan) => found.push(plan),
+            Err(error) if of_kit => {
+                refused.insert(entry.name.clone());
+                let failure = Failure::from(error);
+                report.fail(&failure, |error| {
+                    CopyResult::failed(&entry.name, None, error)
+                });
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok((found, refused))
+}
+
+/// Whether an entry of a kit's lock file is for a platform that is not asked for, and another one of its name is for one
+/// that is. The kit may not have its image.
+fn is_of_others_alone(entry: &LockedEntry, all: &[&LockedEntry], wanted: &[Platform]) -> bool {
+    let is_wanted = |entry: &LockedEntry| {
+        let mut wanted = wanted.iter();
+        wanted.any(|platform| entry.platform.serves(platform).is_some())
+    };
+    let mut of_name = all.iter().filter(|other| other.name == entry.name);
+    !is_wanted(entry) && of_name.any(|other| is_wanted(other))
 }
 
 /// The names of what is copied, each with the galleries that have it.

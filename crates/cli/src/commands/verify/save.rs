@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use countersign_oci::ResolvedImage;
-use countersign_verify::{Exhibits, Verifier};
+use countersign_verify::{AttachedContent, Exhibits, Verifier};
 use jiff::Timestamp;
 
 use super::{Judged, Verified, VerifyArguments};
@@ -76,8 +76,14 @@ impl<'a> Saving<'a> {
         for judged in judged {
             if let (Some(image), Ok(_)) = (&judged.image, &judged.outcome) {
                 let survey = verifier.survey(image, None).await?;
-                if survey.untried > 0 {
-                    let message = format!("{} more than are read", survey.untried);
+                let of_survey = survey.attached.iter();
+                let unreadable = of_survey.filter(|one| match one.content {
+                    AttachedContent::Unreadable(_) => true,
+                    AttachedContent::Signatures(_) | AttachedContent::Artifact(_) => false,
+                });
+                let missing = survey.untried.saturating_add(unreadable.count());
+                if missing > 0 {
+                    let message = format!("{missing} of what is attached could not be read");
                     return Err(Failure::new(Kind::Invalid, message));
                 }
             }

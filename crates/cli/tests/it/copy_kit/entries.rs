@@ -112,6 +112,34 @@ async fn a_kit_s_lock_file_says_which_image_is_copied() {
     assert!(copy.contains(&pinned), "{}", again.shown());
 }
 
+/// The lock file pins more platforms than the kit was made for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kit_of_one_platform_is_copied_for_that_alone() {
+    let stage =
+        stage(|stage| format!("[{{name: app, uri: '{}'}}]", stage.reference("app:v1"))).await;
+    for platform in ["linux/amd64", "linux/arm64"] {
+        let store = format!("--store={}", platform.replace('/', "-"));
+        let install = ["install", "--gallery=galleries.yaml", "--lock", "app"];
+        let run = stage.run(&[&install, &TRUST, &["--platform", platform, &store]]);
+        assert_eq!(run.code, 0, "{}", run.shown());
+    }
+    let made = [
+        "--from-lock",
+        "--platform=linux/amd64",
+        "--to=ocifile://kit",
+    ];
+    let made = copied(&stage, &made);
+    assert_eq!(made["error"], Value::Null, "{made}");
+    let again = stage.run(&[
+        &["copy", "--output=json", "--platform=linux/amd64"],
+        // The registry of these tests wants all that an index lists.
+        &["ocifile://kit", "ocifile://again"],
+    ]);
+    assert_eq!(again.code, 0, "{}", again.shown());
+    let results = again.json()["results"].as_array().unwrap().len();
+    assert_eq!(results, 1, "{}", again.shown());
+}
+
 /// Its mirror is the image of another entry, which is in the kit.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_that_was_not_copied_is_not_in_a_kit_for_the_image_of_another() {
