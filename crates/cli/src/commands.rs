@@ -151,6 +151,12 @@ pub(crate) enum Command {
     Schema(schema::SchemaCommand),
 }
 
+/// A command that makes signatures.
+enum Signing<'a> {
+    Sign(&'a sign::SignArguments),
+    Merge(&'a merge::MergeArguments),
+}
+
 /// What a command does that is stopped, before it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WhenStopped {
@@ -194,9 +200,22 @@ impl Command {
 
     /// The tags that it is to write, as they are before it begins: not written. `None` for a command that writes none.
     pub(crate) fn tags_to_write(&self) -> Option<Tags> {
+        match self.signing()? {
+            Signing::Sign(arguments) => arguments.tags_to_write(),
+            Signing::Merge(arguments) => arguments.tags_to_write(),
+        }
+    }
+
+    /// Whether it makes signatures.
+    pub(crate) fn signs(&self) -> bool {
+        self.signing().is_some()
+    }
+
+    /// It as a command that makes signatures. It names every command, so that a new one has to be thought of here.
+    fn signing(&self) -> Option<Signing<'_>> {
         match self {
-            Self::Sign(arguments) => arguments.tags_to_write(),
-            Self::Merge(arguments) => arguments.tags_to_write(),
+            Self::Sign(arguments) => Some(Signing::Sign(arguments)),
+            Self::Merge(arguments) => Some(Signing::Merge(arguments)),
             Self::Verify(_)
             | Self::Tree(_)
             | Self::Copy(_)
@@ -217,33 +236,6 @@ impl Command {
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Schema(_) => None,
-        }
-    }
-
-    /// Whether it makes signatures. It names every command, so that a new one has to be thought of here.
-    pub(crate) fn signs(&self) -> bool {
-        match self {
-            Self::Sign(_) | Self::Merge(_) => true,
-            Self::Verify(_)
-            | Self::Tree(_)
-            | Self::Copy(_)
-            | Self::Audit(_)
-            | Self::Install(_)
-            | Self::Upgrade(_)
-            | Self::Outdated(_)
-            | Self::Gallery(_)
-            | Self::List(_)
-            | Self::Check(_)
-            | Self::Remove(_)
-            | Self::Policy(_)
-            | Self::Trust(_)
-            | Self::Config(_)
-            | Self::Doctor(_)
-            | Self::ImageVerifier(_)
-            | Self::Version
-            | Self::Completions(_)
-            | Self::Man(_)
-            | Self::Schema(_) => false,
         }
     }
 

@@ -67,13 +67,21 @@ impl Grounds {
         self.strength() < other.strength()
     }
 
-    fn strength(&self) -> u8 {
+    fn strength(&self) -> Strength {
         match self {
-            Self::Nothing => 0,
-            Self::Digest => 1,
-            Self::Signature { .. } => 2,
+            Self::Nothing => Strength::Nothing,
+            Self::Digest => Strength::Digest,
+            Self::Signature { .. } => Strength::Signature,
         }
     }
+}
+
+/// How much grounds prove, the least first.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Strength {
+    Nothing,
+    Digest,
+    Signature,
 }
 
 /// In words, with its article.

@@ -88,6 +88,11 @@ impl Platform {
         }
     }
 
+    /// Whether the two are names of one platform: `linux/arm64` is `linux/arm64/v8`. What is no image has no platform.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.serves(other).is_some() && other.serves(self).is_some()
+    }
+
     /// Whether this is what BuildKit writes for what is no image, such as an attestation:
     /// `unknown/unknown`.
     pub fn is_unknown(&self) -> bool {

@@ -115,17 +115,14 @@ pub(super) fn decide(
     // On stronger grounds than before the same content is installed anew: its record tells.
     // An image by itself may be for another platform than the one asked for: only its configuration tells.
     let same = same_digest
-        && platform.is_none_or(|wanted| is_same_platform(&installed.platform, wanted))
+        && platform.is_none_or(|wanted| {
+            installed.platform == *wanted || installed.platform.is_same_as(wanted)
+        })
         && !installed.grounds.weaker_than(found.grounds);
     match options.same {
         WhenSame::Keep if same => Decision::Keep,
         WhenSame::Keep | WhenSame::Reinstall => Decision::Install,
     }
-}
-
-/// Whether the two are names of one platform: `linux/arm64` is `linux/arm64/v8`.
-fn is_same_platform(one: &Platform, other: &Platform) -> bool {
-    one == other || (one.serves(other).is_some() && other.serves(one).is_some())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use countersign_oci::excerpt;
 
 use super::{Lock, LockedEntry, LockedError, LockedGrounds};
 use crate::age::{Age, Order};
+use crate::grounds::Strength;
 use crate::options::Downgrade;
 
 impl Lock {
@@ -28,13 +29,13 @@ impl Lock {
         self.require_replaceable(&entry, downgrade)?;
         if downgrade == Downgrade::Refuse
             && let Some(locked) = self.entries.get(&entry.key())
-            && is_undated_again(locked, &entry)
+            && locked.digest == entry.digest
             && let LockedGrounds::Signature { signed_at, .. } = &mut entry.grounds
             && let LockedGrounds::Signature {
                 signed_at: known, ..
             } = &locked.grounds
         {
-            *signed_at = *known;
+            *signed_at = signed_at.or(*known);
         }
         Ok(self.put(entry))
     }
@@ -68,9 +69,6 @@ impl Lock {
                 found: entry.grounds.to_string(),
             });
         }
-        if is_undated_again(locked, entry) {
-            return Ok(());
-        }
         let (expected, found) = (locked.digest.clone(), entry.digest.clone());
         let other = (locked.entry != entry.entry).then(|| excerpt(&locked.entry));
         let refused = match entry.grounds.age().after(locked.grounds.age()) {
@@ -85,6 +83,8 @@ impl Lock {
                 expected_at: installed,
                 found_at,
             },
+            // The time that is known is not given up for it: see `insert`.
+            Order::Undated { .. } if locked.digest == entry.digest => return Ok(()),
             Order::Undated { installed } => LockedError::Undated {
                 name: name(),
                 expected,
@@ -100,13 +100,6 @@ impl Lock {
     }
 }
 
-/// Whether this is the locked content once more, without the time that is known of it. That time is not given up for it.
-fn is_undated_again(locked: &LockedEntry, entry: &LockedEntry) -> bool {
-    let order = entry.grounds.age().after(locked.grounds.age());
-    let is_undated = matches!(order, Order::Undated { .. });
-    is_undated && locked.digest == entry.digest
-}
-
 impl LockedGrounds {
     fn age(&self) -> Age {
         match self {
@@ -118,11 +111,11 @@ impl LockedGrounds {
         }
     }
 
-    fn strength(&self) -> u8 {
+    fn strength(&self) -> Strength {
         match self {
-            Self::Nothing => 0,
-            Self::Digest => 1,
-            Self::Signature { .. } => 2,
+            Self::Nothing => Strength::Nothing,
+            Self::Digest => Strength::Digest,
+            Self::Signature { .. } => Strength::Signature,
         }
     }
 }

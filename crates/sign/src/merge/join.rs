@@ -254,9 +254,7 @@ impl Join<'_> {
 
     fn refuse_second(&self, platform: &Platform, second: &PinnedReference) -> Result<(), Error> {
         let same = |other: &Platform| {
-            platform.serves(other).is_some()
-                && other.serves(platform).is_some()
-                && platform.os_version == other.os_version
+            platform.is_same_as(other) && platform.os_version == other.os_version
         };
         let first = self
             .members

@@ -17,20 +17,23 @@ fn shown(stage: &Stage) -> Value {
     stage.run(&[&show]).json()["kit"].clone()
 }
 
+/// A gallery of one entry, `app`, that was locked by installing it for these platforms.
+async fn locked(platforms: &[&str]) -> Stage {
+    let stage =
+        stage(|stage| format!("[{{name: app, uri: '{}'}}]", stage.reference("app:v1"))).await;
+    for platform in platforms {
+        let store = format!("--store={}", platform.replace('/', "-"));
+        let install = ["install", "--gallery=galleries.yaml", "--lock", "app"];
+        let run = stage.run(&[&install, &TRUST, &["--platform", platform, &store]]);
+        assert_eq!(run.code, 0, "{}", run.shown());
+    }
+    stage
+}
+
 /// The index has another tag by the time that the kit is made.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kit_that_was_made_by_a_lock_file_has_what_that_has() {
-    let stage =
-        stage(|stage| format!("[{{name: app, uri: '{}'}}]", stage.reference("app:v1"))).await;
-    let install = [
-        "install",
-        "--gallery=galleries.yaml",
-        "--store=one",
-        "--lock",
-        "app",
-    ];
-    let locked = stage.run(&[&install, &TRUST, &LINUX]);
-    assert_eq!(locked.code, 0, "{}", locked.shown());
+    let stage = locked(&["linux/amd64"]).await;
     let moved = format!("[{{name: app, uri: '{}'}}]", stage.reference("app:stable"));
     stage.write("index.yaml", moved);
     let document = copied(&stage, &["--from-lock", "--to=ocifile://kit"]);
@@ -61,16 +64,7 @@ async fn a_kit_that_was_made_by_a_lock_file_has_what_that_has() {
 /// the list.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kit_s_lock_file_says_which_image_is_copied() {
-    let stage =
-        stage(|stage| format!("[{{name: app, uri: '{}'}}]", stage.reference("app:v1"))).await;
-    let install = [
-        "install",
-        "--gallery=galleries.yaml",
-        "--store=one",
-        "--lock",
-        "app",
-    ];
-    assert_eq!(stage.run(&[&install, &TRUST, &LINUX]).code, 0);
+    let stage = locked(&["linux/amd64"]).await;
     copied(&stage, &["--from-lock", "--to=ocifile://kit"]);
     let pinned = stage.index.digest().to_string();
 
@@ -115,14 +109,7 @@ async fn a_kit_s_lock_file_says_which_image_is_copied() {
 /// The lock file pins more platforms than the kit was made for.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kit_of_one_platform_is_copied_for_that_alone() {
-    let stage =
-        stage(|stage| format!("[{{name: app, uri: '{}'}}]", stage.reference("app:v1"))).await;
-    for platform in ["linux/amd64", "linux/arm64"] {
-        let store = format!("--store={}", platform.replace('/', "-"));
-        let install = ["install", "--gallery=galleries.yaml", "--lock", "app"];
-        let run = stage.run(&[&install, &TRUST, &["--platform", platform, &store]]);
-        assert_eq!(run.code, 0, "{}", run.shown());
-    }
+    let stage = locked(&["linux/amd64", "linux/arm64"]).await;
     let made = [
         "--from-lock",
         "--platform=linux/amd64",
