@@ -17,7 +17,7 @@ use crate::failure::{Failure, Kind};
 use crate::program::{self, NotRun};
 
 /// For one run of a CI's own program.
-const PATIENCE: Duration = Duration::from_secs(60);
+const RUN_TIME_MAX: Duration = Duration::from_secs(60);
 /// How often a CI's own program is run. Those ask a server, which may be away for a moment.
 const TRIES: u32 = 3;
 /// The longest pause before a CI's own program is run again, in seconds.
@@ -197,7 +197,7 @@ impl Provider {
                     let failed = format!("`{program}` {why}");
                     let again = why.may_pass()
                         && match patience {
-                            Some(patience) => patience.bears(&failed, pause),
+                            Some(patience) => patience.allows(&failed, pause),
                             None => tries < TRIES,
                         };
                     if !again {
@@ -250,7 +250,7 @@ impl NoToken {
 async fn run(program: &str, arguments: &[&str]) -> Result<String, NoToken> {
     let mut command = Command::new(program);
     command.args(arguments);
-    let ran = program::run(command, PATIENCE, OUTPUT_MAX).await?;
+    let ran = program::run(command, RUN_TIME_MAX, OUTPUT_MAX).await?;
     if ran.status.success() {
         ran.stdout.whole().ok_or(NoToken::TooLong)
     } else {

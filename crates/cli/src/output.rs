@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::arguments::terminal::{Format, TerminalArguments, Verbosity};
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind, Label, worst};
-use crate::json::document::{Document, Streamed};
+use crate::json::document::{OutputDocument, Streamed};
 use crate::json::error::{FailedRun, Tags};
 use crate::json::results::Results;
 use crate::json::signing::SignResult;
@@ -277,12 +277,12 @@ impl Output {
     }
 
     /// The one JSON document of this run, where JSON was asked for.
-    pub(crate) fn document(&self, document: &impl Document) {
+    pub(crate) fn document(&self, document: &impl OutputDocument) {
         self.json(document);
     }
 
     /// One JSON document of many, each on a line of its own, where lines were asked for.
-    pub(crate) fn line(&self, document: &impl Document) {
+    pub(crate) fn line(&self, document: &impl OutputDocument) {
         if self.format == Format::Jsonl {
             let text = serde_json::to_string(document);
             self.write_json(text.map(|text| text + "\n"));

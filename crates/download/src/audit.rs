@@ -26,7 +26,7 @@ use crate::limited::registry_within;
 use crate::planned::Role;
 
 use subject::SubjectSource;
-pub use subject::{GallerySubjects, Subject, WhichSources};
+pub use subject::{AuditSubject, GallerySubjects, WhichSources};
 pub use verdict::{FoundSigner, State, Verdict};
 
 /// How many platforms of one image are judged at the same time.
@@ -107,7 +107,7 @@ impl<V: ImageVerifier> Auditor<V> {
 
     /// The verdicts on a subject, at least one: on each of its sources, and there on each platform that the scope
     /// asks for. Sources are asked for the digest that an installation would ask them for.
-    pub async fn judge(&self, subject: &Subject) -> Vec<Audited> {
+    pub async fn judge(&self, subject: &AuditSubject) -> Vec<Audited> {
         let mut audited = Vec::new();
         let mut name: Option<&Reference> = None;
         let mut asked = Vec::new();

@@ -116,7 +116,8 @@ pub mod fuzzing;
 
 pub use admitted::{AdmittedImage, ImageVerifier, UnverifiedPermit};
 pub use audit::{
-    Audited, Auditor, FoundSigner, GallerySubjects, Scope, State, Subject, Verdict, WhichSources,
+    AuditSubject, Audited, Auditor, FoundSigner, GallerySubjects, Scope, State, Verdict,
+    WhichSources,
 };
 pub use capability::{Capability, CapabilityError, EntryError, ResolvedEntry};
 pub use carry_out::{

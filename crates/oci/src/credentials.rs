@@ -102,11 +102,11 @@ impl Credentials {
         self
     }
 
-    /// The login for a repository, if there is one. A helper must answer within `patience`.
+    /// The login for a repository, if there is one. A helper must answer within `answer_time`.
     pub(crate) async fn login(
         &self,
         repository: &Repository,
-        patience: Duration,
+        answer_time: Duration,
     ) -> Result<Option<Login>> {
         let keys = keys(repository);
         let given = |key: &String| self.logins.iter().find(|(name, _)| name == key);
@@ -114,7 +114,7 @@ impl Credentials {
             return Ok(Some(login.clone()));
         }
         for file in &self.files {
-            if let Some(login) = self.login_in(file, repository, &keys, patience).await? {
+            if let Some(login) = self.login_in(file, repository, &keys, answer_time).await? {
                 return Ok(Some(login));
             }
         }
@@ -126,10 +126,10 @@ impl Credentials {
         file: &LoginFile,
         repository: &Repository,
         keys: &[String],
-        patience: Duration,
+        answer_time: Duration,
     ) -> Result<Option<Login>> {
         if let Some((name, server)) = file.helper(keys) {
-            return self.ask(name, server, repository, patience).await;
+            return self.ask(name, server, repository, answer_time).await;
         }
         let from = file.name();
         let secret = file.secret(keys);
@@ -147,7 +147,7 @@ impl Credentials {
         } else {
             file.spelled(registry).unwrap_or(registry)
         };
-        self.ask(name, server, repository, patience).await
+        self.ask(name, server, repository, answer_time).await
     }
 
     async fn ask(
@@ -155,14 +155,14 @@ impl Credentials {
         name: &str,
         server: &str,
         repository: &Repository,
-        patience: Duration,
+        answer_time: Duration,
     ) -> Result<Option<Login>> {
         let program = format!("docker-credential-{name}");
         let answer = helper::ask(
             &program,
             self.helper_directories.as_deref(),
             server,
-            patience,
+            answer_time,
         )
         .await
         .map_err(|e: HelperError| unreadable(repository.registry(), &program, e))?;

@@ -73,13 +73,13 @@ impl Part<'_> {
 #[derive(Debug)]
 pub(crate) struct Layout {
     path: LayoutPath,
-    store: Store,
+    store: LayoutFiles,
     /// The next `index.json`, if this is a draft: it is read in the place of the one that others see.
     staged: Option<Bytes>,
 }
 
 #[derive(Debug)]
-enum Store {
+enum LayoutFiles {
     Directory(DirectoryLayout),
     Archive(ArchivedLayout),
     /// An archive that is being written.
@@ -108,7 +108,7 @@ impl Layout {
     fn of_draft(path: &LayoutPath, archive: &Arc<ArchiveDraft>, index: Bytes) -> Self {
         Self {
             path: path.clone(),
-            store: Store::Draft(Arc::clone(archive)),
+            store: LayoutFiles::Draft(Arc::clone(archive)),
             staged: Some(index),
         }
     }
@@ -122,7 +122,7 @@ impl Layout {
         };
         let layout = Self {
             path: path.clone(),
-            store: Store::of(file)?,
+            store: LayoutFiles::of(file)?,
             staged: None,
         };
         layout.check_marker()?;
@@ -244,7 +244,7 @@ fn failure(path: &LayoutPath, source: LayoutError) -> Error {
     }
 }
 
-impl Store {
+impl LayoutFiles {
     fn of(file: File) -> Result<Self, LayoutError> {
         let metadata = file.metadata().map_err(|e| LayoutError::io(".", e))?;
         if metadata.is_dir() {

@@ -54,11 +54,11 @@ impl Patience {
 
     /// Whether there is time for another try after `pause`. If there is, it reports what failed, at
     /// most once a minute.
-    pub fn bears(&self, failed: &impl Display, pause: Duration) -> bool {
-        self.bears_at(Instant::now(), failed, pause)
+    pub fn allows(&self, failed: &impl Display, pause: Duration) -> bool {
+        self.allows_at(Instant::now(), failed, pause)
     }
 
-    fn bears_at(&self, now: Instant, failed: &impl Display, pause: Duration) -> bool {
+    fn allows_at(&self, now: Instant, failed: &impl Display, pause: Duration) -> bool {
         // A server says how long the pause is: it may be longer than any clock can count.
         if now.checked_add(pause).is_none_or(|then| then >= self.end) {
             return false;
@@ -97,7 +97,7 @@ mod tests {
         let patience = Patience::until(end, move |line| told.lock().unwrap().push(line.to_owned()));
         let pause = Duration::from_secs(10);
         let mut tries = 0;
-        while patience.bears_at(now, &format_args!("down, try {tries}"), pause) {
+        while patience.allows_at(now, &format_args!("down, try {tries}"), pause) {
             now += pause;
             tries += 1;
         }
@@ -111,7 +111,7 @@ mod tests {
         let now = Instant::now();
         let patience = Patience::until(now + Duration::from_secs(150), |line| panic!("{line}"));
         for pause in [Duration::MAX, Duration::from_secs(u64::MAX)] {
-            assert!(!patience.bears_at(now, &"down", pause));
+            assert!(!patience.allows_at(now, &"down", pause));
         }
     }
 }

@@ -9,14 +9,12 @@
 //! - `append`: changes what is at a tag that other clients write too; `append_layer` and `referrers` use it
 //! - `select`: finds the manifest of an index for one platform
 //! - `layouts`: reads the same from image layouts, without requests
-//! - `auth`, `authenticate`, `challenge`: logins, which [`Credentials`](crate::Credentials) holds
+//! - `tokens`, `scope`, `challenge`, `www_authenticate`: logins, which [`Credentials`](crate::Credentials) holds
 //!
 //! [`crate::http`] sends the requests.
 
 mod append;
 mod append_layer;
-mod auth;
-mod authenticate;
 mod blobs;
 mod challenge;
 mod checks;
@@ -26,9 +24,12 @@ mod layouts;
 mod manifests;
 mod platforms;
 mod referrers;
+mod scope;
 mod select;
+mod tokens;
 mod uploads;
 mod walk;
+mod www_authenticate;
 
 #[cfg(fuzzing)]
 pub use {challenge::read_challenge, referrers::read_referrers};
@@ -46,9 +47,9 @@ use crate::options::Options;
 use crate::reference::{Location, Repository};
 
 use append::Appending;
-use auth::{Authenticator, Reply};
-use challenge::{Access, Scope};
 use referrers::KnownReferrersApi;
+use scope::{Access, Scope};
+use tokens::{Authenticator, Reply};
 
 pub use copy::Copied;
 pub use layouts::LayoutImage;

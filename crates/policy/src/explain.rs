@@ -7,7 +7,7 @@ use crate::format::SignatureFormat;
 use crate::instance::SigstoreInstance;
 use crate::matcher::Matcher;
 use crate::policy::{
-    COSIGN_SIGN_PREDICATE, CertificateSigner, KeySigner, LogUse, Policy, Signer, Trust,
+    AcceptedSigner, COSIGN_SIGN_PREDICATE, CertificateSigner, KeySigner, LogUse, Policy, Trust,
 };
 use crate::predicate::PredicateRule;
 use countersign_oci::{Repository, printable};
@@ -124,13 +124,13 @@ fn bound_name(formats: &BTreeSet<SignatureFormat>) -> &'static str {
     }
 }
 
-fn write_signers(out: &mut String, signers: &[Signer]) -> fmt::Result {
+fn write_signers(out: &mut String, signers: &[AcceptedSigner]) -> fmt::Result {
     match signers {
-        [signer @ Signer::Certificate(_)] => {
+        [signer @ AcceptedSigner::Certificate(_)] => {
             out.push_str("- its certificate says:\n");
             write_signer(out, signer)
         }
-        [signer @ Signer::Key(_)] => {
+        [signer @ AcceptedSigner::Key(_)] => {
             out.push_str("- it is signed with this key, and not with a certificate:\n");
             write_signer(out, signer)
         }
@@ -219,10 +219,10 @@ fn times(policy: &Policy) -> Vec<String> {
     not_before.into_iter().chain(min_age).collect()
 }
 
-fn write_signer(out: &mut String, signer: &Signer) -> fmt::Result {
+fn write_signer(out: &mut String, signer: &AcceptedSigner) -> fmt::Result {
     match signer {
-        Signer::Certificate(signer) => write_certificate_signer(out, signer)?,
-        Signer::Key(KeySigner {
+        AcceptedSigner::Certificate(signer) => write_certificate_signer(out, signer)?,
+        AcceptedSigner::Key(KeySigner {
             key,
             log,
             // Below.

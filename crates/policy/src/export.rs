@@ -31,7 +31,7 @@ use self::difference::differences;
 pub use self::rules::RulesExport;
 use crate::image_pattern::ImagePattern;
 use crate::image_verifier::Mode;
-use crate::policy::{COSIGN_SIGN_PREDICATE, CertificateSigner, KeySigner, Policy, Signer};
+use crate::policy::{AcceptedSigner, COSIGN_SIGN_PREDICATE, CertificateSigner, KeySigner, Policy};
 use crate::{Matcher, SignatureFormat, WholeRegex};
 
 /// Another program that admits images.
@@ -178,8 +178,8 @@ impl Export<'_> {
             .signers()
             .iter()
             .filter_map(|signer| match signer {
-                Signer::Certificate(signer) => Some(signer),
-                Signer::Key(_) => None,
+                AcceptedSigner::Certificate(signer) => Some(signer),
+                AcceptedSigner::Key(_) => None,
             })
     }
 

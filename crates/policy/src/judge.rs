@@ -14,7 +14,7 @@ use crate::bound_name::BoundName;
 use crate::claims::CertificateClaims;
 use crate::format::SignatureFormat;
 use crate::matcher::Matcher;
-use crate::policy::{CertificateSigner, KeySigner, LogUse, Policy, Signer};
+use crate::policy::{AcceptedSigner, CertificateSigner, KeySigner, LogUse, Policy};
 use crate::predicate::PredicateRule;
 use crate::public_key::PublicKey;
 use crate::violation::{Mismatch, Miss, NeedOfTime, SignerMismatch, Violation};
@@ -166,7 +166,7 @@ impl Policy {
     }
 }
 
-fn judge_signer(signers: &[Signer], claimed: &Claimed<'_>) -> Result<(), Violation> {
+fn judge_signer(signers: &[AcceptedSigner], claimed: &Claimed<'_>) -> Result<(), Violation> {
     let mut misses = Vec::with_capacity(signers.len());
     for signer in signers {
         match signer.judge(claimed) {
@@ -241,7 +241,7 @@ fn judge_name(claimed: &Claimed<'_>) -> Result<BoundName, Violation> {
     })
 }
 
-impl Signer {
+impl AcceptedSigner {
     fn judge(&self, claimed: &Claimed<'_>) -> Result<(), Miss> {
         match (self, claimed.signer) {
             (

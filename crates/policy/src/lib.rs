@@ -86,8 +86,8 @@ pub use matcher::{Matcher, RegexError, WholeRegex};
 pub use mistakes::MISTAKES_MAX;
 pub use nearest::nearest;
 pub use policy::{
-    COSIGN_SIGN_PREDICATE, CertificateSigner, KeyReader, KeySigner, LogUse, OneSigner, Policy,
-    Signer, Trust,
+    AcceptedSigner, COSIGN_SIGN_PREDICATE, CertificateSigner, KeyReader, KeySigner, LogUse,
+    OneSigner, Policy, Trust,
 };
 pub use predicate::{JsonPointer, PredicateRule};
 pub use public_key::{FingerprintError, KeyFingerprint, PublicKey, PublicKeyError};

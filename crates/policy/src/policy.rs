@@ -38,7 +38,7 @@ pub const COSIGN_SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 /// until it is added there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    pub(crate) signers: Vec<Signer>,
+    pub(crate) signers: Vec<AcceptedSigner>,
     pub(crate) not_before: Option<Timestamp>,
     pub(crate) min_age: Option<Age>,
     pub(crate) predicate_types: Vec<String>,
@@ -56,7 +56,7 @@ pub struct Policy {
 
 /// One accepted signer. A signature by a certificate never counts for a key, and no key's for an identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Signer {
+pub enum AcceptedSigner {
     /// Whoever gets a certificate for an identity.
     Certificate(CertificateSigner),
     /// Whoever has a key.
@@ -107,7 +107,7 @@ pub(crate) fn no_key_files(_: &str) -> std::io::Result<String> {
     ))
 }
 
-impl Signer {
+impl AcceptedSigner {
     /// Signatures made before this time are refused, in addition to [`Policy::not_before`].
     pub fn not_before(&self) -> Option<Timestamp> {
         match self {
@@ -162,13 +162,13 @@ impl Trust {
 
 impl Policy {
     /// The accepted signers. One match is enough. Never empty.
-    pub fn signers(&self) -> &[Signer] {
+    pub fn signers(&self) -> &[AcceptedSigner] {
         &self.signers
     }
 
     /// The accepted keys, in the order of [`Self::signers`].
     pub fn keys(&self) -> impl Iterator<Item = &KeySigner> {
-        self.signers.iter().filter_map(Signer::key)
+        self.signers.iter().filter_map(AcceptedSigner::key)
     }
 
     /// Whether a signature by a certificate can be accepted.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{CertificateSigner, KeySigner, LogUse, Policy, Signer};
+use crate::policy::{AcceptedSigner, CertificateSigner, KeySigner, LogUse, Policy};
 
 /// A policy in words, for the record: to be read, not to be verified by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,14 +33,14 @@ impl Policy {
             signature_sources: _,
             deny_digests: _,
         } = self;
-        let sentence = |signer: &Signer| match signer {
-            Signer::Certificate(CertificateSigner {
+        let sentence = |signer: &AcceptedSigner| match signer {
+            AcceptedSigner::Certificate(CertificateSigner {
                 issuer,
                 identity,
                 claims: _,
                 not_before: _,
             }) => format!("the issuer is {issuer}, the identity is {identity}"),
-            Signer::Key(KeySigner {
+            AcceptedSigner::Key(KeySigner {
                 key,
                 log,
                 not_before: _,

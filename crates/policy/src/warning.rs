@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::format::SignatureFormat;
 use crate::keys::TIME_CONDITIONS;
-use crate::policy::{LogUse, Policy, Signer};
+use crate::policy::{AcceptedSigner, LogUse, Policy};
 
 mod name;
 mod pattern;
@@ -301,14 +301,14 @@ impl Policy {
             .enumerate()
             .flat_map(|(position, signer)| signer_warnings(position, signer))
             .collect();
-        let own = signers.iter().map(Signer::not_before);
+        let own = signers.iter().map(AcceptedSigner::not_before);
         let in_future = own
             .chain([*not_before])
             .flatten()
             .filter(|time| *time > now);
         warnings.extend(in_future.map(|not_before| Warning::FutureNotBefore { not_before }));
         // With `ignore_tlog` there is no time that a bound could be held against.
-        let unbounded = |signer: &Signer| {
+        let unbounded = |signer: &AcceptedSigner| {
             signer.not_before().is_none()
                 && signer.key().is_none_or(|key| key.log == LogUse::Demanded)
         };

@@ -83,7 +83,7 @@ pub struct NotCopied {
 
 /// Where an image is copied to.
 #[derive(Debug, Clone, Copy)]
-pub enum Place<'a> {
+pub enum CopyPlace<'a> {
     /// A repository.
     Repository {
         /// The repository.
@@ -103,7 +103,7 @@ pub enum Place<'a> {
 /// Where an image is copied to, and who looks at the copy.
 pub struct Destination<'a> {
     /// The place.
-    pub place: Place<'a>,
+    pub place: CopyPlace<'a>,
     /// The client that writes into a repository. The source is read by the client of [`CopyPlan::read`], which may be
     /// limited to other addresses.
     pub registry: &'a Registry,

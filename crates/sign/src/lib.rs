@@ -71,8 +71,8 @@ pub mod samples;
 
 pub use clock::Skew;
 pub use copy::{
-    BlobCounts, BlobTurns, CopiedImage, CopyError, CopyEvent, CopyPlan, Destination, NotCopied,
-    Place,
+    BlobCounts, BlobTurns, CopiedImage, CopyError, CopyEvent, CopyPlace, CopyPlan, Destination,
+    NotCopied,
 };
 pub use error::{Error, NotRenewed, Service};
 pub use existing::Existing;

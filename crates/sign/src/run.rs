@@ -12,7 +12,7 @@ use bytes::Bytes;
 use countersign_oci::http::{AttemptError, retrying};
 use countersign_oci::{Digest, Registry, Repository, ResolvedImage, Retries};
 use countersign_policy::{Policy, SignatureFormat};
-use countersign_verify::{Certified, Evidence, TrustedRoot, Verifier, verify_bundle};
+use countersign_verify::{CertificateContent, Evidence, TrustedRoot, Verifier, verify_bundle};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::{OnceCell, Semaphore};
@@ -168,7 +168,7 @@ impl<'a> Run<'a> {
         }
         let (session, bundle) = self.bundle(image).await.map_err(not_signed)?;
         let not_signed = |error: Error| not_signed(error.into());
-        let own = own(session.certified(), self.annotations, format).map_err(not_signed)?;
+        let own = own(session.content(), self.annotations, format).map_err(not_signed)?;
         let judge = |policy| {
             verify_bundle(
                 image,
@@ -240,15 +240,15 @@ impl<'a> Run<'a> {
         if self.failed.load(Ordering::Relaxed) {
             return Err(Halt::Elsewhere);
         }
-        let judge = |certified: &Certified| {
+        let judge = |certificate: &CertificateContent| {
             let foreseen = Foreseen {
-                issuer: certified.issuer.clone(),
-                identity: certified.identity.clone(),
+                issuer: certificate.issuer.clone(),
+                identity: certificate.identity.clone(),
                 alternatives: Vec::new(),
-                claims: certified.claims.clone(),
+                claims: certificate.claims.clone(),
                 completeness: Completeness::Whole,
             };
-            self.judge(&foreseen, certified.not_before)
+            self.judge(&foreseen, certificate.not_before)
         };
         self.sessions.live(judge).await
     }
@@ -289,8 +289,8 @@ impl<'a> Run<'a> {
         // The token doesn't tell, so the certificate has to.
         let session = self.session().await?;
         Ok(Who {
-            issuer: session.certified().issuer.clone(),
-            identities: vec![session.certified().identity.clone()],
+            issuer: session.content().issuer.clone(),
+            identities: vec![session.content().identity.clone()],
         })
     }
 
@@ -409,10 +409,15 @@ fn again(error: &Error) {
 
 /// The policy that accepts exactly what this certificate signs.
 fn own(
-    certified: &Certified,
+    certificate: &CertificateContent,
     annotations: &BTreeMap<String, String>,
     format: SignatureFormat,
 ) -> Result<Policy, Error> {
-    own_policy(&certified.issuer, &certified.identity, annotations, format)
-        .map_err(unusable_certificate)
+    own_policy(
+        &certificate.issuer,
+        &certificate.identity,
+        annotations,
+        format,
+    )
+    .map_err(unusable_certificate)
 }

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::error::{Error, Service};
 
-/// For the whole of TUF's workflow, some six small files, where no other patience was asked for.
+/// For the whole of TUF's workflow, some six small files, unless [`Patience`](countersign_oci::Patience) was asked for.
 const SIGNING_CONFIG_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// The TUF repository answers too slowly.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use countersign_oci::http::Connection;
 use countersign_oci::{Patience, PinnedReference, Retries};
-use countersign_verify::Certified;
+use countersign_verify::CertificateContent;
 use countersign_verify::names::IN_TOTO;
 use jiff::{SignedDuration, Timestamp};
 use sigstore_bundle::BundleV03;
@@ -83,7 +83,8 @@ pub(crate) struct Session {
     certificate: DerCertificate,
     /// The certificates above it, in PEM.
     chain: Vec<String>,
-    certified: Certified,
+    /// What the certificate says.
+    content: CertificateContent,
     /// When it was issued: by this machine's clock, and by the authority's.
     issued: Skew,
 }
@@ -102,13 +103,13 @@ impl Session {
         } = clients;
         let IssuedCertificate { certificate, chain } =
             fulcio::certify(transport, &services.fulcio, tokens, &key).await?;
-        let certified = Certified::read(certificate.as_bytes()).map_err(|error| {
+        let content = CertificateContent::read(certificate.as_bytes()).map_err(|error| {
             let expected = "a certificate with an identity and its issuer";
             NoAnswer::answer(expected, error).of(Service::Fulcio)
         })?;
         let issued = Skew {
             here: clock::second(Timestamp::now()),
-            there: certified.not_before,
+            there: content.not_before,
         };
         issued.bearable().map_err(|skew| Error::Clock {
             service: Service::Fulcio,
@@ -118,7 +119,7 @@ impl Session {
             key,
             certificate,
             chain,
-            certified,
+            content,
             issued,
         })
     }
@@ -126,13 +127,13 @@ impl Session {
     /// Whether another signature can be begun.
     pub(crate) fn is_live(&self) -> bool {
         let now = self.authoritys_now();
-        now.is_some_and(|now| has_time_left(self.certified.not_after, now))
+        now.is_some_and(|now| has_time_left(self.content.not_after, now))
     }
 
     /// How long the certificate is still valid.
     fn left(&self) -> Duration {
         let now = self.authoritys_now();
-        let left = now.map(|now| self.certified.not_after.duration_since(now));
+        let left = now.map(|now| self.content.not_after.duration_since(now));
         left.and_then(|left| Duration::try_from(left).ok())
             .unwrap_or_default()
     }
@@ -144,8 +145,8 @@ impl Session {
     }
 
     /// What the certificate says.
-    pub(crate) fn certified(&self) -> &Certified {
-        &self.certified
+    pub(crate) fn content(&self) -> &CertificateContent {
+        &self.content
     }
 
     /// Signs `statement`, which is about `image`, records the signature, has it timestamped where

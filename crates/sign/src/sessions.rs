@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use countersign_verify::Certified;
+use countersign_verify::CertificateContent;
 use tokio::sync::Mutex;
 
 use crate::error::Error;
@@ -52,7 +52,7 @@ impl<'a> Sessions<'a> {
     /// waits for that one. A new certificate has to pass `judge`.
     pub(crate) async fn live(
         &self,
-        judge: impl Fn(&Certified) -> Result<(), Error>,
+        judge: impl Fn(&CertificateContent) -> Result<(), Error>,
     ) -> Result<Arc<Session>, Halt> {
         let mut current = self.current.lock().await;
         match &*current {
@@ -61,7 +61,7 @@ impl<'a> Sessions<'a> {
             Current::Session(_) | Current::None => {}
         }
         let started = Session::start(self.clients, &self.tokens).await;
-        let started = started.and_then(|session| judge(session.certified()).map(|()| session));
+        let started = started.and_then(|session| judge(session.content()).map(|()| session));
         match started {
             Ok(session) => {
                 let session = Arc::new(session);

@@ -17,13 +17,13 @@ use serde::Serialize;
 pub(crate) struct Statement<'a> {
     #[serde(rename = "_type")]
     type_: &'static str,
-    subject: [Subject<'a>; 1],
+    subject: [StatementSubject<'a>; 1],
     predicate_type: &'static str,
     predicate: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Subject<'a> {
+struct StatementSubject<'a> {
     name: String,
     digest: BTreeMap<&'static str, &'a str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -35,7 +35,7 @@ impl<'a> Statement<'a> {
         let digest: &Digest = image.digest();
         Self {
             type_: STATEMENT_V1,
-            subject: [Subject {
+            subject: [StatementSubject {
                 name: name(image.requested()),
                 digest: BTreeMap::from([(digest.algorithm().as_str(), digest.hex())]),
                 annotations,

@@ -141,7 +141,7 @@ impl Transport {
     /// secrets out of the error first: [`Self::ask_for`] does.
     pub(crate) async fn attempt(&self, call: &Call) -> Result<Bytes, AttemptError<NoAnswer>> {
         let request = call.request.clone();
-        let request = request.without_redirects().patience(self.answer);
+        let request = request.without_redirects().answer_time(self.answer);
         // To Fulcio the body is a secret, and to nobody else is it of use.
         let mut body = match &call.body {
             Some(bytes) => Body::Secret(bytes.clone()),
@@ -155,7 +155,7 @@ impl Transport {
         let asked = tokio::time::timeout(self.answer, asking).await;
         asked.unwrap_or_else(|_| {
             Err(AttemptError::passing(NoAnswer::Late {
-                patience: self.answer,
+                answer_time: self.answer,
             }))
         })
     }
@@ -269,8 +269,8 @@ pub(crate) enum NoAnswer {
     #[error("there was no whole answer")]
     Network(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// There was no whole answer in time.
-    #[error("there was no whole answer in {} s", .patience.as_secs_f64())]
-    Late { patience: Duration },
+    #[error("there was no whole answer in {} s", .answer_time.as_secs_f64())]
+    Late { answer_time: Duration },
     /// It leads elsewhere, or there is no way to ask it.
     #[error("it can't be reached")]
     Connection(#[source] Box<countersign_oci::Error>),

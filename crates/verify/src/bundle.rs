@@ -19,7 +19,7 @@ pub(crate) use self::der::check_certificate;
 use self::wire::{AcceptedVersion, Bounded, Decodable, OneKey, Wire};
 use crate::failure::Failure;
 use crate::names::IN_TOTO;
-use crate::simple_signing::{self, StoredSignature};
+use crate::simple_signing::{self, SimpleSigning};
 use crate::statement::Statement;
 
 /// The media type of a bundle's layer begins with this, in every version.
@@ -83,7 +83,7 @@ impl SignedBundle {
     /// The first thing that is wrong.
     pub(crate) fn of_simple_signing(
         digest: &Digest,
-        stored: &StoredSignature,
+        stored: &SimpleSigning,
     ) -> Result<Self, Failure> {
         let statement = simple_signing::statement(digest, stored.payload())?;
         let content = SignedContent::SimpleSigning(stored.payload().clone());

@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 pub(crate) use self::entry::Entry;
-use crate::stored::StoredLayer;
+use crate::signature::FetchedLayer;
 
 /// A directory with the signatures that proved images.
 ///
@@ -95,7 +95,7 @@ impl SignatureCache {
         &self,
         key: &EntryKey,
         image: &ResolvedImage,
-        signatures: &[StoredLayer],
+        signatures: &[FetchedLayer],
         now: Timestamp,
     ) {
         if let Some(bytes) = entry::encode(&key.name, image, signatures, now) {

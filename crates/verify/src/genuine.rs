@@ -17,9 +17,9 @@ use sigstore_verify::{
 
 use crate::bundle::{KeyMaterial, SignedBundle};
 use crate::certificate;
-use crate::certified::Certified;
+use crate::certificate_content::CertificateContent;
 use crate::failure::Failure;
-use crate::logging::Logging;
+use crate::log_entries::LogEntries;
 use crate::trust::RootInUse;
 
 /// Proof that `sigstore-verify` accepts the signature, the certificate or the key, the log entries and the
@@ -45,9 +45,11 @@ impl<'a> Genuine<'a> {
     ///
     /// # Errors
     /// [`Failure::Malformed`], [`Failure::Identity`], [`Failure::NoIssuer`] and [`Failure::NoCertificate`].
-    pub(crate) fn certified(&self) -> Result<Certified, Failure> {
+    pub(crate) fn certificate_content(&self) -> Result<CertificateContent, Failure> {
         match (&self.signed.material, self.result.certificate()) {
-            (KeyMaterial::Certificate(certificate), Some(info)) => Certified::of(certificate, info),
+            (KeyMaterial::Certificate(certificate), Some(info)) => {
+                CertificateContent::of(certificate, info)
+            }
             (KeyMaterial::Certificate(_), None) | (KeyMaterial::Key, _) => {
                 Err(Failure::NoCertificate {
                     found: "one that was not verified",
@@ -129,7 +131,7 @@ pub(crate) fn verify_signature_alone<'a>(
 pub(crate) fn verify_with_key<'a>(
     digest: &Digest,
     by_key: SignedByKey<'a>,
-    logging: &Logging<'_>,
+    log_entries: &LogEntries<'_>,
     root: RootInUse<'_>,
 ) -> Result<Genuine<'a>, Failure> {
     let SignedByKey {
@@ -146,9 +148,9 @@ pub(crate) fn verify_with_key<'a>(
         });
     }
     let policy = PublicKeyVerificationPolicy::new(der(&signer.key));
-    let policy = match logging {
-        Logging::Demanded(_) => policy,
-        Logging::None(_) => policy.skip_tlog_unsafe(),
+    let policy = match log_entries {
+        LogEntries::Demanded(_) => policy,
+        LogEntries::None(_) => policy.skip_tlog_unsafe(),
     };
     let artifact = signed_artifact(digest, signed)?;
     let result = root.verifier().verify(artifact, &signed.bundle, &policy)?;
@@ -168,13 +170,13 @@ pub(crate) fn verify<'a>(
     digest: &Digest,
     signed: &'a SignedBundle,
     certificate: &DerCertificate,
-    logging: &Logging<'_>,
+    log_entries: &LogEntries<'_>,
     root: RootInUse<'_>,
 ) -> Result<Genuine<'a>, Failure> {
     let policy = VerificationPolicy::any_identity();
-    let policy = match logging {
-        Logging::Demanded(_) => policy,
-        Logging::None(_) => policy.skip_tlog_unsafe(),
+    let policy = match log_entries {
+        LogEntries::Demanded(_) => policy,
+        LogEntries::None(_) => policy.skip_tlog_unsafe(),
     };
     let policy = if root.has_certificate_log() {
         policy

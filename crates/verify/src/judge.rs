@@ -25,13 +25,13 @@ use crate::failure::{Failure, first_accepted};
 use crate::gathered::Complete;
 use crate::genuine::{self, Genuine, SignedByKey};
 use crate::log;
-use crate::logging::{self, Logging};
+use crate::log_and_times::{LogAndTimes, NotRead};
+use crate::log_entries::{self, LogEntries};
 use crate::predicate::Predicate;
 use crate::proof::VerifiedImage;
 use crate::proven::{Checks, Proven, VerifiedWith};
-use crate::sighting::{NotRead, Sighting};
-use crate::simple_signing::StoredSignature;
-use crate::stored::Stored;
+use crate::signature::SignatureToCheck;
+use crate::simple_signing::SimpleSigning;
 use crate::timestamp;
 use crate::trust::{RootInUse, TrustedRoot};
 
@@ -58,7 +58,7 @@ pub fn verify_bundle(
         policy,
         now,
     };
-    judge.document(image, &Stored::Bundle(bundle))
+    judge.document(image, &SignatureToCheck::Bundle(bundle))
 }
 
 /// Judges one legacy signature, as [`verify_bundle`] judges a bundle. `payload` is the content of `layer`: bytes that
@@ -79,8 +79,8 @@ pub fn verify_simple_signing(
         policy,
         now,
     };
-    let stored = StoredSignature::new(layer, payload, policy)?;
-    judge.document(image, &Stored::SimpleSigning(stored))
+    let stored = SimpleSigning::new(layer, payload, policy)?;
+    judge.document(image, &SignatureToCheck::SimpleSigning(stored))
 }
 
 /// Judges one bundle when only the digest of the image is known: is it a signature, genuine by
@@ -100,7 +100,7 @@ pub fn judge_digest(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Evidence, Failure> {
-    let subject = Subject {
+    let subject = ExpectedImage {
         digest,
         location: requested.location(),
         requested,
@@ -111,13 +111,13 @@ pub fn judge_digest(
         now,
     };
     Ok(judge
-        .judge(subject, None, &Stored::Bundle(bundle))?
+        .judge(subject, None, &SignatureToCheck::Bundle(bundle))?
         .into_evidence())
 }
 
 /// The image that the signature must be about.
 #[derive(Debug, Clone, Copy)]
-struct Subject<'a> {
+struct ExpectedImage<'a> {
     digest: &'a Digest,
     /// The repository or layout that has it.
     location: &'a Location,
@@ -138,7 +138,7 @@ impl Judge<'_> {
     fn document(
         self,
         image: &ResolvedImage,
-        stored: &Stored<'_>,
+        stored: &SignatureToCheck<'_>,
     ) -> Result<VerifiedDocument, Failure> {
         let complete = Complete::by_one(self.proven(image, None, stored)?);
         let known = DeniedChildren::not_asked();
@@ -157,9 +157,9 @@ impl Judge<'_> {
         self,
         image: &ResolvedImage,
         signature_manifest: Option<&Digest>,
-        stored: &Stored<'_>,
+        stored: &SignatureToCheck<'_>,
     ) -> Result<Proven, Failure> {
-        let subject = Subject {
+        let subject = ExpectedImage {
             digest: image.digest(),
             location: image.reference().location(),
             requested: image.requested(),
@@ -172,7 +172,7 @@ impl Judge<'_> {
         self,
         image: &ResolvedImage,
         signature_manifest: Option<&Digest>,
-        stored: &Stored<'_>,
+        stored: &SignatureToCheck<'_>,
     ) -> Result<Evidence, Failure> {
         let proven = self.proven(image, signature_manifest, stored)?;
         Ok(proven.into_evidence())
@@ -180,16 +180,16 @@ impl Judge<'_> {
 
     fn judge(
         self,
-        subject: Subject<'_>,
+        subject: ExpectedImage<'_>,
         signature_manifest: Option<&Digest>,
-        stored: &Stored<'_>,
+        stored: &SignatureToCheck<'_>,
     ) -> Result<Proven, Failure> {
         let Self {
             trusted_root,
             policy,
             now,
         } = self;
-        let Subject {
+        let ExpectedImage {
             digest,
             location,
             requested,
@@ -197,12 +197,14 @@ impl Judge<'_> {
         let roots = trusted_root.serving(policy, now);
         let roots = roots.ok_or(Failure::OtherTrust)?;
         let signed = match stored {
-            Stored::Bundle(bundle) => SignedBundle::about(digest, bundle, policy)?,
-            Stored::SimpleSigning(stored) => SignedBundle::of_simple_signing(digest, stored)?,
+            SignatureToCheck::Bundle(bundle) => SignedBundle::about(digest, bundle, policy)?,
+            SignatureToCheck::SimpleSigning(stored) => {
+                SignedBundle::of_simple_signing(digest, stored)?
+            }
         };
         // Each root is judged by alone.
         let judged = roots_for(&signed, roots).into_iter().map(|root| {
-            let case = Case {
+            let under_check = BundleUnderCheck {
                 digest,
                 location,
                 requested,
@@ -213,8 +215,8 @@ impl Judge<'_> {
                 now,
             };
             match &signed.material {
-                KeyMaterial::Certificate(certificate) => case.by_certificate(certificate),
-                KeyMaterial::Key => case.by_key(),
+                KeyMaterial::Certificate(certificate) => under_check.by_certificate(certificate),
+                KeyMaterial::Key => under_check.by_key(),
             }
         });
         first_accepted(judged).map_err(|nearest| nearest.unwrap_or(Failure::OtherTrust))
@@ -223,7 +225,7 @@ impl Judge<'_> {
 
 /// A bundle that is about the right image, and all that it is judged by.
 #[derive(Clone, Copy)]
-struct Case<'a> {
+struct BundleUnderCheck<'a> {
     digest: &'a Digest,
     location: &'a Location,
     requested: &'a Reference,
@@ -234,7 +236,7 @@ struct Case<'a> {
     now: Timestamp,
 }
 
-impl Case<'_> {
+impl BundleUnderCheck<'_> {
     fn by_certificate(self, certificate: &DerCertificate) -> Result<Proven, Failure> {
         let Self {
             digest,
@@ -246,34 +248,37 @@ impl Case<'_> {
         if !policy.accepts_certificates() {
             return Err(Failure::CertificateForKey);
         }
-        let logging = logging::check_provable(signed, root)?;
-        let genuine = genuine::verify(digest, signed, certificate, &logging, root)?;
-        let sighting = sight(logging, &genuine, root)?;
-        let certified = genuine.certified()?;
-        self.accept(sighting, VerifiedWith::Certificate(&certified))
+        let log_entries = log_entries::check_provable(signed, root)?;
+        let genuine = genuine::verify(digest, signed, certificate, &log_entries, root)?;
+        let log_and_times = prove_log_and_times(log_entries, &genuine, root)?;
+        let content = genuine.certificate_content()?;
+        self.accept(log_and_times, VerifiedWith::Certificate(&content))
     }
 
     /// Each key with which the signature verifies is tried, until one is accepted. Most policies have one key.
     fn by_key(self) -> Result<Proven, Failure> {
-        let judged = self.policy.keys().filter_map(|signer| {
-            let by_key = genuine::verify_signature_alone(self.signed, signer).ok()?;
-            let sighting = sight_of_key(self.digest, by_key, self.root);
-            Some(sighting.and_then(|sighting| self.accept(sighting, VerifiedWith::Key(by_key))))
-        });
+        let judged =
+            self.policy.keys().filter_map(|signer| {
+                let by_key = genuine::verify_signature_alone(self.signed, signer).ok()?;
+                let log_and_times = log_and_times_by_key(self.digest, by_key, self.root);
+                Some(log_and_times.and_then(|log_and_times| {
+                    self.accept(log_and_times, VerifiedWith::Key(by_key))
+                }))
+            });
         first_accepted(judged).map_err(|nearest| nearest.unwrap_or_else(|| no_key(self.policy)))
     }
 
     /// Asks the policy.
-    fn accept(self, sighting: Sighting, with: VerifiedWith<'_>) -> Result<Proven, Failure> {
+    fn accept(self, log_and_times: LogAndTimes, with: VerifiedWith<'_>) -> Result<Proven, Failure> {
         let statement = &self.signed.statement;
         let (signer, start) = match with {
-            VerifiedWith::Certificate(certified) => {
+            VerifiedWith::Certificate(content) => {
                 let signer = ClaimedSigner::Certificate {
-                    issuer: &certified.issuer,
-                    identity: &certified.identity,
-                    claims: &certified.claims,
+                    issuer: &content.issuer,
+                    identity: &content.identity,
+                    claims: &content.claims,
                 };
-                (signer, Some(certified.not_before))
+                (signer, Some(content.not_before))
             }
             VerifiedWith::Key(by_key) => (ClaimedSigner::Key(&by_key.signer().key), None),
         };
@@ -283,9 +288,9 @@ impl Case<'_> {
             signer,
             // Promises and timestamps are not part of what is signed, so somebody can replace them with
             // later ones. Nobody can change the start of the certificate.
-            earliest: sighting.earliest(start),
+            earliest: log_and_times.earliest(start),
             // The same replacing makes a signature look younger, and nothing makes it look older.
-            latest: sighting.latest(),
+            latest: log_and_times.latest(),
             now: self.now,
             predicate_type: &statement.predicate_type,
             predicate: statement.predicate.as_ref().map(Predicate::value),
@@ -296,7 +301,7 @@ impl Case<'_> {
         })?;
         let checks = Checks {
             accepted,
-            sighting,
+            log_and_times,
             verified_with: with,
             predicate: statement.predicate.as_ref(),
         };
@@ -318,34 +323,34 @@ fn roots_for<'a>(signed: &SignedBundle, mut roots: Vec<RootInUse<'a>>) -> Vec<Ro
 }
 
 /// Proves where and when a genuine signature was seen.
-fn sight(
-    logging: Logging<'_>,
+fn prove_log_and_times(
+    log_entries: LogEntries<'_>,
     genuine: &Genuine<'_>,
     root: RootInUse<'_>,
-) -> Result<Sighting, Failure> {
-    Ok(match logging {
-        Logging::Demanded(provable) => Sighting::Seen {
+) -> Result<LogAndTimes, Failure> {
+    Ok(match log_entries {
+        LogEntries::Demanded(provable) => LogAndTimes::Seen {
             logged: log::prove(provable, genuine, root)?,
             times: timestamp::prove(genuine, root)?,
         },
-        Logging::None(unlogged) => {
-            Sighting::without_log(unlogged, timestamp::prove(genuine, root)?)
+        LogEntries::None(unlogged) => {
+            LogAndTimes::without_log(unlogged, timestamp::prove(genuine, root)?)
         }
     })
 }
 
-/// As [`sight`], for a signature by a key. Nothing is read if the policy says so.
-fn sight_of_key(
+/// As [`prove_log_and_times`], for a signature by a key. Nothing is read if the policy says so.
+fn log_and_times_by_key(
     digest: &Digest,
     by_key: SignedByKey<'_>,
     root: RootInUse<'_>,
-) -> Result<Sighting, Failure> {
+) -> Result<LogAndTimes, Failure> {
     if let Some(not_read) = NotRead::of(by_key) {
-        return Ok(Sighting::NotRead(not_read));
+        return Ok(LogAndTimes::NotRead(not_read));
     }
-    let logging = logging::check_provable(by_key.signed(), root)?;
-    let genuine = genuine::verify_with_key(digest, by_key, &logging, root)?;
-    sight(logging, &genuine, root)
+    let log_entries = log_entries::check_provable(by_key.signed(), root)?;
+    let genuine = genuine::verify_with_key(digest, by_key, &log_entries, root)?;
+    prove_log_and_times(log_entries, &genuine, root)
 }
 
 /// Why a signature by a key counts for none of the policy's keys.

@@ -15,7 +15,7 @@ use countersign_oci::excerpt;
 use crate::bundle::LegacyForm;
 use crate::failure::Failure;
 use crate::genuine::Genuine;
-use crate::logging::{Provable, is_rekor_v2};
+use crate::log_entries::{Provable, is_rekor_v2};
 use crate::trust::RootInUse;
 
 /// Proof that each log entry of a bundle is in the log that it names. Only [`prove`] makes one.

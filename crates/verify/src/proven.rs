@@ -7,19 +7,19 @@ use countersign_oci::{Digest, Location};
 use countersign_policy::{Accepted, Policy};
 use serde_json::value::RawValue;
 
-use crate::certified::Certified;
+use crate::certificate_content::CertificateContent;
 use crate::evidence::{CertificateHolder, Evidence, SignedBy};
 use crate::genuine::SignedByKey;
 use crate::log::LogProven;
+use crate::log_and_times::LogAndTimes;
 use crate::predicate::Predicate;
-use crate::sighting::Sighting;
 
 /// The values of the checks of one bundle.
 pub(crate) struct Checks<'a> {
     /// Proof that the policy accepts the signature.
     pub(crate) accepted: Accepted<'a>,
     /// Where and when the signature was seen.
-    pub(crate) sighting: Sighting,
+    pub(crate) log_and_times: LogAndTimes,
     /// With what the signature was verified.
     pub(crate) verified_with: VerifiedWith<'a>,
     /// The predicate that was signed, if there is a statement.
@@ -30,7 +30,7 @@ pub(crate) struct Checks<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum VerifiedWith<'a> {
     /// With the key of a certificate, which says this.
-    Certificate(&'a Certified),
+    Certificate(&'a CertificateContent),
     /// With a key of the policy.
     Key(SignedByKey<'a>),
 }
@@ -38,16 +38,16 @@ pub(crate) enum VerifiedWith<'a> {
 impl VerifiedWith<'_> {
     fn signed_by(self) -> SignedBy {
         match self {
-            Self::Certificate(certified) => {
-                let claims = certified.claims.iter();
+            Self::Certificate(content) => {
+                let claims = content.claims.iter();
                 SignedBy::Certificate(CertificateHolder {
-                    identity: certified.identity.clone(),
-                    issuer: certified.issuer.clone(),
+                    identity: content.identity.clone(),
+                    issuer: content.issuer.clone(),
                     claims: claims
                         .map(|(claim, value)| (claim.to_string(), value.to_owned()))
                         .collect(),
-                    certificate_not_before: certified.not_before,
-                    certificate_not_after: certified.not_after,
+                    certificate_not_before: content.not_before,
+                    certificate_not_after: content.not_after,
                 })
             }
             Self::Key(by_key) => SignedBy::Key {
@@ -74,12 +74,12 @@ impl Proven {
     ) -> Self {
         let Checks {
             accepted,
-            sighting,
+            log_and_times,
             verified_with,
             predicate,
         } = checks;
         let claimed = accepted.claimed();
-        let logged = sighting.logged();
+        let logged = log_and_times.logged();
         let evidence = Evidence {
             digest: claimed.digest.clone(),
             repository: location.clone(),
@@ -87,7 +87,7 @@ impl Proven {
             format: claimed.format,
             log_index: logged.map(LogProven::index),
             log_id: logged.map(|logged| logged.id().to_owned()),
-            signed_at: sighting.into_times(),
+            signed_at: log_and_times.into_times(),
             predicate_type: claimed.predicate_type.to_owned(),
             subject_name: claimed.subject_name.map(str::to_owned),
             signature_manifest: signature_manifest.cloned(),

@@ -50,7 +50,7 @@ const PAYLOAD: &str = "simple signing payload";
 /// A signature as the registry stores it. The payload has the size and the digest in the layer's descriptor. Nothing
 /// else of it is checked.
 #[derive(Debug)]
-pub(crate) struct StoredSignature {
+pub(crate) struct SimpleSigning {
     payload: Bytes,
     signature: String,
     /// A signature by a key has none.
@@ -59,7 +59,7 @@ pub(crate) struct StoredSignature {
     log_bundle: Option<String>,
 }
 
-impl StoredSignature {
+impl SimpleSigning {
     /// The signature of `payload`, which is the content of `layer`. Only if `policy` accepts a key it may lack the
     /// certificate, and only if it does not demand a log entry of that key, it may lack that too.
     ///

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::evidence::Evidence;
 use crate::failure::{Failure, first_accepted};
 use crate::judge::Judge;
-use crate::stored::StoredLayer;
+use crate::signature::FetchedLayer;
 use crate::trust::TrustedRoot;
 
 /// What refers to one image.
@@ -89,7 +89,7 @@ pub struct AttachedSignature {
 }
 
 /// What signatures are checked against.
-pub(crate) struct Surveyor {
+pub(crate) struct SurveyContext {
     pub(crate) image: ResolvedImage,
     pub(crate) trusted_root: TrustedRoot,
     pub(crate) policy: Option<Policy>,
@@ -100,9 +100,9 @@ pub(crate) struct Surveyor {
     pub(crate) now: Timestamp,
 }
 
-impl Surveyor {
+impl SurveyContext {
     /// Checks one signature. What the policy accepts is checked once: the proof has the record in it.
-    pub(crate) fn survey(&self, stored: &StoredLayer) -> AttachedSignature {
+    pub(crate) fn survey(&self, stored: &FetchedLayer) -> AttachedSignature {
         let format = stored.format();
         let policy = self.policy.as_ref();
         let judged = policy.map(|policy| self.any_requirement(stored, policy));
@@ -128,7 +128,7 @@ impl Surveyor {
 
     /// The type that the statement names, and the record of the signature. A statement of another type is found
     /// before anything is computed.
-    fn record(&self, stored: &StoredLayer) -> (Option<String>, Result<Evidence, Failure>) {
+    fn record(&self, stored: &FetchedLayer) -> (Option<String>, Result<Evidence, Failure>) {
         let as_signature = self.judge(stored, &self.signature_by_anybody);
         let found = match &as_signature {
             Err(Failure::Attestation { found, .. }) => found.clone(),
@@ -147,7 +147,7 @@ impl Surveyor {
     /// whoever names the key. What the policy asks of it beside the key is not asked here.
     fn record_by_anybody_known(
         &self,
-        stored: &StoredLayer,
+        stored: &FetchedLayer,
     ) -> (Option<String>, Result<Evidence, Failure>) {
         let (stated_type, record) = self.record(stored);
         let Err(Failure::KeyForCertificate) = record else {
@@ -167,13 +167,13 @@ impl Surveyor {
 
     /// Whether the signature is one of the proofs that the policy requires. If not, why it is not the one that it
     /// is nearest to.
-    fn any_requirement(&self, stored: &StoredLayer, policy: &Policy) -> Result<Evidence, Failure> {
+    fn any_requirement(&self, stored: &FetchedLayer, policy: &Policy) -> Result<Evidence, Failure> {
         let requirements = policy.requirements().iter();
         let judged = requirements.map(|requirement| self.judge(stored, requirement));
         first_accepted(judged).map_err(|nearest| nearest.unwrap_or(Failure::Aborted))
     }
 
-    fn judge(&self, stored: &StoredLayer, policy: &Policy) -> Result<Evidence, Failure> {
+    fn judge(&self, stored: &FetchedLayer, policy: &Policy) -> Result<Evidence, Failure> {
         let judge = Judge {
             trusted_root: &self.trusted_root,
             policy,

@@ -72,7 +72,7 @@ pub enum TrustSource {
 /// Where a source leads.
 enum Place<'a> {
     File { name: &'a str, json: &'a str },
-    Repository(tuf::Repository<'a>, TufNetwork),
+    Repository(tuf::TufRepository<'a>, TufNetwork),
 }
 
 impl TrustSource {
@@ -88,7 +88,7 @@ impl TrustSource {
 
     fn place<'a>(&'a self, connection: &'a Connection) -> Place<'a> {
         let named = |instance, cache, network| {
-            Place::Repository(tuf::Repository::of(instance, cache, connection), network)
+            Place::Repository(tuf::TufRepository::of(instance, cache, connection), network)
         };
         match self {
             Self::File { name, json } => Place::File { name, json },
@@ -98,7 +98,7 @@ impl TrustSource {
                 cache,
                 network,
             } => Place::Repository(
-                tuf::Repository::new(url.as_str(), root, cache, connection),
+                tuf::TufRepository::new(url.as_str(), root, cache, connection),
                 *network,
             ),
             Self::PublicGood { cache, network } => {

@@ -25,12 +25,12 @@ use crate::cache::SignatureCache;
 use crate::denial::{DenialCache, DeniedChildren};
 use crate::document_proof::VerifiedDocument;
 use crate::error::Error;
-use crate::exhibits::Exhibits;
 use crate::gathered::Gathered;
 use crate::limits::{Limits, in_time};
 use crate::platform::{ImageVerifier, verify_image};
 use crate::proof::VerifiedImage;
 use crate::refusal::Refusal;
+use crate::seen_signatures::SeenSignatures;
 use crate::trust::{TrustSource, TrustedRoot};
 use search::{Criteria, SearchState};
 
@@ -46,7 +46,7 @@ pub struct Verifier {
     denial_cache: Arc<DenialCache>,
     signatures: Signatures,
     /// Where the signatures are kept that are judged.
-    exhibits: Option<Exhibits>,
+    seen_signatures: Option<SeenSignatures>,
 }
 
 /// Where signatures are from.
@@ -105,7 +105,7 @@ impl Verifier {
             permits: one_permit_for_each_processor(),
             denial_cache: Arc::default(),
             signatures: Signatures::InRegistries { cache: None },
-            exhibits: None,
+            seen_signatures: None,
         }
     }
 
@@ -138,9 +138,9 @@ impl Verifier {
 
     /// The same verifier, which keeps the signatures that it judges or surveys from now on.
     #[must_use]
-    pub fn with_exhibits(self, exhibits: Exhibits) -> Self {
+    pub fn with_seen_signatures(self, seen_signatures: SeenSignatures) -> Self {
         Self {
-            exhibits: Some(exhibits),
+            seen_signatures: Some(seen_signatures),
             ..self
         }
     }

@@ -24,7 +24,7 @@ const STRANGER: &str =
 /// How often the audit is timed.
 const RUNS: usize = 5;
 /// How long a run may take to keep its first verdicts.
-const PATIENCE: Duration = Duration::from_secs(30);
+const RUN_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// What is aimed at.
 const SECONDS: f64 = 2.0;
@@ -211,7 +211,7 @@ fn counts(document: &Value) -> BTreeMap<String, u64> {
 fn killed_and_resumed(audit: &Command, directory: &Path) -> anyhow::Result<Value> {
     let state = directory.join("audit.state");
     let audit = audit.clone().args(["--state", "audit.state"]);
-    let killed = audit.clone().limit(PATIENCE);
+    let killed = audit.clone().limit(RUN_TIME_MAX);
     let mut running = killed.spawn(Stdio::null(), Stdio::null())?;
     while fs::metadata(&state).map_or(0, |state| state.len()) < 40_000 {
         ensure!(

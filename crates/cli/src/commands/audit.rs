@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand};
-use countersign_download::{Audited, Auditor, GallerySubjects, Scope, Subject, WhichSources};
+use countersign_download::{AuditSubject, Audited, Auditor, GallerySubjects, Scope, WhichSources};
 use countersign_oci::http::Traffic;
 use countersign_oci::{Platform, Registry};
 use countersign_verify::{Limits, Verifier};
@@ -163,7 +163,7 @@ pub(crate) enum AuditCommand {
 }
 
 /// An image with the auditor that judges it.
-type Task = (Arc<Auditor<Verifier>>, Subject);
+type Task = (Arc<Auditor<Verifier>>, AuditSubject);
 
 fn per_second(text: &str) -> Result<NonZeroU32, String> {
     let number = text.parse().ok().and_then(NonZeroU32::new);
@@ -295,8 +295,8 @@ async fn audit(
 /// Judges an image in a task of its own, so that all processors have a part in it. Whoever stops waiting ends it.
 async fn judged(
     auditor: Arc<Auditor<Verifier>>,
-    subject: Subject,
-) -> Result<(Subject, Vec<Audited>), Failure> {
+    subject: AuditSubject,
+) -> Result<(AuditSubject, Vec<Audited>), Failure> {
     let mut task = JoinSet::new();
     task.spawn(async move {
         let audited = auditor.judge(&subject).await;

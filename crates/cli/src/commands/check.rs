@@ -40,7 +40,7 @@ pub(crate) struct CheckArguments {
 }
 
 /// An installation to check.
-struct Subject {
+struct Checked {
     /// As it is shown.
     name: String,
     directory: PathBuf,
@@ -56,7 +56,7 @@ pub(crate) async fn run(
     let mut subjects = Vec::new();
     for name in &names {
         subjects.push(if name.as_bytes().contains(&b'/') {
-            Ok(Subject {
+            Ok(Checked {
                 name: printable::path(Path::new(name)),
                 directory: name.into(),
             })
@@ -70,7 +70,7 @@ pub(crate) async fn run(
         subjects = all.into_iter().map(Ok).collect();
     }
     for subject in subjects {
-        let Subject { name, directory } = match subject {
+        let Checked { name, directory } = match subject {
             Ok(subject) => subject,
             Err((name, failure)) => {
                 let unknown = CheckedInstallation::unknown(name);
@@ -155,7 +155,7 @@ async fn entry(
     name: &OsStr,
     store: &StoreArguments,
     environment: &Environment,
-) -> Result<Subject, Failure> {
+) -> Result<Checked, Failure> {
     let name: Name = operand::text(name.to_owned(), "name")?.parse()?;
     let store = Store::new(store_directory(store.store.as_deref(), environment)?);
     let installation = store.installation(&name).await.map_err(|error| {
@@ -169,7 +169,7 @@ async fn entry(
             (false, false) => failure,
         }
     })?;
-    Ok(Subject {
+    Ok(Checked {
         name: name.to_string(),
         directory: installation.directory,
     })
@@ -182,7 +182,7 @@ async fn entry(
 async fn entries(
     store: &StoreArguments,
     environment: &Environment,
-) -> Result<Vec<Subject>, Failure> {
+) -> Result<Vec<Checked>, Failure> {
     let directory = store_directory(store.store.as_deref(), environment)?;
     let found = Store::new(&directory).list().await?;
     let ours = found.into_iter().filter(|one| match one.record {
@@ -192,8 +192,8 @@ async fn entries(
         | RecordState::Later => true,
         RecordState::Missing | RecordState::Unfinished => false,
     });
-    let subjects: Vec<Subject> = ours
-        .map(|one| Subject {
+    let subjects: Vec<Checked> = ours
+        .map(|one| Checked {
             name: one.name.to_string(),
             directory: one.directory,
         })

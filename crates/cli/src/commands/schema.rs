@@ -33,7 +33,7 @@ use super::tree::TreeOutput;
 use super::trust::TrustOutput;
 use super::verify::{VerifyOutput, VerifyResult};
 use super::version::VersionOutput;
-use crate::json::document::{Document, Streamed};
+use crate::json::document::{OutputDocument, Streamed};
 use crate::json::error::FailedRun;
 use crate::json::installation::InstallOutput;
 use crate::json::preview::PreviewOutput;
@@ -73,7 +73,7 @@ macro_rules! documents {
             $($name($document),)*
         }
 
-        $(impl Document for $document {})*
+        $(impl OutputDocument for $document {})*
     };
 }
 

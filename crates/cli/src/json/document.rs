@@ -6,10 +6,10 @@ use serde::Serialize;
 
 /// A document that the committed schema has. Only the list in `commands/schema.rs` implements it, so
 /// that a command can't print a document that the schema doesn't know.
-pub(crate) trait Document: Serialize {}
+pub(crate) trait OutputDocument: Serialize {}
 
 /// A document whose `results` are written one by one. It has nothing else, unless a failure ends the run: then `error`.
-pub(crate) trait Streamed: Document {
+pub(crate) trait Streamed: OutputDocument {
     /// What one of its results is.
     type Result: Serialize;
 }

@@ -26,7 +26,7 @@ pub enum WhichSources {
 
 /// Something to audit.
 #[derive(Debug, Clone)]
-pub struct Subject {
+pub struct AuditSubject {
     gallery: Option<String>,
     entry: Option<String>,
     sources: Vec<SubjectSource>,
@@ -78,7 +78,7 @@ impl SubjectSource {
     }
 }
 
-impl Subject {
+impl AuditSubject {
     /// An image by itself.
     pub fn of_image(reference: Reference) -> Self {
         Self {
@@ -141,7 +141,7 @@ impl Subject {
 }
 
 /// What is audited, as it is written.
-impl fmt::Display for Subject {
+impl fmt::Display for AuditSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.sources.first().map_or("", |source| &source.text))
     }
@@ -213,13 +213,13 @@ impl<'a> GallerySubjects<'a> {
     }
 
     /// Every entry that has content, whatever hardware it is for, and each that leads to none.
-    pub fn subjects(&self) -> impl Iterator<Item = Subject> + 'a {
+    pub fn subjects(&self) -> impl Iterator<Item = AuditSubject> + 'a {
         let Self { planner, which } = *self;
         // What a meta entry leads to is audited by itself.
         let leading_on = leading_on(planner.index);
         let is_audited = move |entry: &&GalleryEntry| !leading_on.contains(&ptr::from_ref(*entry));
         let entries = planner.index.entries().iter().filter(is_audited);
-        entries.map(move |entry| Subject::of_entry(&planner, entry, which))
+        entries.map(move |entry| AuditSubject::of_entry(&planner, entry, which))
     }
 }
 

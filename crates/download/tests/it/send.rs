@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use countersign_download::{
-    Auditor, GalleryClient, InstallRequest, Installer, Kit, Name, Plan, RemoveOptions, Store,
-    Subject, Unrecorded, check,
+    AuditSubject, Auditor, GalleryClient, InstallRequest, Installer, Kit, Name, Plan,
+    RemoveOptions, Store, Unrecorded, check,
 };
 use countersign_oci::{LayoutDraft, LayoutPath, Registry};
 use countersign_policy::Gallery;
@@ -38,7 +38,7 @@ fn an_installer_s_futures<'a>(
 #[expect(dead_code, reason = "it is there to be compiled")]
 fn other_futures(
     (client, gallery): (&GalleryClient, &Gallery),
-    (auditor, subject): (&Auditor<Verifier>, &Subject),
+    (auditor, subject): (&Auditor<Verifier>, &AuditSubject),
     (registry, path, draft, kit): (&Registry, &LayoutPath, &LayoutDraft, &Kit),
 ) {
     sendable(client.fetch(gallery, Path::new("")));

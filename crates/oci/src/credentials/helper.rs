@@ -26,12 +26,12 @@ pub(super) async fn ask(
     program: &str,
     directories: Option<&[PathBuf]>,
     server: &str,
-    patience: Duration,
+    answer_time: Duration,
 ) -> Result<Option<Secret>, HelperError> {
     let path = locate(program, directories)?;
-    tokio::time::timeout(patience, run(&path, server))
+    tokio::time::timeout(answer_time, run(&path, server))
         .await
-        .map_err(|_| HelperError::TimedOut(patience))?
+        .map_err(|_| HelperError::TimedOut(answer_time))?
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@
 
 mod refused;
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use reqwest::header;
@@ -25,7 +25,7 @@ use super::traffic::{Kind, Pauses};
 use crate::causes::with_causes;
 use crate::error::{Error, RedirectRefused, Result};
 use crate::host::HostKind;
-use crate::options::{Options, PrivateRedirects};
+use crate::options::{Options, PrivateRedirects, Timeouts};
 
 use refused::{permit_named, redirected, refused, refused_by};
 
@@ -232,39 +232,52 @@ impl Connection {
         tracing::debug!(method = %request.method, url = %shown(url), "request");
         let sending = builder.send();
         let timeouts = &self.options().timeouts;
-        let Some((sent, size)) = upload else {
-            let patience = request.patience.unwrap_or(timeouts.answer);
-            return match tokio::time::timeout(patience, sending).await {
-                Ok(result) => result.map_err(Unsent::Network),
-                Err(_) => Err(timed_out(url, "an answer").into()),
-            };
-        };
-        tokio::pin!(sending);
-        let begun = Instant::now();
-        let mut before = 0;
-        let mut patience = timeouts.stall;
-        loop {
-            if let Ok(result) = tokio::time::timeout(patience, &mut sending).await {
-                return result.map_err(Unsent::Network);
+        match upload {
+            Some((sent, size)) => watched_upload(sending, url, timeouts, &sent, size).await,
+            None => {
+                let time = request.answer_time.unwrap_or(timeouts.answer);
+                match tokio::time::timeout(time, sending).await {
+                    Ok(result) => result.map_err(Unsent::Network),
+                    Err(_) => Err(timed_out(url, "an answer").into()),
+                }
             }
-            let now = sent.load(Ordering::Relaxed);
-            if now == before {
-                let missing = if now == size {
-                    "an answer to the upload"
-                } else {
-                    "the upload to go on"
-                };
-                return Err(timed_out(url, missing).into());
-            }
-            if now == size {
-                // A registry may compute the digest of the whole blob before it answers.
-                patience = timeouts.document;
-            } else {
-                pace::check(now, begun.elapsed(), timeouts.grace, timeouts.slowest)
-                    .map_err(|slow| too_slow(url, slow))?;
-            }
-            before = now;
         }
+    }
+}
+
+/// Sends an upload for as long as it goes on at a bearable pace. `sent` counts the bytes that went out, of `size`.
+async fn watched_upload(
+    sending: impl Future<Output = reqwest::Result<Response>>,
+    url: &Url,
+    timeouts: &Timeouts,
+    sent: &AtomicU64,
+    size: u64,
+) -> Result<Response, Unsent> {
+    tokio::pin!(sending);
+    let begun = Instant::now();
+    let mut before = 0;
+    let mut longest_silence = timeouts.stall;
+    loop {
+        if let Ok(result) = tokio::time::timeout(longest_silence, &mut sending).await {
+            return result.map_err(Unsent::Network);
+        }
+        let now = sent.load(Ordering::Relaxed);
+        if now == before {
+            let missing = if now == size {
+                "an answer to the upload"
+            } else {
+                "the upload to go on"
+            };
+            return Err(timed_out(url, missing).into());
+        }
+        if now == size {
+            // A registry may compute the digest of the whole blob before it answers.
+            longest_silence = timeouts.document;
+        } else {
+            pace::check(now, begun.elapsed(), timeouts.grace, timeouts.slowest)
+                .map_err(|slow| too_slow(url, slow))?;
+        }
+        before = now;
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Request {
     pub(crate) what: String,
     pub(super) named_by: Option<Url>,
     redirects: Redirects,
-    pub(super) patience: Option<Duration>,
+    pub(super) answer_time: Option<Duration>,
 }
 
 /// Which redirects of a request are followed.
@@ -49,7 +49,7 @@ impl Request {
             what: what.into(),
             named_by: None,
             redirects: Redirects::Follow,
-            patience: None,
+            answer_time: None,
         }
     }
 
@@ -87,8 +87,8 @@ impl Request {
     /// Sets how long to wait for the answer's headers, instead of
     /// [`Timeouts::answer`](crate::Timeouts::answer).
     #[must_use]
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = Some(patience);
+    pub fn answer_time(mut self, time: Duration) -> Self {
+        self.answer_time = Some(time);
         self
     }
 

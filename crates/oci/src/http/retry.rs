@@ -103,7 +103,7 @@ impl<E: Display> AttemptError<E> {
             Again::After(wanted) => scheduled.map(|pause| pause.max(wanted)),
         }?;
         match &retries.patience {
-            Some(patience) if !patience.bears(&self.error, pause) => None,
+            Some(patience) if !patience.allows(&self.error, pause) => None,
             Some(_) | None => Some(pause),
         }
     }

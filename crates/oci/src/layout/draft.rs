@@ -44,7 +44,7 @@ pub struct LayoutDraft {
 
 struct Shared {
     path: LayoutPath,
-    store: Store,
+    store: DraftFiles,
     listing: Mutex<Listing>,
     /// What `index.json` will list, for those who read the draft.
     staged: Mutex<Bytes>,
@@ -63,7 +63,7 @@ pub struct LayoutTurn<'a> {
     _turn: MutexGuard<'a, ()>,
 }
 
-enum Store {
+enum DraftFiles {
     Directory(DirectoryDraft),
     Archive(Arc<ArchiveDraft>),
 }
@@ -101,7 +101,8 @@ impl LayoutDraft {
     pub async fn begin(path: &LayoutPath) -> Result<Self> {
         let path = path.clone();
         blocking(move || {
-            let (store, listing) = Store::begin(&path).map_err(|source| failure(&path, source))?;
+            let (store, listing) =
+                DraftFiles::begin(&path).map_err(|source| failure(&path, source))?;
             let what = || format!("index.json of {path}");
             let listing = match listing {
                 Some(content) if content.size() > INDEX_BYTES => {
@@ -153,8 +154,8 @@ impl LayoutDraft {
             // Whoever waits for this may give up. The blob is written all the same, and by nobody else meanwhile.
             let _writing = writing;
             match store {
-                Store::Directory(directory) => directory.put(Part::Blob(&digest), &bytes),
-                Store::Archive(archive) => archive.put(&digest, &bytes),
+                DraftFiles::Directory(directory) => directory.put(Part::Blob(&digest), &bytes),
+                DraftFiles::Archive(archive) => archive.put(&digest, &bytes),
             }
         })
         .await
@@ -182,8 +183,8 @@ impl LayoutDraft {
         turn.stage()?;
         let index = self.staged().clone();
         self.work(move |store| match store {
-            Store::Directory(_) => Ok(()),
-            Store::Archive(archive) => archive.publish(&index),
+            DraftFiles::Directory(_) => Ok(()),
+            DraftFiles::Archive(archive) => archive.publish(&index),
         })
         .await
     }
@@ -202,8 +203,8 @@ impl LayoutDraft {
     pub(crate) async fn has(&self, blob: &Descriptor) -> Result<bool> {
         let blob = blob.clone();
         self.work(move |store| match store {
-            Store::Directory(directory) => directory.has(&blob),
-            Store::Archive(archive) => Ok(archive.has(&blob.digest)),
+            DraftFiles::Directory(directory) => directory.has(&blob),
+            DraftFiles::Archive(archive) => Ok(archive.has(&blob.digest)),
         })
         .await
     }
@@ -218,8 +219,10 @@ impl LayoutDraft {
         let (blob, path) = (blob.clone(), self.shared.path.clone());
         self.work(move |store| {
             let place = match store {
-                Store::Directory(directory) => OpenPlace::File(directory.open_blob(&blob.digest)?),
-                Store::Archive(archive) => OpenPlace::Member(archive.open_blob(&blob)?),
+                DraftFiles::Directory(directory) => {
+                    OpenPlace::File(directory.open_blob(&blob.digest)?)
+                }
+                DraftFiles::Archive(archive) => OpenPlace::Member(archive.open_blob(&blob)?),
             };
             Ok(OpenBlob {
                 path,
@@ -240,8 +243,8 @@ impl LayoutDraft {
     pub(crate) fn layout(&self) -> Result<Layout> {
         let (path, staged) = (&self.shared.path, self.staged().clone());
         match &self.shared.store {
-            Store::Directory(_) => Ok(Layout::open(path)?.with_staged(staged)),
-            Store::Archive(archive) => Ok(Layout::of_draft(path, archive, staged)),
+            DraftFiles::Directory(_) => Ok(Layout::open(path)?.with_staged(staged)),
+            DraftFiles::Archive(archive) => Ok(Layout::of_draft(path, archive, staged)),
         }
     }
 
@@ -258,7 +261,7 @@ impl LayoutDraft {
     /// Works on the files, on a thread that may block.
     async fn work<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Store) -> Result<T, LayoutError> + Send + 'static,
+        work: impl FnOnce(&DraftFiles) -> Result<T, LayoutError> + Send + 'static,
     ) -> Result<T> {
         let shared = Arc::clone(&self.shared);
         blocking(move || {
@@ -309,8 +312,8 @@ impl LayoutTurn<'_> {
         let staged = self.draft.staged().clone();
         self.draft
             .work(move |store| match store {
-                Store::Directory(directory) => directory.put(Part::Index, &staged),
-                Store::Archive(_) => Ok(()),
+                DraftFiles::Directory(directory) => directory.put(Part::Index, &staged),
+                DraftFiles::Archive(_) => Ok(()),
             })
             .await?;
         self.draft.listing().accept();
@@ -328,7 +331,7 @@ impl Drop for LayoutTurn<'_> {
     }
 }
 
-impl Store {
+impl DraftFiles {
     /// The store, and its `index.json` if it has one.
     fn begin(path: &LayoutPath) -> Result<(Self, Option<Content>), LayoutError> {
         let is_archive = path.as_path().extension().is_some_and(|end| end == "tar");

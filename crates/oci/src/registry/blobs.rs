@@ -11,9 +11,9 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::Registry;
-use super::challenge::Access;
 use super::checks::{check_limit, or_wrong_size};
 use super::layouts;
+use super::scope::Access;
 use super::uploads::Pieces;
 use crate::checked::{Checked, check_computed, size_mismatch};
 use crate::descriptor::Descriptor;

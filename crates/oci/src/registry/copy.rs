@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 use super::Registry;
 use super::blobs::BlobSink;
-use super::challenge::Access;
 use super::manifests::Outgoing;
+use super::scope::Access;
 use super::uploads::Pieces;
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};

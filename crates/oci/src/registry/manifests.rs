@@ -5,8 +5,8 @@ use reqwest::Method;
 use reqwest::header::{self, HeaderName, HeaderValue};
 
 use super::Registry;
-use super::challenge::Access;
 use super::checks::check_limit;
+use super::scope::Access;
 use crate::checked::Checked;
 use crate::cosign_tag::CosignTag;
 use crate::descriptor::Descriptor;

@@ -17,8 +17,8 @@ use url::Url;
 
 use self::known::{ReferrersApi, with_head_start};
 use super::Registry;
-use super::challenge::Access;
 use super::entries::{self, ListError, Listed};
+use super::scope::Access;
 use crate::descriptor::{Descriptor, media_type};
 use crate::digest::Digest;
 use crate::error::{Error, Result};

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 
 use super::Registry;
-use super::challenge::Access;
+use super::scope::Access;
 use crate::checked::check_computed;
 use crate::descriptor::Descriptor;
 use crate::digest::{Digest, Digester};

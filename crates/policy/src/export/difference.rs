@@ -6,7 +6,7 @@ use super::{Difference, Enforcer};
 use crate::SignatureFormat;
 use crate::claims::ClaimRule;
 use crate::instance::SigstoreInstance;
-use crate::policy::{COSIGN_SIGN_PREDICATE, LogUse, Policy, Signer, Trust};
+use crate::policy::{AcceptedSigner, COSIGN_SIGN_PREDICATE, LogUse, Policy, Trust};
 
 /// The fields that are lost or become another. Each is named once.
 pub(super) fn differences(policy: &Policy, enforcer: Enforcer) -> Vec<Difference> {
@@ -45,7 +45,7 @@ fn collect(policy: &Policy, enforcer: Enforcer, lose: &mut dyn FnMut(&'static st
             lose(field, effect);
         }
     };
-    let any_signer = |is: fn(&Signer) -> bool| signers.iter().any(is);
+    let any_signer = |is: fn(&AcceptedSigner) -> bool| signers.iter().any(is);
     lose_if(
         not_before.is_some() || any_signer(|signer| signer.not_before().is_some()),
         "not_before",
@@ -134,7 +134,7 @@ fn collect_proofs(
 
 /// What is different about the forms of signatures, and about keys.
 fn collect_forms(
-    signers: &[Signer],
+    signers: &[AcceptedSigner],
     formats: &BTreeSet<SignatureFormat>,
     enforcer: Enforcer,
     lose: &mut dyn FnMut(&'static str, &str),
@@ -153,8 +153,9 @@ fn collect_forms(
                     "bundles are not read there, so an image that has nothing else is refused",
                 );
             }
-            let demanded =
-                |signer: &Signer| signer.key().is_some_and(|key| key.log == LogUse::Demanded);
+            let demanded = |signer: &AcceptedSigner| {
+                signer.key().is_some_and(|key| key.log == LogUse::Demanded)
+            };
             if signers.iter().any(demanded) {
                 lose(
                     "key",
@@ -182,10 +183,10 @@ fn looks_elsewhere(enforcer: Enforcer) -> bool {
     }
 }
 
-fn claims(signer: &Signer) -> &[ClaimRule] {
+fn claims(signer: &AcceptedSigner) -> &[ClaimRule] {
     match signer {
-        Signer::Certificate(signer) => &signer.claims,
-        Signer::Key(_) => &[],
+        AcceptedSigner::Certificate(signer) => &signer.claims,
+        AcceptedSigner::Key(_) => &[],
     }
 }
 

@@ -1,7 +1,7 @@
 use super::pattern::whole;
 use super::{ImportError, import};
 use crate::image_verifier::Mode;
-use crate::{Enforcer, Export, Matcher, Policy, Signer, WholeRegex};
+use crate::{AcceptedSigner, Enforcer, Export, Matcher, Policy, WholeRegex};
 
 const CLUSTER: &str = r#"
 apiVersion: policy.sigstore.dev/v1beta1
@@ -38,7 +38,7 @@ fn a_cluster_image_policy_becomes_a_policy_for_the_same_signers() {
         imported.policy
     );
     // It searches, so what stands before and behind counts for nothing.
-    let [Signer::Certificate(signer)] = imported.policy.signers() else {
+    let [AcceptedSigner::Certificate(signer)] = imported.policy.signers() else {
         panic!("one signer");
     };
     assert!(
@@ -94,7 +94,7 @@ fn unanchored(mut policy: Policy) -> Policy {
             .iter_mut()
             .flat_map(|proof| &mut proof.signers),
     ) {
-        let Signer::Certificate(signer) = signer else {
+        let AcceptedSigner::Certificate(signer) = signer else {
             continue;
         };
         for matcher in [&mut signer.issuer, &mut signer.identity] {

@@ -8,7 +8,7 @@ use countersign_oci::Repository;
 
 use super::key::{self, check_time_conditions};
 use super::values::{at, instant, non_empty};
-use super::{COSIGN_SIGN_PREDICATE, CertificateSigner, KeyReader, Policy, Signer, Trust};
+use super::{AcceptedSigner, COSIGN_SIGN_PREDICATE, CertificateSigner, KeyReader, Policy, Trust};
 use crate::age;
 use crate::claims::{Claim, ClaimRule, REGEX_SUFFIX};
 use crate::error::{KeyPath, PolicyError, Problem};
@@ -115,7 +115,7 @@ fn signers(
     identities: &[SignerSpec],
     path: &KeyPath,
     common: &Common<'_>,
-) -> Result<Vec<Signer>, PolicyError> {
+) -> Result<Vec<AcceptedSigner>, PolicyError> {
     if identities.is_empty() {
         return Ok(vec![signer(one, path, common)?]);
     }
@@ -139,7 +139,11 @@ fn signers(
         .collect()
 }
 
-fn signer(spec: &SignerSpec, path: &KeyPath, common: &Common<'_>) -> Result<Signer, PolicyError> {
+fn signer(
+    spec: &SignerSpec,
+    path: &KeyPath,
+    common: &Common<'_>,
+) -> Result<AcceptedSigner, PolicyError> {
     let SignerSpec {
         issuer,
         issuer_regex,
@@ -152,13 +156,18 @@ fn signer(spec: &SignerSpec, path: &KeyPath, common: &Common<'_>) -> Result<Sign
     } = spec;
     if let Some(text) = key {
         key::refuse_beside(spec, path, &common.claims)?;
-        return Ok(Signer::Key(key::signer(text, spec, path, common.read)?));
+        return Ok(AcceptedSigner::Key(key::signer(
+            text,
+            spec,
+            path,
+            common.read,
+        )?));
     }
     if *ignore_tlog {
         return Err(at(path.key(IGNORE_TLOG), Problem::IgnoreTlogWithoutKey));
     }
     let own = claim_rules(claims, &path.key("claims"))?;
-    Ok(Signer::Certificate(CertificateSigner {
+    Ok(AcceptedSigner::Certificate(CertificateSigner {
         issuer: pair(&ISSUER, issuer, issuer_regex, path)?,
         identity: pair(&IDENTITY, identity, identity_regex, path)?,
         claims: common.claims.iter().cloned().chain(own).collect(),

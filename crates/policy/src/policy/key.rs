@@ -1,7 +1,7 @@
 //! Signers by a key: the key itself, and what contradicts it.
 
 use super::values::{at, instant, non_empty};
-use super::{KeyReader, KeySigner, LogUse, Signer};
+use super::{AcceptedSigner, KeyReader, KeySigner, LogUse};
 use crate::claims::ClaimRule;
 use crate::error::{KeyPath, PolicyError, Problem};
 use crate::keys::{IDENTITY, ISSUER, KEY, TIME_CONDITIONS};
@@ -69,11 +69,12 @@ pub(super) fn signer(
 
 /// Refuses conditions on the time of a signature where nothing proves it.
 pub(super) fn check_time_conditions(
-    signers: &[Signer],
+    signers: &[AcceptedSigner],
     spec: &PolicySpec,
     path: &KeyPath,
 ) -> Result<(), PolicyError> {
-    let is_undated = |signer: &Signer| signer.key().is_some_and(|key| key.log == LogUse::Ignored);
+    let is_undated =
+        |signer: &AcceptedSigner| signer.key().is_some_and(|key| key.log == LogUse::Ignored);
     if !signers.iter().any(is_undated) {
         return Ok(());
     }
@@ -85,7 +86,7 @@ pub(super) fn check_time_conditions(
     if let Some((key, _)) = found {
         return no_time(path, key);
     }
-    let contradicts = |signer: &Signer| is_undated(signer) && signer.not_before().is_some();
+    let contradicts = |signer: &AcceptedSigner| is_undated(signer) && signer.not_before().is_some();
     match signers.iter().position(contradicts) {
         Some(position) => no_time(&path.key("identities").index(position), "not_before"),
         None => Ok(()),

@@ -1,6 +1,6 @@
 //! Policies made from a policy for one of its signers. They accept nothing that the policy doesn't.
 
-use super::{CertificateSigner, KeySigner, Policy, Signer};
+use super::{AcceptedSigner, CertificateSigner, KeySigner, Policy};
 use crate::matcher::Matcher;
 use crate::public_key::KeyFingerprint;
 
@@ -29,18 +29,18 @@ impl Policy {
     /// signer for each.
     #[must_use]
     pub fn only(&self, issuer: &str, identity: &str) -> Option<Self> {
-        let narrowed = |signer: &Signer| match signer {
-            Signer::Certificate(signer) => {
+        let narrowed = |signer: &AcceptedSigner| match signer {
+            AcceptedSigner::Certificate(signer) => {
                 let accepts = signer.issuer.matches(issuer) && signer.identity.matches(identity);
                 accepts.then(|| {
-                    Signer::Certificate(CertificateSigner {
+                    AcceptedSigner::Certificate(CertificateSigner {
                         issuer: Matcher::Exact(issuer.to_owned()),
                         identity: Matcher::Exact(identity.to_owned()),
                         ..signer.clone()
                     })
                 })
             }
-            Signer::Key(_) => None,
+            AcceptedSigner::Key(_) => None,
         };
         self.narrowed(&narrowed)
     }
@@ -50,12 +50,12 @@ impl Policy {
     pub fn only_key(&self, key: &KeyFingerprint) -> Option<Self> {
         self.narrowed(&|signer| {
             let same = |one: &&KeySigner| one.key.fingerprint() == *key;
-            signer.key().filter(same).cloned().map(Signer::Key)
+            signer.key().filter(same).cloned().map(AcceptedSigner::Key)
         })
     }
 
-    fn narrowed(&self, narrow: &dyn Fn(&Signer) -> Option<Signer>) -> Option<Self> {
-        let signers: Vec<Signer> = self.signers.iter().filter_map(narrow).collect();
+    fn narrowed(&self, narrow: &dyn Fn(&AcceptedSigner) -> Option<AcceptedSigner>) -> Option<Self> {
+        let signers: Vec<AcceptedSigner> = self.signers.iter().filter_map(narrow).collect();
         let require = self.require.iter().map(|one| one.narrowed(narrow));
         let require = require.collect::<Option<Vec<Self>>>()?;
         (!signers.is_empty()).then(|| Self {
@@ -112,7 +112,7 @@ bind_name: true
     #[test]
     fn one_signer_remains_with_its_conditions_and_the_policy_s() {
         let narrowed = policy().only(ISSUER, "nightly").unwrap();
-        let [Signer::Certificate(signer)] = narrowed.signers() else {
+        let [AcceptedSigner::Certificate(signer)] = narrowed.signers() else {
             panic!("several signers: {narrowed:?}");
         };
         assert_eq!(signer.identity, Matcher::Exact("nightly".into()));
@@ -124,16 +124,16 @@ bind_name: true
     #[test]
     fn a_pattern_becomes_the_text_that_it_matched() {
         let narrowed = policy().only(ISSUER, "release-7").unwrap();
-        let [Signer::Certificate(signer)] = narrowed.signers() else {
+        let [AcceptedSigner::Certificate(signer)] = narrowed.signers() else {
             panic!("several signers: {narrowed:?}");
         };
         assert_eq!(signer.identity, Matcher::Exact("release-7".into()));
     }
 
-    fn certified(signer: &Signer) -> &CertificateSigner {
+    fn certified(signer: &AcceptedSigner) -> &CertificateSigner {
         match signer {
-            Signer::Certificate(signer) => signer,
-            Signer::Key(signer) => panic!("a key: {signer:?}"),
+            AcceptedSigner::Certificate(signer) => signer,
+            AcceptedSigner::Key(signer) => panic!("a key: {signer:?}"),
         }
     }
 

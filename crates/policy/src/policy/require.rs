@@ -6,7 +6,7 @@ use countersign_oci::printable;
 
 use super::check::{claim_rules, predicate_rules};
 use super::values::{at, non_empty};
-use super::{COSIGN_SIGN_PREDICATE, CertificateSigner, Policy, Signer};
+use super::{AcceptedSigner, COSIGN_SIGN_PREDICATE, CertificateSigner, Policy};
 use crate::claims::ClaimRule;
 use crate::error::{KeyPath, PolicyError, Problem};
 use crate::spec::{AttestationSpec, PolicySpec, RequirementSpec};
@@ -77,7 +77,7 @@ impl Policy {
         if !claims.is_empty() && self.keys().next().is_some() {
             return Err(at(path.key("claims"), Problem::BesideKey { key: "claims" }));
         }
-        let with_claims = |signer: &Signer| with_claims(signer, &claims);
+        let with_claims = |signer: &AcceptedSigner| with_claims(signer, &claims);
         Ok(Self {
             signers: self.signers.iter().map(with_claims).collect(),
             predicate_types: vec![predicate_type.clone()],
@@ -107,12 +107,12 @@ impl Policy {
     }
 }
 
-fn with_claims(signer: &Signer, more: &[ClaimRule]) -> Signer {
+fn with_claims(signer: &AcceptedSigner, more: &[ClaimRule]) -> AcceptedSigner {
     match signer {
-        Signer::Certificate(signer) => Signer::Certificate(CertificateSigner {
+        AcceptedSigner::Certificate(signer) => AcceptedSigner::Certificate(CertificateSigner {
             claims: signer.claims.iter().chain(more).cloned().collect(),
             ..signer.clone()
         }),
-        Signer::Key(signer) => Signer::Key(signer.clone()),
+        AcceptedSigner::Key(signer) => AcceptedSigner::Key(signer.clone()),
     }
 }

@@ -1,7 +1,7 @@
 //! Policies made from a policy that accept more than it does, for whoever signs. Nothing may be installed by them, so
 //! their names say `dangerous`.
 
-use super::{COSIGN_SIGN_PREDICATE, CertificateSigner, Policy, Signer};
+use super::{AcceptedSigner, COSIGN_SIGN_PREDICATE, CertificateSigner, Policy};
 use crate::claims::Claim;
 
 impl Policy {
@@ -40,14 +40,14 @@ impl Policy {
     #[must_use]
     pub fn dangerous_as_far_as_known(&self, known: impl Fn(Claim) -> bool + Copy) -> Self {
         let signers = self.signers.iter().map(|signer| match signer {
-            Signer::Certificate(signer) => {
+            AcceptedSigner::Certificate(signer) => {
                 let rules = signer.claims.iter().filter(|rule| known(rule.claim));
-                Signer::Certificate(CertificateSigner {
+                AcceptedSigner::Certificate(CertificateSigner {
                     claims: rules.cloned().collect(),
                     ..signer.clone()
                 })
             }
-            Signer::Key(signer) => Signer::Key(signer.clone()),
+            AcceptedSigner::Key(signer) => AcceptedSigner::Key(signer.clone()),
         });
         Self {
             signers: signers.collect(),
@@ -78,7 +78,7 @@ bind_name: true
 ";
         let policy = Policy::from_yaml(text, "policy.yaml").unwrap();
         let known = policy.dangerous_as_far_as_known(|claim| claim == Claim::BuildTrigger);
-        let [Signer::Certificate(signer)] = known.signers() else {
+        let [AcceptedSigner::Certificate(signer)] = known.signers() else {
             panic!("several signers: {known:?}");
         };
         let claims: Vec<Claim> = signer.claims.iter().map(|rule| rule.claim).collect();

@@ -2,7 +2,7 @@
 
 use crate::claims::Claim;
 use crate::matcher::Matcher;
-use crate::policy::{CertificateSigner, KeySigner, LogUse, Signer};
+use crate::policy::{AcceptedSigner, CertificateSigner, KeySigner, LogUse};
 
 use super::Warning;
 use super::pattern::{
@@ -21,10 +21,10 @@ const CALLER_CLAIMS: [Claim; 6] = [
     Claim::TokenSubject,
 ];
 
-pub(super) fn signer_warnings(position: usize, signer: &Signer) -> Vec<Warning> {
+pub(super) fn signer_warnings(position: usize, signer: &AcceptedSigner) -> Vec<Warning> {
     match signer {
-        Signer::Certificate(signer) => certificate_warnings(position, signer),
-        Signer::Key(KeySigner {
+        AcceptedSigner::Certificate(signer) => certificate_warnings(position, signer),
+        AcceptedSigner::Key(KeySigner {
             key: _,
             log,
             // Checked together with the policy's `not_before`.

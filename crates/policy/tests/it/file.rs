@@ -1,7 +1,7 @@
 //! Policy files: the shapes that are read, and what each mistake is told.
 
 use countersign_policy::{
-    CertificateSigner, Matcher, Policy, PolicyError, PolicyFile, Problem, Signer,
+    AcceptedSigner, CertificateSigner, Matcher, Policy, PolicyError, PolicyFile, Problem,
 };
 use insta::assert_snapshot;
 
@@ -16,8 +16,8 @@ fn error(text: &str) -> PolicyError {
 
 fn certificate_signer(policy: &Policy) -> &CertificateSigner {
     match &policy.signers()[0] {
-        Signer::Certificate(signer) => signer,
-        Signer::Key(signer) => panic!("a key: {signer:?}"),
+        AcceptedSigner::Certificate(signer) => signer,
+        AcceptedSigner::Key(signer) => panic!("a key: {signer:?}"),
     }
 }
 

@@ -48,13 +48,13 @@ impl From<x509_cert::ext::pkix::sct::Error> for SigstoreError {
 
 /// A service's refusal: the status and the message of its JSON answer.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(super) struct ErrorAnswer {
     status: StatusCode,
     message: String,
     location: Option<String>,
 }
 
-impl Refused {
+impl ErrorAnswer {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -85,7 +85,7 @@ impl Refused {
     }
 }
 
-impl<E: Into<SigstoreError>> From<E> for Refused {
+impl<E: Into<SigstoreError>> From<E> for ErrorAnswer {
     fn from(error: E) -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -94,7 +94,7 @@ impl<E: Into<SigstoreError>> From<E> for Refused {
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for ErrorAnswer {
     fn into_response(self) -> Response {
         let body = json!({"code": self.status.as_u16(), "message": self.message});
         let mut response = (self.status, axum::Json(body)).into_response();

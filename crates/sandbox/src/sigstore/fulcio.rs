@@ -13,7 +13,7 @@ use x509_cert::request::CertReq;
 use super::SigstoreError;
 use super::ca::{Embed, FulcioAuthority, Subject};
 use super::ct::CtLog;
-use super::error::Refused;
+use super::error::ErrorAnswer;
 use super::keys::pem;
 use super::oidc::OidcIssuer;
 use super::verifier::{Verifier, decode_base64};
@@ -70,7 +70,7 @@ struct LegacyPublicKey {
 }
 
 impl LegacyPublicKey {
-    fn verifier(&self) -> Result<Verifier, Refused> {
+    fn verifier(&self) -> Result<Verifier, ErrorAnswer> {
         let content = decode_base64(&self.content)?;
         if content.starts_with(b"-----BEGIN") {
             Verifier::from_pem(&content)
@@ -112,7 +112,7 @@ impl Fulcio {
         bearer: Option<&str>,
         request: &SigningCertificateRequest,
         now: Timestamp,
-    ) -> Result<Value, Refused> {
+    ) -> Result<Value, ErrorAnswer> {
         let proof = match (
             &request.public_key_request,
             &request.certificate_signing_request,
@@ -122,7 +122,7 @@ impl Fulcio {
                 Verifier::from_pem(request.public_key.content.as_bytes())?,
                 decode_base64(&request.proof_of_possession)?,
             ),
-            (None, None) => return Err(Refused::bad_request("no public key")),
+            (None, None) => return Err(ErrorAnswer::bad_request("no public key")),
         };
         let credentials = request.credentials.as_ref();
         let token = credentials
@@ -140,7 +140,7 @@ impl Fulcio {
         bearer: Option<&str>,
         request: &LegacyRequest,
         now: Timestamp,
-    ) -> Result<String, Refused> {
+    ) -> Result<String, ErrorAnswer> {
         let proof = match (
             &request.signed_email_address,
             &request.certificate_signing_request,
@@ -150,7 +150,7 @@ impl Fulcio {
                 request.public_key.verifier()?,
                 decode_base64(signature)?,
             ),
-            (None, None) => return Err(Refused::bad_request("no public key")),
+            (None, None) => return Err(ErrorAnswer::bad_request("no public key")),
         };
         Ok(self.certify(oidc, bearer, &proof, now)?.concat())
     }
@@ -161,9 +161,9 @@ impl Fulcio {
         token: Option<&str>,
         proof: &ProofOfPossession,
         now: Timestamp,
-    ) -> Result<Vec<String>, Refused> {
+    ) -> Result<Vec<String>, ErrorAnswer> {
         let claims = token
-            .ok_or_else(|| Refused::bad_request("expected an identity token"))
+            .ok_or_else(|| ErrorAnswer::bad_request("expected an identity token"))
             .and_then(|token| oidc.check(token, now))
             .map_err(|refused| refused.with_status(StatusCode::UNAUTHORIZED))?;
         let spki = proof.check(claims.identity())?;
@@ -177,7 +177,7 @@ impl Fulcio {
         let leaf = self
             .authority
             .issue(&subject, &spki, now, embed)
-            .map_err(|error| Refused::from(error).with_status(StatusCode::BAD_REQUEST))?;
+            .map_err(|error| ErrorAnswer::from(error).with_status(StatusCode::BAD_REQUEST))?;
         let mut chain = vec![pem("CERTIFICATE", &leaf)];
         chain.extend(self.chain());
         Ok(chain)
@@ -209,9 +209,9 @@ impl Fulcio {
 
 impl ProofOfPossession {
     /// From base64 of a PEM certification request.
-    fn request(text: &str) -> Result<Self, Refused> {
+    fn request(text: &str) -> Result<Self, ErrorAnswer> {
         let malformed = |error: &dyn std::fmt::Display| {
-            Refused::bad_request(format!("certificate signing request: {error}"))
+            ErrorAnswer::bad_request(format!("certificate signing request: {error}"))
         };
         let text = decode_base64(text)?;
         let (_, der) = x509_cert::der::pem::decode_vec(&text).map_err(|error| malformed(&error))?;
@@ -220,7 +220,7 @@ impl ProofOfPossession {
     }
 
     /// Checks the proof; returns the DER SubjectPublicKeyInfo of the key.
-    fn check(&self, identity: &str) -> Result<Vec<u8>, Refused> {
+    fn check(&self, identity: &str) -> Result<Vec<u8>, ErrorAnswer> {
         match self {
             Self::Identity(verifier, signature) => {
                 verifier.check(identity.as_bytes(), signature)?;

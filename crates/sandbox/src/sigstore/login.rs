@@ -79,14 +79,18 @@ impl Logins {
     }
 
     /// A code for a login that was begun with `request`.
-    pub(super) fn code(&self, request: &Form, redirect: Option<String>) -> Result<String, Refusal> {
+    pub(super) fn code(
+        &self,
+        request: &Form,
+        redirect: Option<String>,
+    ) -> Result<String, OAuthError> {
         let challenge = request.get("code_challenge").cloned();
-        let challenge = challenge.ok_or(Refusal("invalid_request"))?;
+        let challenge = challenge.ok_or(OAuthError("invalid_request"))?;
         if request.get("code_challenge_method").map(String::as_str) != Some("S256") {
-            return Err(Refusal("invalid_request"));
+            return Err(OAuthError("invalid_request"));
         }
         let mut random = [0; 18];
-        fill(&mut random).map_err(|_| Refusal("server_error"))?;
+        fill(&mut random).map_err(|_| OAuthError("server_error"))?;
         let code = URL_SAFE_NO_PAD.encode(random);
         let grant = Grant {
             challenge,
@@ -99,28 +103,28 @@ impl Logins {
     }
 
     /// Takes the grant of a code: it is good once.
-    pub(super) fn redeem(&self, code: &str, form: &Form) -> Result<Grant, Refusal> {
+    pub(super) fn redeem(&self, code: &str, form: &Form) -> Result<Grant, OAuthError> {
         let grant = lock(&self.grants).remove(code);
-        let grant = grant.ok_or(Refusal("invalid_grant"))?;
+        let grant = grant.ok_or(OAuthError("invalid_grant"))?;
         let verifier = form.get("code_verifier").map_or("", String::as_str);
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
         if challenge != grant.challenge || form.get("redirect_uri") != grant.redirect.as_ref() {
-            return Err(Refusal("invalid_grant"));
+            return Err(OAuthError("invalid_grant"));
         }
         Ok(grant)
     }
 
     /// What a device is told before the person is done: the first time always, that it has to wait.
-    pub(super) fn pending(&self, code: &str, answer: &LoginAnswer) -> Result<(), Refusal> {
+    pub(super) fn pending(&self, code: &str, answer: &LoginAnswer) -> Result<(), OAuthError> {
         let mut grants = lock(&self.grants);
         let grant = grants.get_mut(code);
-        let grant = grant.ok_or(Refusal("invalid_grant"))?;
+        let grant = grant.ok_or(OAuthError("invalid_grant"))?;
         grant.asked += 1;
         match (answer, grant.asked) {
-            (LoginAnswer::SlowsDown, 1) => Err(Refusal("slow_down")),
-            (LoginAnswer::Ignores, _) | (_, 1) => Err(Refusal("authorization_pending")),
-            (LoginAnswer::Denies, _) => Err(Refusal("access_denied")),
-            (LoginAnswer::Expires, _) => Err(Refusal("expired_token")),
+            (LoginAnswer::SlowsDown, 1) => Err(OAuthError("slow_down")),
+            (LoginAnswer::Ignores, _) | (_, 1) => Err(OAuthError("authorization_pending")),
+            (LoginAnswer::Denies, _) => Err(OAuthError("access_denied")),
+            (LoginAnswer::Expires, _) => Err(OAuthError("expired_token")),
             _ => Ok(()),
         }
     }
@@ -140,9 +144,9 @@ pub(super) fn metadata(issuer: &str) -> Value {
 }
 
 /// An error as RFC 6749 (section 5.2) has it.
-pub(super) struct Refusal(pub(super) &'static str);
+pub(super) struct OAuthError(pub(super) &'static str);
 
-impl IntoResponse for Refusal {
+impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         (StatusCode::BAD_REQUEST, Json(json!({"error": self.0}))).into_response()
     }

@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::login::{CLIENT, DEVICE_GRANT, Form, LoginAnswer, Refusal, USER_CODE};
+use super::login::{CLIENT, DEVICE_GRANT, Form, LoginAnswer, OAuthError, USER_CODE};
 use super::services::Services;
 
 type Shared = State<Arc<Services>>;
@@ -28,7 +28,7 @@ pub(super) fn routes() -> Router<Arc<Services>> {
 async fn authorize(
     State(services): Shared,
     Query(request): Query<Form>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, OAuthError> {
     let value = |name: &str| request.get(name).map(String::as_str);
     let scopes = value("scope").unwrap_or_default().split(' ');
     let asked_well = value("client_id") == Some(CLIENT)
@@ -37,7 +37,7 @@ async fn authorize(
     // As Dex allows it for public clients: a loopback address, and whatever port.
     let redirect = value("redirect_uri").and_then(|uri| Url::parse(uri).ok());
     let (true, Some(mut redirect)) = (asked_well, redirect) else {
-        return Err(Refusal("invalid_request"));
+        return Err(OAuthError("invalid_request"));
     };
     let (_, answer) = services.oidc.logins().person();
     let answered = match answer {
@@ -60,10 +60,10 @@ async fn authorize(
 }
 
 /// Begins a login at another device.
-async fn device(State(services): Shared, body: Bytes) -> Result<Json<Value>, Refusal> {
+async fn device(State(services): Shared, body: Bytes) -> Result<Json<Value>, OAuthError> {
     let form = form(&body);
     if form.get("client_id").map(String::as_str) != Some(CLIENT) {
-        return Err(Refusal("invalid_client"));
+        return Err(OAuthError("invalid_client"));
     }
     let code = services.oidc.logins().code(&form, None)?;
     let page = format!("{}/device", services.oidc.url());
@@ -78,7 +78,7 @@ async fn device(State(services): Shared, body: Bytes) -> Result<Json<Value>, Ref
 }
 
 /// Exchanges a code for the identity token.
-async fn token(State(services): Shared, body: Bytes) -> Result<Json<Value>, Refusal> {
+async fn token(State(services): Shared, body: Bytes) -> Result<Json<Value>, OAuthError> {
     let form = form(&body);
     let value = |name: &str| form.get(name).map_or("", String::as_str);
     let logins = services.oidc.logins();
@@ -90,7 +90,7 @@ async fn token(State(services): Shared, body: Bytes) -> Result<Json<Value>, Refu
             logins.pending(code, &answer)?;
             code
         }
-        _ => return Err(Refusal("unsupported_grant_type")),
+        _ => return Err(OAuthError("unsupported_grant_type")),
     };
     let grant = logins.redeem(code, &form)?;
     let mut claims = json!({"nonce": grant.nonce});

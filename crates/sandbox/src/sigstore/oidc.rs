@@ -12,7 +12,7 @@ use sigstore_types::{DerPublicKey, SignatureBytes};
 
 use super::SigstoreError;
 use super::ca::is_email;
-use super::error::Refused;
+use super::error::ErrorAnswer;
 use super::keys::{EcdsaKey, from_fixed_width};
 use super::login::{self, Logins};
 
@@ -116,8 +116,8 @@ impl OidcIssuer {
     }
 
     /// The claims of a token that this issuer signed for Sigstore and that is good at `now`.
-    pub(super) fn check(&self, token: &str, now: Timestamp) -> Result<Claims, Refused> {
-        let refused = |why: &str| Refused::bad_request(format!("identity token: {why}"));
+    pub(super) fn check(&self, token: &str, now: Timestamp) -> Result<Claims, ErrorAnswer> {
+        let refused = |why: &str| ErrorAnswer::bad_request(format!("identity token: {why}"));
         let (signed, signature) = token
             .rsplit_once('.')
             .ok_or_else(|| refused("expected three parts"))?;

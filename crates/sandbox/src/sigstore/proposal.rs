@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::SigstoreError;
-use super::error::Refused;
+use super::error::ErrorAnswer;
 use super::keys::digest;
 use super::verifier::{Verifier, decode_base64};
 
@@ -23,7 +23,7 @@ pub(super) struct Proposal {
 
 impl Proposal {
     /// Parses and checks the JSON of a proposed entry.
-    pub(super) fn parse(proposal: &Value) -> Result<Self, Refused> {
+    pub(super) fn parse(proposal: &Value) -> Result<Self, ErrorAnswer> {
         let text = |name: &str| {
             proposal
                 .get(name)
@@ -35,7 +35,7 @@ impl Proposal {
             ("hashedrekord", "0.0.1") => parse::<HashedRekord>(spec)?.check(),
             ("dsse", "0.0.1") => parse::<Dsse>(spec)?.check(),
             ("intoto", "0.0.2") => parse::<Intoto>(spec)?.check(),
-            (kind, version) => Err(Refused::bad_request(format!(
+            (kind, version) => Err(ErrorAnswer::bad_request(format!(
                 "expected hashedrekord 0.0.1, dsse 0.0.1 or intoto 0.0.2, found {kind} {version}"
             ))),
         }
@@ -100,13 +100,13 @@ struct PublicKey {
 }
 
 impl HashedRekord {
-    fn check(self) -> Result<Proposal, Refused> {
+    fn check(self) -> Result<Proposal, ErrorAnswer> {
         let hash = self.data.hash;
         if hash.algorithm != "sha256" {
-            return Err(Refused::bad_request("expected a sha256 digest"));
+            return Err(ErrorAnswer::bad_request("expected a sha256 digest"));
         }
         let digest = hex::decode(&hash.value)
-            .map_err(|error| Refused::bad_request(format!("digest: {error}")))?;
+            .map_err(|error| ErrorAnswer::bad_request(format!("digest: {error}")))?;
         let verifier = Verifier::from_pem(&decode_base64(&self.signature.public_key.content)?)?;
         verifier.check_digest(&digest, &decode_base64(&self.signature.content)?)?;
         Ok(Proposal {
@@ -152,17 +152,17 @@ struct EnvelopeSignature {
 }
 
 impl Dsse {
-    fn check(self) -> Result<Proposal, Refused> {
+    fn check(self) -> Result<Proposal, ErrorAnswer> {
         let content = self.proposed_content;
         let envelope: Envelope = serde_json::from_str(&content.envelope)
-            .map_err(|error| Refused::bad_request(format!("envelope: {error}")))?;
+            .map_err(|error| ErrorAnswer::bad_request(format!("envelope: {error}")))?;
         let payload = decode_base64(&envelope.payload)?;
         let signed = pre_authentication_encoding(&envelope.payload_type, &payload);
         let verifiers = content
             .verifiers
             .iter()
             .map(|verifier| Verifier::from_pem(&decode_base64(verifier)?))
-            .collect::<Result<Vec<_>, Refused>>()?;
+            .collect::<Result<Vec<_>, ErrorAnswer>>()?;
         let signatures = envelope
             .signatures
             .into_iter()
@@ -171,10 +171,10 @@ impl Dsse {
                 let verifier = verifiers
                     .iter()
                     .find(|verifier| verifier.check(&signed, &bytes).is_ok())
-                    .ok_or_else(|| Refused::bad_request("signature: no verifier accepts it"))?;
+                    .ok_or_else(|| ErrorAnswer::bad_request("signature: no verifier accepts it"))?;
                 Ok((signature.sig, verifier.canonical_pem()))
             })
-            .collect::<Result<Vec<_>, Refused>>()?;
+            .collect::<Result<Vec<_>, ErrorAnswer>>()?;
         Ok(Proposal::dsse(&content.envelope, &payload, &signatures))
     }
 }
@@ -208,7 +208,7 @@ struct IntotoSignature {
 }
 
 impl Intoto {
-    fn check(self) -> Result<Proposal, Refused> {
+    fn check(self) -> Result<Proposal, ErrorAnswer> {
         let envelope = self.content.envelope;
         let payload = decode_twice(&envelope.payload)?;
         let signed = pre_authentication_encoding(&envelope.payload_type, &payload);
@@ -223,7 +223,7 @@ impl Intoto {
                     "sig": signature.sig,
                 }))
             })
-            .collect::<Result<Vec<_>, Refused>>()?;
+            .collect::<Result<Vec<_>, ErrorAnswer>>()?;
         let hash = self.content.hash;
         Ok(Proposal {
             kind: "intoto",
@@ -249,15 +249,15 @@ pub(super) fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) ->
     encoding
 }
 
-fn parse<T: DeserializeOwned>(spec: Value) -> Result<T, Refused> {
-    serde_json::from_value(spec).map_err(|error| Refused::bad_request(format!("spec: {error}")))
+fn parse<T: DeserializeOwned>(spec: Value) -> Result<T, ErrorAnswer> {
+    serde_json::from_value(spec).map_err(|error| ErrorAnswer::bad_request(format!("spec: {error}")))
 }
 
 fn sha256(bytes: &[u8]) -> Value {
     json!({"algorithm": "sha256", "value": hex::encode(digest(bytes))})
 }
 
-fn decode_twice(base64: &str) -> Result<Vec<u8>, Refused> {
+fn decode_twice(base64: &str) -> Result<Vec<u8>, ErrorAnswer> {
     let once = decode_base64(base64)?;
     decode_base64(&String::from_utf8_lossy(&once))
 }

@@ -14,7 +14,7 @@ use sigstore_merkle::hash_leaf;
 use sigstore_types::Sha256Hash;
 
 use super::SigstoreError;
-use super::error::Refused;
+use super::error::ErrorAnswer;
 use super::keys::EcdsaKey;
 use super::log::{LogEntry, checkpoint};
 use super::merkle::{InclusionProof, MerkleTree};
@@ -65,14 +65,14 @@ impl RekorV1 {
     }
 
     /// Checks and logs a proposed entry; a second time it is refused as a duplicate.
-    pub(super) fn add(&self, proposal: &Value, now: Timestamp) -> Result<LogEntry, Refused> {
+    pub(super) fn add(&self, proposal: &Value, now: Timestamp) -> Result<LogEntry, ErrorAnswer> {
         let proposal = Proposal::parse(proposal)?;
         let body = proposal.canonical_body()?;
         let uuid = self.uuid(&body);
         // One lock for the look and the entry: of two requests at once, one is the duplicate.
         let mut log = self.lock();
         if log.tree.leaves().contains(&hash_leaf(&body)) {
-            return Err(Refused::duplicate(&uuid));
+            return Err(ErrorAnswer::duplicate(&uuid));
         }
         let (entry, proof) = log.push(proposal.kind(), body, now);
         drop(log);

@@ -13,7 +13,7 @@ use sigstore_types::Sha256Hash;
 
 use super::SigstoreError;
 use super::entry_verifier::EntryVerifier;
-use super::error::Refused;
+use super::error::ErrorAnswer;
 use super::keys::{Ed25519Key, digest};
 use super::log::{LogEntry, checkpoint};
 use super::merkle::MerkleTree;
@@ -94,15 +94,15 @@ impl RekorV2 {
     }
 
     /// Checks and logs a requested entry.
-    pub(super) fn add(&self, request: &EntryRequest) -> Result<LogEntry, Refused> {
+    pub(super) fn add(&self, request: &EntryRequest) -> Result<LogEntry, ErrorAnswer> {
         let Some(request) = &request.hashed_rekord_request_v002 else {
-            return Err(Refused::bad_request(
+            return Err(ErrorAnswer::bad_request(
                 "invalid type, must be hashedrekord (hashedRekordRequestV002)",
             ));
         };
         let verifier = &request.signature.verifier;
         if verifier.key_details != KEY_DETAILS {
-            return Err(Refused::bad_request(format!(
+            return Err(ErrorAnswer::bad_request(format!(
                 "expected key details {KEY_DETAILS}, found {}",
                 verifier.key_details
             )));
@@ -112,7 +112,7 @@ impl RekorV2 {
                 ("x509Certificate", decode_base64(&certificate.raw_bytes)?)
             }
             (None, Some(key)) => ("publicKey", decode_base64(&key.raw_bytes)?),
-            _ => return Err(Refused::bad_request("expected one verifier")),
+            _ => return Err(ErrorAnswer::bad_request("expected one verifier")),
         };
         let checked = match verifier.x509_certificate {
             Some(_) => Verifier::from_certificate(der.clone())?,

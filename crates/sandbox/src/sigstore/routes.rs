@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::error::Refused;
+use super::error::ErrorAnswer;
 use super::fulcio::{LegacyRequest, SigningCertificateRequest};
 use super::http::Service;
 use super::keys::pem;
@@ -63,9 +63,9 @@ async fn identity_token(
     State(services): Shared,
     headers: HeaderMap,
     Query(request): Query<TokenRequest>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Json<Value>, ErrorAnswer> {
     if bearer(&headers) != Some(services.oidc.bearer()) {
-        return Err(Refused::new(
+        return Err(ErrorAnswer::new(
             StatusCode::UNAUTHORIZED,
             "expected the job's token",
         ));
@@ -99,7 +99,7 @@ async fn signing_certificate(
     State(services): Shared,
     headers: HeaderMap,
     Json(request): Json<SigningCertificateRequest>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Json<Value>, ErrorAnswer> {
     let now = services.now();
     let answer =
         services
@@ -112,7 +112,7 @@ async fn legacy_signing_certificate(
     State(services): Shared,
     headers: HeaderMap,
     Json(request): Json<LegacyRequest>,
-) -> Result<Response, Refused> {
+) -> Result<Response, ErrorAnswer> {
     let now = services.now();
     let chain = services.fulcio.legacy_signing_certificate(
         &services.oidc,
@@ -152,7 +152,7 @@ fn rekor_v1(services: Arc<Services>) -> Router {
 async fn add_entry(
     State(services): Shared,
     Json(proposal): Json<Value>,
-) -> Result<Response, Refused> {
+) -> Result<Response, ErrorAnswer> {
     let entry = services.rekor_v1.add(&proposal, services.now())?;
     let uuid = services.rekor_v1.uuid(&entry.body);
     // Rekor's Go client finds its entry in the answer by the ETag.
@@ -173,25 +173,25 @@ struct IndexQuery {
 async fn entry_by_index(
     State(services): Shared,
     Query(query): Query<IndexQuery>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Json<Value>, ErrorAnswer> {
     entry(&services, query.log_index)
 }
 
 async fn entry_by_uuid(
     State(services): Shared,
     Path(uuid): Path<String>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Json<Value>, ErrorAnswer> {
     let index = services.rekor_v1.index_of(&uuid).ok_or_else(not_found)?;
     entry(&services, index)
 }
 
-fn entry(services: &Services, index: usize) -> Result<Json<Value>, Refused> {
+fn entry(services: &Services, index: usize) -> Result<Json<Value>, ErrorAnswer> {
     let entry = services.rekor_v1.entry(index)?.ok_or_else(not_found)?;
     Ok(Json(services.rekor_v1.answer(&entry)))
 }
 
-fn not_found() -> Refused {
-    Refused::new(StatusCode::NOT_FOUND, "there is no such thing here")
+fn not_found() -> ErrorAnswer {
+    ErrorAnswer::new(StatusCode::NOT_FOUND, "there is no such thing here")
 }
 
 /// Rekor v2.
@@ -208,7 +208,7 @@ fn rekor_v2(services: Arc<Services>) -> Router {
 async fn add_entry_v2(
     State(services): Shared,
     Json(request): Json<EntryRequest>,
-) -> Result<Response, Refused> {
+) -> Result<Response, ErrorAnswer> {
     let entry = services.rekor_v2.add(&request)?.transparency_log_entry();
     Ok((StatusCode::CREATED, Json(entry)).into_response())
 }
@@ -236,7 +236,7 @@ fn timestamp_authority(services: Arc<Services>) -> Router {
         .with_state(services)
 }
 
-async fn timestamp(State(services): Shared, request: Bytes) -> Result<Response, Refused> {
+async fn timestamp(State(services): Shared, request: Bytes) -> Result<Response, ErrorAnswer> {
     let authority = &services.timestamp_authority;
     let answer = authority.answer(&request, services.now())?;
     let content_type = [(header::CONTENT_TYPE, "application/timestamp-reply")];
@@ -250,7 +250,10 @@ fn tuf(services: Arc<Services>) -> Router {
         .with_state(services)
 }
 
-async fn tuf_file(State(services): Shared, Path(path): Path<String>) -> Result<Response, Refused> {
+async fn tuf_file(
+    State(services): Shared,
+    Path(path): Path<String>,
+) -> Result<Response, ErrorAnswer> {
     let file = services.tuf.file(&path, services.now())?;
     Ok(file.ok_or_else(not_found)?.into_response())
 }

@@ -20,7 +20,7 @@ use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_tsp::{MessageImprint, TimeStampReq, TimeStampResp, TspVersion, TstInfo};
 
 use super::SigstoreError;
-use super::error::Refused;
+use super::error::ErrorAnswer;
 use super::keys::{EcdsaKey, digest};
 use super::x509::{self, Authority, signature_algorithm};
 
@@ -98,9 +98,9 @@ impl TimestampAuthority {
     }
 
     /// Answers a DER `TimeStampReq` with a DER `TimeStampResp`.
-    pub(super) fn answer(&self, request: &[u8], at: Timestamp) -> Result<Vec<u8>, Refused> {
+    pub(super) fn answer(&self, request: &[u8], at: Timestamp) -> Result<Vec<u8>, ErrorAnswer> {
         let request = TimeStampReq::from_der(request)
-            .map_err(|error| Refused::bad_request(format!("timestamp request: {error}")))?;
+            .map_err(|error| ErrorAnswer::bad_request(format!("timestamp request: {error}")))?;
         Ok(self.respond(&self.signer, request.message_imprint, request.nonce, at)?)
     }
 

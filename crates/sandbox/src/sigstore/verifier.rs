@@ -7,7 +7,7 @@ use sigstore_crypto::{SigningScheme, verify_signature, verify_signature_prehashe
 use sigstore_types::{DerPublicKey, SignatureBytes};
 use x509_cert::Certificate;
 
-use super::error::Refused;
+use super::error::ErrorAnswer;
 use super::keys::pem;
 
 /// A certificate or a bare public key, ECDSA P-256.
@@ -22,22 +22,22 @@ impl Verifier {
     const PUBLIC_KEY: &'static str = "PUBLIC KEY";
 
     /// From PEM text of either.
-    pub(super) fn from_pem(text: &[u8]) -> Result<Self, Refused> {
+    pub(super) fn from_pem(text: &[u8]) -> Result<Self, ErrorAnswer> {
         let (label, der) = x509_cert::der::pem::decode_vec(text)
-            .map_err(|error| Refused::bad_request(format!("verifier: {error}")))?;
+            .map_err(|error| ErrorAnswer::bad_request(format!("verifier: {error}")))?;
         match label {
             Self::CERTIFICATE => Self::from_certificate(der),
             Self::PUBLIC_KEY => Ok(Self::from_spki(der)),
-            other => Err(Refused::bad_request(format!(
+            other => Err(ErrorAnswer::bad_request(format!(
                 "verifier: expected a certificate or a public key, found {other}"
             ))),
         }
     }
 
     /// From a DER certificate.
-    pub(super) fn from_certificate(der: Vec<u8>) -> Result<Self, Refused> {
+    pub(super) fn from_certificate(der: Vec<u8>) -> Result<Self, ErrorAnswer> {
         let certificate = Certificate::from_der(&der)
-            .map_err(|error| Refused::bad_request(format!("certificate: {error}")))?;
+            .map_err(|error| ErrorAnswer::bad_request(format!("certificate: {error}")))?;
         let spki = certificate.tbs_certificate.subject_public_key_info;
         Ok(Self {
             label: Self::CERTIFICATE,
@@ -66,30 +66,30 @@ impl Verifier {
     }
 
     /// Checks a DER signature over `message`.
-    pub(super) fn check(&self, message: &[u8], signature: &[u8]) -> Result<(), Refused> {
+    pub(super) fn check(&self, message: &[u8], signature: &[u8]) -> Result<(), ErrorAnswer> {
         verify_signature(
             &DerPublicKey::from_bytes(&self.spki),
             message,
             &SignatureBytes::from_bytes(signature),
             SigningScheme::EcdsaP256Sha256,
         )
-        .map_err(|error| Refused::bad_request(format!("signature: {error}")))
+        .map_err(|error| ErrorAnswer::bad_request(format!("signature: {error}")))
     }
 
     /// Checks a DER signature over the message whose SHA-256 is `digest`.
-    pub(super) fn check_digest(&self, digest: &[u8], signature: &[u8]) -> Result<(), Refused> {
+    pub(super) fn check_digest(&self, digest: &[u8], signature: &[u8]) -> Result<(), ErrorAnswer> {
         verify_signature_prehashed(
             &DerPublicKey::from_bytes(&self.spki),
             digest,
             &SignatureBytes::from_bytes(signature),
             SigningScheme::EcdsaP256Sha256,
         )
-        .map_err(|error| Refused::bad_request(format!("signature: {error}")))
+        .map_err(|error| ErrorAnswer::bad_request(format!("signature: {error}")))
     }
 }
 
 /// The bytes of a base64 field of a request.
-pub(super) fn decode_base64(text: &str) -> Result<Vec<u8>, Refused> {
+pub(super) fn decode_base64(text: &str) -> Result<Vec<u8>, ErrorAnswer> {
     let decoded = STANDARD.decode(text);
-    decoded.map_err(|error| Refused::bad_request(format!("base64: {error}")))
+    decoded.map_err(|error| ErrorAnswer::bad_request(format!("base64: {error}")))
 }

@@ -34,7 +34,7 @@ pub(super) async fn gather(
     elsewhere: &[Location],
     platforms: &[Platform],
 ) -> Result<(Vec<Part>, Vec<NotCopied>), Error> {
-    let search = Search {
+    let search = ReferrerSearch {
         registry,
         root: image.reference(),
         elsewhere,
@@ -90,7 +90,7 @@ enum Pass {
     Attached,
 }
 
-struct Search<'a> {
+struct ReferrerSearch<'a> {
     registry: &'a Registry,
     root: &'a PinnedReference,
     /// Other places where signatures may be.
@@ -135,7 +135,7 @@ impl Around {
     }
 }
 
-impl Search<'_> {
+impl ReferrerSearch<'_> {
     /// What `part` lists, or what refers to it. Of what is attached, both.
     async fn around(&self, part: Part, pass: Pass) -> Result<Around, Error> {
         let mut around = Around::default();
@@ -278,7 +278,7 @@ impl Search<'_> {
 
 /// What was found so far, each digest once.
 struct Found<'a> {
-    search: &'a Search<'a>,
+    search: &'a ReferrerSearch<'a>,
     parts: Vec<Part>,
     known: HashMap<Digest, usize>,
     bytes: u64,

@@ -8,7 +8,7 @@ use countersign_oci::{
 };
 
 use super::beside::{put_in_layout, put_in_registry};
-use super::{BesideTag, Destination, NotCopied, Part, Place};
+use super::{BesideTag, CopyPlace, Destination, NotCopied, Part};
 use crate::error::Error;
 
 /// Where a copy is written, the client that writes it, and the one that reads the source.
@@ -16,7 +16,7 @@ use crate::error::Error;
 pub(super) struct Target<'a> {
     registry: &'a Registry,
     reader: &'a Registry,
-    place: Place<'a>,
+    place: CopyPlace<'a>,
 }
 
 /// Where what refers to an image is listed. In a layout that takes its turn.
@@ -37,8 +37,8 @@ impl<'a> Target<'a> {
 
     pub(super) fn location(&self) -> Location {
         match self.place {
-            Place::Repository { repository, .. } => repository.clone().into(),
-            Place::Layout { draft, .. } => draft.path().clone().into(),
+            CopyPlace::Repository { repository, .. } => repository.clone().into(),
+            CopyPlace::Layout { draft, .. } => draft.path().clone().into(),
         }
     }
 
@@ -50,13 +50,13 @@ impl<'a> Target<'a> {
     ) -> Result<Copied, RegistryError> {
         let reader = self.reader;
         match self.place {
-            Place::Repository { repository, .. } => {
+            CopyPlace::Repository { repository, .. } => {
                 let copied = self
                     .registry
                     .copy_blob(reader, source, repository, blob, progress);
                 copied.await
             }
-            Place::Layout { draft, .. } => {
+            CopyPlace::Layout { draft, .. } => {
                 let progress = progress.as_ref();
                 reader
                     .copy_blob_to_layout(source, draft, blob, progress)
@@ -67,14 +67,14 @@ impl<'a> Target<'a> {
 
     pub(super) async fn push(&self, part: &Part) -> Result<(), Error> {
         match self.place {
-            Place::Repository { repository, .. } => {
+            CopyPlace::Repository { repository, .. } => {
                 let bytes = part.image.bytes().clone();
                 let pushed = self
                     .registry
                     .push_manifest(repository, &part.media_type, bytes, None);
                 pushed.await?;
             }
-            Place::Layout { draft, .. } => draft.put_document(&part.image).await?,
+            CopyPlace::Layout { draft, .. } => draft.put_document(&part.image).await?,
         }
         Ok(())
     }
@@ -112,7 +112,7 @@ impl<'a> Target<'a> {
         &self,
         image: &PinnedReference,
     ) -> Result<Option<Lists<'a>>, Error> {
-        let Place::Repository { repository, .. } = self.place else {
+        let CopyPlace::Repository { repository, .. } = self.place else {
             return Ok(None);
         };
         let by_tag = self.registry.seems_to_list_by_tag(image).await?;

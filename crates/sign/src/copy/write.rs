@@ -13,8 +13,8 @@ use super::blobs::{Blobs, CopiedBlobs, Failed};
 use super::division::{Division, children, subject};
 use super::target::{Lists, Target};
 use super::{
-    BlobCounts, CopiedImage, CopyError, CopyEvent, CopyPlan, Destination, Events, NotCopied, Part,
-    Place, Role,
+    BlobCounts, CopiedImage, CopyError, CopyEvent, CopyPlace, CopyPlan, Destination, Events,
+    NotCopied, Part, Role,
 };
 use crate::blobs::{AT_ONCE, blobs_of};
 use crate::error::Error;
@@ -79,8 +79,8 @@ enum Turn<'a> {
 impl<'a> End<'a> {
     fn of(copy: &CopyPlan, to: &Destination<'a>) -> Result<Self, Error> {
         let (repository, tag) = match to.place {
-            Place::Layout { draft, name } => return Ok(Self::Layout { draft, name }),
-            Place::Repository { repository, tag } => (repository, tag),
+            CopyPlace::Layout { draft, name } => return Ok(Self::Layout { draft, name }),
+            CopyPlace::Repository { repository, tag } => (repository, tag),
         };
         let Some(tag) = tag else {
             return Ok(Self::Repository {

@@ -42,7 +42,7 @@ pub(super) struct Issuer<'a> {
 
 /// OpenID Connect Discovery 1.0, section 3; the device's endpoint: RFC 8628, section 4.
 #[derive(Deserialize)]
-struct Document {
+struct DiscoveryDocument {
     issuer: String,
     authorization_endpoint: Url,
     token_endpoint: Url,
@@ -58,12 +58,12 @@ impl<'a> Issuer<'a> {
         let expected = "an OpenID Connect discovery document";
         let unusable =
             |found: &dyn std::fmt::Display| NoAnswer::answer(expected, found).of(SERVICE);
-        let document: Document =
+        let document: DiscoveryDocument =
             serde_json::from_slice(&answer).map_err(|error| unusable(&error))?;
         if !same(&document.issuer, url.as_str()) {
             return Err(unusable(&format_args!("that of {}", document.issuer)));
         }
-        let Document {
+        let DiscoveryDocument {
             authorization_endpoint: authorization,
             token_endpoint: token,
             device_authorization_endpoint: device,
@@ -211,8 +211,8 @@ pub(super) enum Unfinished {
 }
 
 fn unfinished(failure: AttemptError<NoAnswer>) -> Unfinished {
-    let refused = refusal(&failure.error);
-    let error = refused.as_ref().map(|refusal| refusal.error.as_str());
+    let refused = oauth_error(&failure.error);
+    let error = refused.as_ref().map(|refused| refused.error.as_str());
     match error {
         Some("authorization_pending") => Unfinished::Pending,
         Some("slow_down") => Unfinished::TooFast,
@@ -224,13 +224,13 @@ fn unfinished(failure: AttemptError<NoAnswer>) -> Unfinished {
 
 /// An error of the issuer (RFC 6749, section 5.2).
 #[derive(Deserialize)]
-struct Refusal {
+struct OAuthError {
     error: String,
     error_description: Option<String>,
 }
 
 /// What the issuer says in an answer of failure; `None`, where that isn't in `OAuth`'s form.
-fn refusal(reason: &NoAnswer) -> Option<Refusal> {
+fn oauth_error(reason: &NoAnswer) -> Option<OAuthError> {
     match reason.refused()? {
         (400..=499, said, _) => serde_json::from_str(said).ok(),
         _ => None,
@@ -238,8 +238,8 @@ fn refusal(reason: &NoAnswer) -> Option<Refusal> {
 }
 
 fn failed(reason: NoAnswer) -> Error {
-    match refusal(&reason) {
-        Some(Refusal {
+    match oauth_error(&reason) {
+        Some(OAuthError {
             error,
             error_description: description,
         }) => LoginError::Refused { error, description }.into(),

@@ -29,7 +29,7 @@ impl Run<'_> {
             return Ok(subject.signed(SigningOutcome::AlreadySigned, manifest, evidence));
         }
         let (session, signature) = self.simple_signature(subject).await.map_err(none)?;
-        let own = own(session.certified(), self.annotations, FORMAT);
+        let own = own(session.content(), self.annotations, FORMAT);
         let own = own.map_err(at(Reached::NotSigned))?;
         let judged = self.judge_alone(subject, &signature, &own);
         let mut evidence = judged.map_err(at(Reached::NotSigned))?;

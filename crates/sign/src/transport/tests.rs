@@ -47,9 +47,9 @@ fn what_is_waited_for_is_told_without_what_the_service_said() {
         said,
         "the certificate authority (Fulcio) failed (HTTP status 503)"
     );
-    let patience = REQUEST;
+    let answer_time = REQUEST;
     assert_eq!(
-        failed(NoAnswer::Late { patience }),
+        failed(NoAnswer::Late { answer_time }),
         "the certificate authority (Fulcio) failed"
     );
 }

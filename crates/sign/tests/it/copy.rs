@@ -14,7 +14,7 @@ use countersign_oci::{
 use countersign_sandbox::image::{Compression, Image, Layer};
 use countersign_sandbox::{RegistryOptions, RegistryServer};
 use countersign_sign::{
-    BlobTurns, CopiedImage, CopyEvent, CopyPlan, Destination, Error, Place, RekorVersion,
+    BlobTurns, CopiedImage, CopyEvent, CopyPlace, CopyPlan, Destination, Error, RekorVersion,
     WrittenFormats,
 };
 use countersign_verify::Verifier;
@@ -46,14 +46,14 @@ impl Stage {
         CopyPlan::read(registry, proof, &[]).await.unwrap()
     }
 
-    async fn write(&self, place: Place<'_>, stranger: &Registry) -> Result<CopiedImage, Error> {
+    async fn write(&self, place: CopyPlace<'_>, stranger: &Registry) -> Result<CopiedImage, Error> {
         self.write_plan(&self.plan().await, place, stranger).await
     }
 
     async fn write_plan(
         &self,
         plan: &CopyPlan,
-        place: Place<'_>,
+        place: CopyPlace<'_>,
         stranger: &Registry,
     ) -> Result<CopiedImage, Error> {
         let to = Destination {
@@ -71,7 +71,7 @@ impl Stage {
         let layout = LayoutPath::new(layout).unwrap();
         let draft = LayoutDraft::begin(&layout).await.unwrap();
         let stranger = client().seeing(draft.clone()).unwrap();
-        let place = Place::Layout {
+        let place = CopyPlace::Layout {
             draft: &draft,
             name: None,
         };
@@ -173,7 +173,7 @@ async fn what_an_index_lists_is_pushed_before_it_though_it_refers_to_a_sibling()
         };
         let other = RegistryServer::start(options).await.unwrap();
         let repository = other.repository("mirror");
-        let place = Place::Repository {
+        let place = CopyPlace::Repository {
             repository: &repository,
             tag: None,
         };
@@ -237,7 +237,7 @@ async fn who_reads_may_be_limited_to_fewer_addresses_than_who_writes() {
     let source = Reference::from(layout.at(image.digest()));
     let plan = stage.plan_by(&limited.unwrap(), &source).await;
     let repository = stage.registry.repository("mirror");
-    let place = Place::Repository {
+    let place = CopyPlace::Repository {
         repository: &repository,
         tag: None,
     };

@@ -84,8 +84,8 @@ async fn identity_tokens_are_asked_for_by_the_proxy() {
     let proxy = RecordingProxy::start().await.unwrap();
     let url = Url::parse("https://identity.invalid/token?job=1").unwrap();
     let endpoint = IdentityEndpoint::new(&connection(&proxy), url, "bearer");
-    let patience = std::time::Duration::from_secs(5);
-    let endpoint = endpoint.with_retries(patience, retries());
+    let answer_time = std::time::Duration::from_secs(5);
+    let endpoint = endpoint.with_retries(answer_time, retries());
     let error = endpoint.token().await.unwrap_err();
     assert_asked_by(
         &proxy,

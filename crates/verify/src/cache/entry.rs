@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::BUNDLE_MEDIA_TYPE_PREFIX;
 use crate::names::SIMPLE_SIGNING_LAYER;
-use crate::stored::StoredLayer;
+use crate::signature::FetchedLayer;
 
 /// The version of this form.
 const VERSION: u32 = 1;
@@ -54,7 +54,7 @@ struct Signature {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) image: ResolvedImage,
-    pub(crate) signatures: Vec<StoredLayer>,
+    pub(crate) signatures: Vec<FetchedLayer>,
     pub(crate) kept_at: Timestamp,
 }
 
@@ -63,11 +63,11 @@ pub(crate) struct Entry {
 pub(super) fn encode(
     name: &Digest,
     image: &ResolvedImage,
-    signatures: &[StoredLayer],
+    signatures: &[FetchedLayer],
     now: Timestamp,
 ) -> Option<Vec<u8>> {
     let kept = signatures.iter().map(
-        |StoredLayer {
+        |FetchedLayer {
              holder,
              layer,
              content,
@@ -95,7 +95,7 @@ pub(super) fn encode(
     }
     bytes.push(b'\n');
     bytes.extend_from_slice(image.bytes());
-    for StoredLayer {
+    for FetchedLayer {
         holder, content, ..
     } in signatures
     {
@@ -159,7 +159,7 @@ impl Rest {
         ResolvedImage::from_bytes(image.location(), bytes, Some(&part.media_type)).ok()
     }
 
-    fn signature(&mut self, kept: &Signature, image: &PinnedReference) -> Option<StoredLayer> {
+    fn signature(&mut self, kept: &Signature, image: &PinnedReference) -> Option<FetchedLayer> {
         let holder = self.document(&kept.manifest, image)?;
         let content = self.take(kept.size)?;
         let Document::Manifest(manifest) = holder.document() else {
@@ -168,7 +168,7 @@ impl Rest {
         let layer = manifest.layers.get(kept.layer)?.clone();
         let signs = layer.media_type == SIMPLE_SIGNING_LAYER
             || layer.media_type.starts_with(BUNDLE_MEDIA_TYPE_PREFIX);
-        (signs && layer.describes(&content)).then(|| StoredLayer {
+        (signs && layer.describes(&content)).then(|| FetchedLayer {
             holder: Arc::new(holder),
             layer,
             content,

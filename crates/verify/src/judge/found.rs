@@ -4,17 +4,17 @@ use countersign_oci::{Digest, Reference};
 use countersign_policy::Policy;
 use jiff::Timestamp;
 
-use super::{Judge, Subject};
+use super::{ExpectedImage, Judge};
 use crate::denial::DeniedChildren;
 use crate::error::Error;
 use crate::evidence::Evidence;
-use crate::exhibits::FoundSignature;
 use crate::failure::Failure;
 use crate::gathered::Gathered;
 use crate::proven::Proven;
 use crate::refusal::{Candidate, Refusal};
-use crate::simple_signing::StoredSignature;
-use crate::stored::Stored;
+use crate::seen_signatures::FoundSignature;
+use crate::signature::SignatureToCheck;
+use crate::simple_signing::SimpleSigning;
 use crate::trust::TrustedRoot;
 
 /// Judges signatures as a [`Verifier`](crate::Verifier) judges those that it finds: for each proof that the policy
@@ -36,7 +36,7 @@ pub fn judge_found(
     let location = requested.location();
     let image = location.at(digest.clone());
     DeniedChildren::not_asked().refuse_digest(policy, &image)?;
-    let subject = Subject {
+    let subject = ExpectedImage {
         digest,
         location,
         requested,
@@ -74,13 +74,17 @@ pub fn judge_found(
 }
 
 impl Judge<'_> {
-    fn found(self, subject: Subject<'_>, signature: &FoundSignature) -> Result<Proven, Failure> {
+    fn found(
+        self,
+        subject: ExpectedImage<'_>,
+        signature: &FoundSignature,
+    ) -> Result<Proven, Failure> {
         match signature.layer() {
-            None => self.judge(subject, None, &Stored::Bundle(signature.bytes())),
+            None => self.judge(subject, None, &SignatureToCheck::Bundle(signature.bytes())),
             Some(layer) => {
                 let payload = signature.bytes().clone();
-                let stored = StoredSignature::new(layer, payload, self.policy)?;
-                self.judge(subject, None, &Stored::SimpleSigning(stored))
+                let stored = SimpleSigning::new(layer, payload, self.policy)?;
+                self.judge(subject, None, &SignatureToCheck::SimpleSigning(stored))
             }
         }
     }

@@ -35,7 +35,7 @@ const REFRESH_AFTER: SignedDuration = SignedDuration::from_hours(24);
 const RETRY_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 /// A TUF repository, the root that it is verified from, and its cache.
-pub(super) struct Repository<'a> {
+pub(super) struct TufRepository<'a> {
     url: &'a str,
     root: &'a [u8],
     cache: &'a Path,
@@ -71,7 +71,7 @@ type SharedRoot = Arc<tokio::sync::Mutex<Option<Loaded>>>;
 static SHARED_ROOTS: LazyLock<Mutex<HashMap<RepositoryKey, SharedRoot>>> =
     LazyLock::new(Mutex::default);
 
-impl<'a> Repository<'a> {
+impl<'a> TufRepository<'a> {
     pub(super) fn new(
         url: &'a str,
         root: &'a [u8],
@@ -259,7 +259,7 @@ pub async fn tuf_target(
     cache: &Path,
     target: &str,
 ) -> Result<Vec<u8>, TufError> {
-    let repository = Repository::new(url, root, cache, connection);
+    let repository = TufRepository::new(url, root, cache, connection);
     let store = FileStore::new(cache);
     let fetched = repository.fetched_target(target, &store, Timestamp::now());
     let (_, bytes) = fetched.await.map_err(TufError::of_mirror)?;

@@ -8,7 +8,7 @@ use super::search::SearchState;
 use super::{Signatures, Verifier};
 use crate::cache::{Entry, EntryKey, SignatureCache};
 use crate::proof::VerifiedImage;
-use crate::stored::StoredLayer;
+use crate::signature::FetchedLayer;
 
 impl Verifier {
     /// As [`Registry::resolve`](countersign_oci::Registry::resolve). But a reference with the digest of an image
@@ -37,7 +37,7 @@ impl Verifier {
         image: &ResolvedImage,
         policy: &Policy,
         now: Timestamp,
-    ) -> Vec<StoredLayer> {
+    ) -> Vec<FetchedLayer> {
         let key = EntryKey::of(image.reference(), image.requested(), policy);
         let entry = self.entry(key, now).await;
         entry.map_or_else(Vec::new, |entry| entry.signatures)
@@ -59,7 +59,7 @@ impl Verifier {
     /// Judges what was kept. What it does not prove says nothing about the image: the registry may have more.
     pub(super) async fn search_kept(
         &self,
-        kept: Vec<StoredLayer>,
+        kept: Vec<FetchedLayer>,
         search: &mut SearchState<'_>,
     ) -> Option<VerifiedImage> {
         for stored in kept {

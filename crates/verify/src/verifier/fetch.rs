@@ -8,7 +8,7 @@ use countersign_policy::Policy;
 use super::Verifier;
 use crate::candidate::{self, SignatureLayers};
 use crate::failure::Failure;
-use crate::stored::StoredLayer;
+use crate::signature::FetchedLayer;
 
 impl Verifier {
     /// Fetches a referrer's manifest, then its bundle. The payloads of legacy signatures are fetched later, one
@@ -41,7 +41,7 @@ impl Verifier {
             SignatureLayers::Bundle(layer) => {
                 let limit = self.limits.bundle_bytes;
                 let content = self.registry.blob(location, layer, limit).await?;
-                Ok(Fetched::Bundle(Box::new(StoredLayer {
+                Ok(Fetched::Bundle(Box::new(FetchedLayer {
                     layer: layer.clone(),
                     holder: Arc::new(manifest),
                     content,
@@ -57,7 +57,7 @@ impl Verifier {
 
 /// What was fetched of a candidate.
 pub(super) enum Fetched {
-    Bundle(Box<StoredLayer>),
+    Bundle(Box<FetchedLayer>),
     /// A manifest, and its layers with the payloads of legacy signatures.
     SimpleSigning(Arc<ResolvedImage>, Vec<Descriptor>),
 }

@@ -9,10 +9,10 @@ use super::Verifier;
 use super::search::SearchState;
 use crate::blocking::run_blocking;
 use crate::bundle::at_most_bytes;
-use crate::exhibits::FoundSignature;
 use crate::failure::Failure;
 use crate::proof::VerifiedImage;
-use crate::stored::Stored;
+use crate::seen_signatures::FoundSignature;
+use crate::signature::SignatureToCheck;
 
 /// Bundles from a file. Nothing is known of them yet.
 #[derive(Debug, Clone)]
@@ -60,13 +60,13 @@ impl Verifier {
             }
             let criteria = Arc::clone(&search.criteria);
             let unmet = search.gathered.unmet();
-            if let Some(exhibits) = &self.exhibits {
+            if let Some(seen_signatures) = &self.seen_signatures {
                 let json = bundle.get().as_bytes().to_vec();
-                exhibits.keep(search.image.digest(), FoundSignature::bundle(json));
+                seen_signatures.keep(search.image.digest(), FoundSignature::bundle(json));
             }
             let bundle = Arc::clone(bundle);
             let judging = run_blocking(&self.permits, move || {
-                let given = Stored::Bundle(bundle.get().as_bytes());
+                let given = SignatureToCheck::Bundle(bundle.get().as_bytes());
                 unmet.judged_by(|requirement| criteria.judge_given(&given, requirement))
             });
             match judging.await {

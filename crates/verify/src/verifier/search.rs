@@ -20,14 +20,14 @@ use super::fetch::{FetchFailure, Fetched};
 use crate::blocking::run_blocking;
 use crate::candidate::{self, Rank};
 use crate::denial::{DeniedChildren, NotDenied};
-use crate::exhibits::FoundSignature;
 use crate::failure::Failure;
 use crate::gathered::{Gathered, Judged};
 use crate::judge::Judge;
 use crate::proof::VerifiedImage;
 use crate::proven::Proven;
 use crate::refusal::{Candidate, Refusal, RequirementState};
-use crate::stored::{Stored, StoredLayer};
+use crate::seen_signatures::FoundSignature;
+use crate::signature::{FetchedLayer, SignatureToCheck};
 use crate::trust::TrustedRoot;
 
 impl Verifier {
@@ -153,7 +153,7 @@ impl Verifier {
                 .await;
             let failure = match payload.map_err(FetchFailure::from) {
                 Ok(content) => {
-                    let stored = StoredLayer {
+                    let stored = FetchedLayer {
                         holder: Arc::clone(holder),
                         layer: layer.clone(),
                         content,
@@ -181,10 +181,10 @@ impl Verifier {
     pub(super) async fn judge(
         &self,
         search: &mut SearchState<'_>,
-        stored: StoredLayer,
+        stored: FetchedLayer,
     ) -> Option<VerifiedImage> {
-        if let Some(exhibits) = &self.exhibits {
-            exhibits.keep(search.image.digest(), FoundSignature::of(&stored));
+        if let Some(seen_signatures) = &self.seen_signatures {
+            seen_signatures.keep(search.image.digest(), FoundSignature::of(&stored));
         }
         let criteria = Arc::clone(&search.criteria);
         let manifest = stored.holder().clone();
@@ -271,7 +271,7 @@ impl Criteria {
         }
     }
 
-    fn judge(&self, stored: &StoredLayer, requirement: &Policy) -> Result<Proven, Failure> {
+    fn judge(&self, stored: &FetchedLayer, requirement: &Policy) -> Result<Proven, Failure> {
         let signature = stored.signature(requirement)?;
         self.by(requirement)
             .proven(self.image.image(), Some(stored.holder()), &signature)
@@ -280,7 +280,7 @@ impl Criteria {
     /// As [`Self::judge`], for a signature that is in no manifest.
     pub(super) fn judge_given(
         &self,
-        given: &Stored<'_>,
+        given: &SignatureToCheck<'_>,
         requirement: &Policy,
     ) -> Result<Proven, Failure> {
         self.by(requirement).proven(self.image.image(), None, given)
@@ -301,7 +301,7 @@ pub(super) struct SearchState<'a> {
     /// The first error of the registry. With it, nobody knows whether the image is signed.
     pub(super) unknown: Option<RegistryError>,
     /// The signatures that proved the image.
-    pub(super) proving: Vec<StoredLayer>,
+    pub(super) proving: Vec<FetchedLayer>,
 }
 
 impl SearchState<'_> {

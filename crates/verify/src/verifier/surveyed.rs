@@ -12,11 +12,12 @@ use super::fetch::FetchFailure;
 use crate::blocking::run_blocking;
 use crate::candidate::{self, SignatureLayers};
 use crate::error::Error;
-use crate::exhibits::FoundSignature;
 use crate::failure::Failure;
-use crate::stored::StoredLayer;
+use crate::seen_signatures::FoundSignature;
+use crate::signature::FetchedLayer;
 use crate::survey::{
-    Attached, AttachedContent, AttachedPlace, AttachedSignature, Survey, Surveyor, anybody, keys_of,
+    Attached, AttachedContent, AttachedPlace, AttachedSignature, Survey, SurveyContext, anybody,
+    keys_of,
 };
 
 impl Verifier {
@@ -44,7 +45,7 @@ impl Verifier {
     ) -> Result<Survey, Error> {
         let now = Timestamp::now();
         let trusted_root = self.trusted_root(now).await?;
-        let surveyor = Arc::new(Surveyor {
+        let context = Arc::new(SurveyContext {
             image: image.clone(),
             trusted_root,
             policy: policy.cloned(),
@@ -60,20 +61,20 @@ impl Verifier {
         left -= referrers.len();
         let at_once = self.limits.concurrency.max(1);
         let listed = stream::iter(referrers)
-            .map(|descriptor| self.referrer(&surveyor, descriptor))
+            .map(|descriptor| self.referrer(&context, descriptor))
             .buffered(at_once);
-        let mut found: Vec<Found> = listed.try_collect().await?;
+        let mut found: Vec<FoundManifest> = listed.try_collect().await?;
         let tags = stream::iter(CosignTag::ALL)
-            .map(|tag| self.at_tag(&surveyor, tag))
+            .map(|tag| self.at_tag(&context, tag))
             .buffered(at_once);
-        let tagged: Vec<Option<Found>> = tags.try_collect().await?;
+        let tagged: Vec<Option<FoundManifest>> = tags.try_collect().await?;
         found.extend(tagged.into_iter().flatten());
         // All manifests are read before the first signature is fetched, so that the limit is one for all of them.
         for one in &mut found {
             untried += one.limit_signatures(&mut left);
         }
         let attached = stream::iter(found)
-            .map(|found| self.attached(&surveyor, found))
+            .map(|found| self.attached(&context, found))
             .buffered(at_once);
         let attached = attached.try_collect().await?;
         Ok(Survey { attached, untried })
@@ -82,20 +83,20 @@ impl Verifier {
     /// A manifest in the list of referrers.
     async fn referrer(
         &self,
-        surveyor: &Arc<Surveyor>,
+        context: &Arc<SurveyContext>,
         descriptor: Descriptor,
-    ) -> Result<Found, Error> {
-        let location = surveyor.image.reference().location();
+    ) -> Result<FoundManifest, Error> {
+        let location = context.image.reference().location();
         let fetched = self
             .registry
             .manifest(&location.at(descriptor.digest.clone()))
             .await;
         let held = match fetched.map_err(FetchFailure::from) {
-            Ok(found) => held_by_referrer(surveyor, Arc::new(found)),
+            Ok(found) => held_by_referrer(context, Arc::new(found)),
             Err(FetchFailure::Failure(failure)) => Held::Unreadable(failure),
             Err(FetchFailure::Registry(error)) => return Err(Error::Registry(error)),
         };
-        Ok(Found {
+        Ok(FoundManifest {
             manifest: descriptor.digest,
             place: AttachedPlace::Referrer,
             held,
@@ -105,10 +106,10 @@ impl Verifier {
     /// What is at one of cosign's tags.
     async fn at_tag(
         &self,
-        surveyor: &Arc<Surveyor>,
+        context: &Arc<SurveyContext>,
         tag: CosignTag,
-    ) -> Result<Option<Found>, Error> {
-        let image = surveyor.image.reference();
+    ) -> Result<Option<FoundManifest>, Error> {
+        let image = context.image.reference();
         let found = match self.registry.beside(image, tag).await {
             Ok(Some(found)) => Arc::new(found),
             Ok(None) => return Ok(None),
@@ -117,8 +118,7 @@ impl Verifier {
         let manifest = found.digest().clone();
         let held = match tag {
             CosignTag::Signatures => {
-                let layers =
-                    candidate::layers_at_legacy_tag(&found, &surveyor.signature_by_anybody);
+                let layers = candidate::layers_at_legacy_tag(&found, &context.signature_by_anybody);
                 let layers = layers.map(|layers| layers.into_iter().cloned().collect());
                 match layers {
                     Ok(layers) => Held::Legacy(found, layers),
@@ -127,7 +127,7 @@ impl Verifier {
             }
             CosignTag::Attestations | CosignTag::Sbom => Held::Artifact(found),
         };
-        Ok(Some(Found {
+        Ok(Some(FoundManifest {
             manifest,
             place: tag.into(),
             held,
@@ -135,10 +135,14 @@ impl Verifier {
     }
 
     /// Fetches and checks what was found.
-    async fn attached(&self, surveyor: &Arc<Surveyor>, found: Found) -> Result<Attached, Error> {
+    async fn attached(
+        &self,
+        context: &Arc<SurveyContext>,
+        found: FoundManifest,
+    ) -> Result<Attached, Error> {
         let content = match found.held {
-            Held::Bundle(holder, layer) => self.signatures(surveyor, &holder, vec![layer]).await?,
-            Held::Legacy(holder, layers) => self.signatures(surveyor, &holder, layers).await?,
+            Held::Bundle(holder, layer) => self.signatures(context, &holder, vec![layer]).await?,
+            Held::Legacy(holder, layers) => self.signatures(context, &holder, layers).await?,
             Held::Artifact(found) => AttachedContent::Artifact(Box::new(found.as_ref().clone())),
             Held::Unreadable(failure) => AttachedContent::Unreadable(failure),
         };
@@ -152,11 +156,11 @@ impl Verifier {
     /// Fetches and checks the signatures in these layers.
     async fn signatures(
         &self,
-        surveyor: &Arc<Surveyor>,
+        context: &Arc<SurveyContext>,
         holder: &Arc<ResolvedImage>,
         layers: Vec<Descriptor>,
     ) -> Result<AttachedContent, Error> {
-        let location = surveyor.image.reference().location();
+        let location = context.image.reference().location();
         let mut signatures: Vec<AttachedSignature> = Vec::new();
         for layer in layers {
             let limit = self.limits.bundle_bytes;
@@ -165,16 +169,16 @@ impl Verifier {
                 Ok(content) => content,
                 Err(failure) => return unreadable(failure),
             };
-            let stored = StoredLayer {
+            let stored = FetchedLayer {
                 holder: Arc::clone(holder),
                 layer,
                 content,
             };
-            if let Some(exhibits) = &self.exhibits {
-                exhibits.keep_new(surveyor.image.digest(), FoundSignature::of(&stored));
+            if let Some(seen_signatures) = &self.seen_signatures {
+                seen_signatures.keep_new(context.image.digest(), FoundSignature::of(&stored));
             }
-            let surveyor = Arc::clone(surveyor);
-            let surveyed = run_blocking(&self.permits, move || surveyor.survey(&stored)).await;
+            let context = Arc::clone(context);
+            let surveyed = run_blocking(&self.permits, move || context.survey(&stored)).await;
             match surveyed {
                 Ok(signature) => signatures.push(signature),
                 Err(_) => return Ok(AttachedContent::Unreadable(Failure::Aborted)),
@@ -185,7 +189,7 @@ impl Verifier {
 }
 
 /// A manifest that was found, before its signatures are fetched.
-struct Found {
+struct FoundManifest {
     manifest: Digest,
     place: AttachedPlace,
     held: Held,
@@ -201,7 +205,7 @@ enum Held {
     Unreadable(Failure),
 }
 
-impl Found {
+impl FoundManifest {
     /// Keeps no more legacy signatures than there are candidates left: the newest, since new ones are appended.
     /// Returns how many are left out.
     fn limit_signatures(&mut self, left: &mut usize) -> usize {
@@ -218,9 +222,9 @@ impl Found {
 }
 
 /// What a manifest in the list of referrers holds, if it refers to the image.
-fn held_by_referrer(surveyor: &Surveyor, found: Arc<ResolvedImage>) -> Held {
-    let image = &surveyor.image;
-    let policy = &surveyor.signature_by_anybody;
+fn held_by_referrer(context: &SurveyContext, found: Arc<ResolvedImage>) -> Held {
+    let image = &context.image;
+    let policy = &context.signature_by_anybody;
     let layers = candidate::signature_layers(image.digest(), &found, policy);
     match layers {
         Ok(SignatureLayers::Bundle(layer)) => Held::Bundle(Arc::clone(&found), layer.clone()),

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use countersign_download::Subject;
+use countersign_download::AuditSubject;
 use countersign_oci::{Digest, Reference};
 use futures_util::Stream;
 use serde::Deserialize;
@@ -25,7 +25,7 @@ const PODS_MAX: u64 = 2 << 30;
 
 /// The images of one list.
 pub(super) struct Images {
-    subjects: mpsc::Receiver<Subject>,
+    subjects: mpsc::Receiver<AuditSubject>,
     ended: oneshot::Receiver<Result<(), Failure>>,
 }
 
@@ -50,7 +50,7 @@ impl Images {
     }
 
     /// The subjects, in their order.
-    pub(super) fn subjects(&mut self) -> impl Stream<Item = Subject> {
+    pub(super) fn subjects(&mut self) -> impl Stream<Item = AuditSubject> {
         futures_util::stream::poll_fn(|context| self.subjects.poll_recv(context))
     }
 
@@ -71,7 +71,7 @@ const WHAT: &str = "list of images";
 fn read(
     mut from: impl BufRead,
     path: &Path,
-    subjects: &mpsc::Sender<Subject>,
+    subjects: &mpsc::Sender<AuditSubject>,
 ) -> Result<(), Failure> {
     let unreadable = |error| Failure::unreadable(path, WHAT, error);
     if begins_with_brace(&mut from).map_err(unreadable)? {
@@ -81,7 +81,7 @@ fn read(
                 Image::Unnamed { image, runs } => {
                     let reason =
                         format!("the node runs {runs}, and does not say of which repository it is");
-                    Subject::unusable(image, reason)
+                    AuditSubject::unusable(image, reason)
                 }
             };
             if subjects.blocking_send(subject).is_err() {
@@ -117,11 +117,11 @@ fn read(
     }
 }
 
-fn subject(text: &str) -> Subject {
+fn subject(text: &str) -> AuditSubject {
     // Never `ocifile://`: a list that others wrote must not lead to files of this machine.
     match text.parse::<Reference>() {
-        Ok(reference) => Subject::of_image(reference),
-        Err(error) => Subject::unusable(text.to_owned(), error.to_string()),
+        Ok(reference) => AuditSubject::of_image(reference),
+        Err(error) => AuditSubject::unusable(text.to_owned(), error.to_string()),
     }
 }
 

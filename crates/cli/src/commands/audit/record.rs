@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use countersign_download::{Audited, FoundSigner, State, Subject, Verdict};
+use countersign_download::{AuditSubject, Audited, FoundSigner, State, Verdict};
 use countersign_oci::excerpt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, IgnoredAny};
@@ -139,7 +139,7 @@ impl From<JsonState> for State {
 }
 
 impl AuditResult {
-    pub(super) fn new(subject: &Subject, audited: &Audited) -> Self {
+    pub(super) fn new(subject: &AuditSubject, audited: &Audited) -> Self {
         let Audited {
             role,
             source,

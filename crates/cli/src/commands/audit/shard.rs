@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use countersign_download::Subject;
+use countersign_download::AuditSubject;
 use countersign_oci::Digest;
 
 /// One of several parts.
@@ -28,7 +28,7 @@ impl Shard {
     }
 
     /// Whether this part has the subject.
-    pub(super) fn has(self, subject: &Subject) -> bool {
+    pub(super) fn has(self, subject: &AuditSubject) -> bool {
         let (gallery, entry) = (subject.gallery(), subject.entry());
         let key = format!(
             "{}\0{}\0{subject}",
@@ -80,7 +80,7 @@ mod tests {
         let mut counts = [0; 16];
         for number in 0..1_600 {
             let reference = format!("quay.io/a/b:{number}").parse().unwrap();
-            let subject = Subject::of_image(reference);
+            let subject = AuditSubject::of_image(reference);
             let parts = shards
                 .iter()
                 .enumerate()

@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use countersign_download::{FileLock, State, Subject};
+use countersign_download::{AuditSubject, FileLock, State};
 use countersign_oci::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,7 @@ impl Line {
     }
 
     /// Whether it has verdicts, and those of this subject.
-    fn is_of(&self, subject: &Subject) -> bool {
+    fn is_of(&self, subject: &AuditSubject) -> bool {
         let listed = subject.gallery().is_none();
         let asked = subject.to_string();
         self.subject == name(subject)
@@ -117,7 +117,7 @@ impl StateFile {
     /// If the file has another subject in its place: the list has changed since.
     pub(super) fn recall(
         &mut self,
-        subject: &Subject,
+        subject: &AuditSubject,
     ) -> Result<Option<Vec<AuditResult>>, Failure> {
         if self.writer.is_some() {
             return Ok(None);
@@ -154,7 +154,7 @@ impl StateFile {
     pub(super) fn keep(
         &mut self,
         position: usize,
-        subject: &Subject,
+        subject: &AuditSubject,
         results: &[AuditResult],
     ) -> Result<(), Failure> {
         if position < self.next {
@@ -216,7 +216,7 @@ fn other_audit(path: &Path) -> Failure {
 }
 
 /// What a subject is called in the file.
-fn name(subject: &Subject) -> String {
+fn name(subject: &AuditSubject) -> String {
     match (subject.gallery(), subject.entry()) {
         (Some(gallery), Some(entry)) => format!("{gallery}@{entry} {subject}"),
         (_, _) => subject.to_string(),

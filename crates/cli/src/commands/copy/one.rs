@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use countersign_oci::{LayoutDraft, Location, Platform, Reference, Registry, Repository};
 use countersign_policy::Policy;
-use countersign_sign::{BlobTurns, CopiedImage, CopyEvent, CopyPlan, Destination, Place};
+use countersign_sign::{BlobTurns, CopiedImage, CopyEvent, CopyPlace, CopyPlan, Destination};
 use countersign_verify::{TrustedRoot, VerifiedImage, Verifier};
 
 use super::target::Target;
@@ -94,7 +94,7 @@ impl Copying<'_> {
         repository: &Repository,
         tag: Option<&str>,
     ) -> Result<CopiedImage, Failure> {
-        let place = Place::Repository { repository, tag };
+        let place = CopyPlace::Repository { repository, tag };
         self.write(plan, place, self.registry.anew()?).await
     }
 
@@ -105,7 +105,7 @@ impl Copying<'_> {
         draft: &LayoutDraft,
         name: Option<&Reference>,
     ) -> Result<CopiedImage, Failure> {
-        let place = Place::Layout { draft, name };
+        let place = CopyPlace::Layout { draft, name };
         let stranger = self.registry.seeing(draft.clone())?;
         self.write(plan, place, stranger).await
     }
@@ -114,7 +114,7 @@ impl Copying<'_> {
     async fn write(
         &self,
         plan: &CopyPlan,
-        place: Place<'_>,
+        place: CopyPlace<'_>,
         stranger: Registry,
     ) -> Result<CopiedImage, Failure> {
         let verifier = Verifier::new(stranger.clone(), self.trusted_root.clone());

@@ -19,7 +19,7 @@ use super::decision::Decision;
 use super::journal;
 
 /// The longest time that a decision waits to be logged.
-const PATIENCE: Duration = Duration::from_secs(1);
+const WRITE_TIME_MAX: Duration = Duration::from_secs(1);
 /// How often a log that another process writes is tried again.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -55,10 +55,10 @@ fn in_time(write: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Resul
     let late = |_| {
         io::Error::new(
             io::ErrorKind::TimedOut,
-            format!("not written within {PATIENCE:?}"),
+            format!("not written within {WRITE_TIME_MAX:?}"),
         )
     };
-    receiver.recv_timeout(PATIENCE).map_err(late)?
+    receiver.recv_timeout(WRITE_TIME_MAX).map_err(late)?
 }
 
 /// Appends `line`. A file that would have more than `limit` bytes is put aside first, in the place of the one
@@ -67,7 +67,7 @@ fn append(path: &Path, line: &str, limit: u64) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + WRITE_TIME_MAX;
     loop {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;

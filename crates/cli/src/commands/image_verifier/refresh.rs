@@ -85,15 +85,15 @@ pub(super) async fn run(
 /// Waits until no other process fetches a trusted root.
 ///
 /// # Errors
-/// If one still does when `patience` is over.
-async fn turn(directory: PathBuf, patience: Duration) -> Result<Option<FileLock>, Failure> {
+/// If one still does after `longest_wait`.
+async fn turn(directory: PathBuf, longest_wait: Duration) -> Result<Option<FileLock>, Failure> {
     let file = root::lock_file(&directory);
-    let waiting = tokio::time::timeout(patience, root::lock(directory)).await;
+    let waiting = tokio::time::timeout(longest_wait, root::lock(directory)).await;
     waiting.map_err(|_| {
         let message = format!(
             "another process has held {} for {} s: it fetches the trusted root, or hangs",
             file.display(),
-            patience.as_secs()
+            longest_wait.as_secs()
         );
         Failure::new(Kind::Machine, message)
             .hint("wait until the other process ends, or end it; then run this again")

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use countersign_oci::ResolvedImage;
-use countersign_verify::{AttachedContent, Exhibits, Verifier};
+use countersign_verify::{AttachedContent, SeenSignatures, Verifier};
 use jiff::Timestamp;
 
 use super::{Judged, Verified, VerifyArguments};
@@ -16,7 +16,7 @@ use crate::verification::Verification;
 
 /// What is saved, and where, if anything is.
 pub(super) struct Saving<'a> {
-    place: Option<(&'a Path, Exhibits)>,
+    place: Option<(&'a Path, SeenSignatures)>,
     at: Timestamp,
     /// The policy file of the command line.
     policy: Option<&'a Path>,
@@ -42,7 +42,7 @@ impl<'a> Saving<'a> {
                         .hint("name one reference in each run, and another directory for each"));
                 }
                 require_new(directory)?;
-                Some((directory.as_path(), Exhibits::default()))
+                Some((directory.as_path(), SeenSignatures::default()))
             }
         };
         Ok(Self {
@@ -57,7 +57,7 @@ impl<'a> Saving<'a> {
     pub(super) fn shown(&self, verifier: Verifier) -> Verifier {
         match &self.place {
             None => verifier,
-            Some((_, exhibits)) => verifier.with_exhibits(exhibits.clone()),
+            Some((_, seen)) => verifier.with_seen_signatures(seen.clone()),
         }
     }
 
@@ -100,7 +100,7 @@ impl<'a> Saving<'a> {
         verification: &Verification,
         output: &Output,
     ) -> (Result<Verified, Failure>, Result<(), Failure>) {
-        let Some((directory, exhibits)) = &self.place else {
+        let Some((directory, seen)) = &self.place else {
             return (outcome, Ok(()));
         };
         let shown = printable::path(directory);
@@ -128,7 +128,7 @@ impl<'a> Saving<'a> {
         };
         let inputs = Inputs {
             image,
-            signatures: exhibits.of(image.digest()),
+            signatures: seen.of(image.digest()),
             trusted_root: &verification.trusted_root,
             policy: &verification.policy,
             at: self.at,

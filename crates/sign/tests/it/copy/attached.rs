@@ -56,7 +56,7 @@ impl Stage {
 
     async fn copy_to_registry(&self, other: &RegistryServer) -> CopiedImage {
         let repository = other.repository("mirror");
-        let place = Place::Repository {
+        let place = CopyPlace::Repository {
             repository: &repository,
             tag: None,
         };
@@ -129,7 +129,7 @@ async fn a_part_that_refers_to_another_is_listed_when_it_is_the_images_turn() {
     let layout = LayoutPath::new(&path).unwrap();
     let draft = LayoutDraft::begin(&layout).await.unwrap();
     let stranger = client().seeing(draft.clone()).unwrap();
-    let place = Place::Layout {
+    let place = CopyPlace::Layout {
         draft: &draft,
         name: None,
     };

@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use countersign_sandbox::{RekorVersion, hostile_bundles};
-use countersign_verify::{Certified, Failure};
+use countersign_verify::{CertificateContent, Failure};
 use serde_json::Value;
 
 use super::{Fixture, refused};
@@ -77,7 +77,7 @@ async fn a_hostile_certificate_is_refused_alike_outside_of_a_bundle() {
             let bundle: Value = serde_json::from_str(&hostile.bundle).unwrap();
             let der = &bundle["verificationMaterial"]["certificate"]["rawBytes"];
             let der = BASE64.decode(der.as_str().unwrap()).unwrap();
-            let refusal = Certified::read(&der).unwrap_err();
+            let refusal = CertificateContent::read(&der).unwrap_err();
             (hostile.name, refusal.to_string())
         })
         .collect();

@@ -8,16 +8,16 @@ use super::draft::Signer;
 
 /// Who can be asked about.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum SignerKind {
     GitHubActions,
     GitLab,
     Address,
 }
 
-const KINDS: [(&str, Kind); 3] = [
-    ("GitHub Actions", Kind::GitHubActions),
-    ("GitLab CI on gitlab.com", Kind::GitLab),
-    ("a person or a service account", Kind::Address),
+const KINDS: [(&str, SignerKind); 3] = [
+    ("GitHub Actions", SignerKind::GitHubActions),
+    ("GitLab CI on gitlab.com", SignerKind::GitLab),
+    ("a person or a service account", SignerKind::Address),
 ];
 /// Who confirms an e-mail address.
 const PROVIDERS: [(&str, &str); 3] = [
@@ -33,7 +33,7 @@ const PROVIDERS: [(&str, &str); 3] = [
 pub(super) fn ask(answers: &mut impl BufRead, questions: &mut impl Write) -> io::Result<Signer> {
     let mut asker = Asker { answers, questions };
     match asker.choice("Who signs the images?", &KINDS)? {
-        Kind::GitHubActions => {
+        SignerKind::GitHubActions => {
             let repository = asker.text("Repository, as OWNER/NAME", "OWNER/NAME", is_path)?;
             let workflow = asker.text(
                 "Workflow and ref, such as release.yml@refs/heads/main",
@@ -45,7 +45,7 @@ pub(super) fn ask(answers: &mut impl BufRead, questions: &mut impl Write) -> io:
                 format!("https://github.com/{repository}/.github/workflows/{workflow}"),
             ))
         }
-        Kind::GitLab => {
+        SignerKind::GitLab => {
             let project = asker.text("Project, as GROUP/NAME", "GROUP/NAME", is_path)?;
             let reference = asker.text(
                 "Ref, such as refs/heads/main",
@@ -57,7 +57,7 @@ pub(super) fn ask(answers: &mut impl BufRead, questions: &mut impl Write) -> io:
                 format!("https://gitlab.com/{project}//.gitlab-ci.yml@{reference}"),
             ))
         }
-        Kind::Address => {
+        SignerKind::Address => {
             let address = asker.text("E-mail address", "an e-mail address", is_address)?;
             let issuer = asker.choice("Who confirms it?", &PROVIDERS)?;
             Ok(signer(issuer, address))

@@ -7,12 +7,12 @@
 
 /// One challenge.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Challenge<'a> {
+pub(super) struct HeaderChallenge<'a> {
     pub(super) scheme: &'a str,
     parameters: Vec<(&'a str, String)>,
 }
 
-impl Challenge<'_> {
+impl HeaderChallenge<'_> {
     /// The first parameter with this name. Upper and lower case are the same.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         let mut all = self.parameters.iter();
@@ -23,7 +23,7 @@ impl Challenge<'_> {
 
 /// The challenges in a header's value. Headers have at most some kilobytes. `None` if the value has
 /// another form.
-pub(super) fn challenges(value: &str) -> Option<Vec<Challenge<'_>>> {
+pub(super) fn challenges(value: &str) -> Option<Vec<HeaderChallenge<'_>>> {
     let mut rest = skip(value, &[' ', '\t', ',']);
     let mut challenges = Vec::new();
     while !rest.is_empty() {
@@ -32,7 +32,7 @@ pub(super) fn challenges(value: &str) -> Option<Vec<Challenge<'_>>> {
         if !rest.is_empty() && !rest.starts_with([' ', '\t', ',']) {
             return None;
         }
-        let mut challenge = Challenge {
+        let mut challenge = HeaderChallenge {
             scheme,
             parameters: Vec::new(),
         };
@@ -105,7 +105,7 @@ mod tests {
 
     /// Each challenge as `scheme` or `scheme(name:value;name:value)`.
     fn read(value: &str) -> Option<Vec<String>> {
-        let shown = |challenge: Challenge| {
+        let shown = |challenge: HeaderChallenge| {
             let parameters = challenge.parameters.iter();
             let parameters: Vec<String> = parameters.map(|(n, v)| format!("{n}:{v}")).collect();
             format!("{}({})", challenge.scheme, parameters.join(";"))

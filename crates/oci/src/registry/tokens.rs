@@ -20,7 +20,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::{Url, form_urlencoded};
 
-use super::challenge::{Access, Challenge, Scope};
+use super::challenge::Challenge;
+use super::scope::{Access, Scope};
 use crate::credentials::{Login, Secret};
 use crate::error::Error;
 use crate::http::{AttemptError, Body, Connection, Credential, Request, host, shown};

@@ -5,18 +5,18 @@ use jiff::Timestamp;
 
 use crate::genuine::SignedByKey;
 use crate::log::LogProven;
-use crate::logging::Unlogged;
+use crate::log_entries::Unlogged;
 use crate::timestamp::SigningTimes;
 
 /// Where and when a signature was seen.
 #[derive(Debug)]
-pub(crate) enum Sighting {
+pub(crate) enum LogAndTimes {
     /// A log has it, and there are proven times.
     Seen {
         logged: LogProven,
         times: SigningTimes,
     },
-    /// The instance has no log. A timestamp authority proves the times. [`Sighting::without_log`] makes it.
+    /// The instance has no log. A timestamp authority proves the times. [`LogAndTimes::without_log`] makes it.
     Stamped { times: SigningTimes },
     /// Nothing was read. Only a policy that accepts a key so permits that.
     NotRead(NotRead),
@@ -36,7 +36,7 @@ impl NotRead {
     }
 }
 
-impl Sighting {
+impl LogAndTimes {
     /// Seen by a timestamp authority alone.
     pub(crate) fn without_log(_: Unlogged, times: SigningTimes) -> Self {
         Self::Stamped { times }

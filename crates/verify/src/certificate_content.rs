@@ -16,7 +16,7 @@ use crate::failure::Failure;
 /// nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Certified {
+pub struct CertificateContent {
     /// The OIDC issuer's URL.
     pub issuer: String,
     /// The one email address, URI or user name.
@@ -29,7 +29,7 @@ pub struct Certified {
     pub not_after: Timestamp,
 }
 
-impl Certified {
+impl CertificateContent {
     /// Reads a certificate (DER).
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use countersign_oci::{Descriptor, Digest};
 use countersign_policy::SignatureFormat;
 
-use crate::stored::StoredLayer;
+use crate::signature::FetchedLayer;
 
 /// A signature as it was found, in a registry or in a file.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ impl FoundSignature {
         })
     }
 
-    pub(crate) fn of(stored: &StoredLayer) -> Self {
+    pub(crate) fn of(stored: &FetchedLayer) -> Self {
         let layer = match stored.format() {
             SignatureFormat::Bundle => None,
             SignatureFormat::SimpleSigning => Some(Box::new(stored.layer.clone())),
@@ -65,9 +65,9 @@ impl FoundSignature {
 ///
 /// A verifier judges at most [`Limits::candidates`](crate::Limits) of an image.
 #[derive(Debug, Clone, Default)]
-pub struct Exhibits(Arc<Mutex<Vec<(Digest, FoundSignature)>>>);
+pub struct SeenSignatures(Arc<Mutex<Vec<(Digest, FoundSignature)>>>);
 
-impl Exhibits {
+impl SeenSignatures {
     /// What was judged for the document with this digest, in the order of the judgements.
     pub fn of(&self, document: &Digest) -> Vec<FoundSignature> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

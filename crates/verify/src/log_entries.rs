@@ -19,7 +19,7 @@ impl<'a> Provable<'a> {
 
 /// What is demanded of a bundle's log entries. Only [`check_provable`] makes one.
 #[derive(Debug)]
-pub(crate) enum Logging<'a> {
+pub(crate) enum LogEntries<'a> {
     /// They must be proven.
     Demanded(Provable<'a>),
     /// There are none, and the trusted root has no log.
@@ -48,10 +48,10 @@ impl Unlogged {
 pub(crate) fn check_provable<'a>(
     signed: &'a SignedBundle,
     root: RootInUse<'_>,
-) -> Result<Logging<'a>, Failure> {
+) -> Result<LogEntries<'a>, Failure> {
     let entries = &signed.bundle.verification_material.tlog_entries;
     if let Some(no_log) = root.no_log() {
-        return Unlogged::of(entries, no_log).map(Logging::None);
+        return Unlogged::of(entries, no_log).map(LogEntries::None);
     }
     if entries.is_empty() {
         return Err(match signed.material {
@@ -74,7 +74,7 @@ pub(crate) fn check_provable<'a>(
             return Err(Failure::NoInclusionPromise { index });
         }
     }
-    Ok(Logging::Demanded(Provable(entries)))
+    Ok(LogEntries::Demanded(Provable(entries)))
 }
 
 /// Whether the entry is of Rekor v2, which states no time.
