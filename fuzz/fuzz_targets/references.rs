@@ -1,6 +1,7 @@
-//! References: what is read is written as what reads the same.
+//! References and sources: what is read is written as what reads the same.
 #![no_main]
 
+use countersign_download::Source;
 use countersign_oci::{Digest, Platform, Reference, Repository};
 use libfuzzer_sys::fuzz_target;
 
@@ -20,6 +21,14 @@ fuzz_target!(|text: &str| {
             Some(repository),
             "{written}"
         );
+    }
+    if let Ok(source) = Source::parse(text, None) {
+        let written = source.to_string();
+        // Of a URL the query is left out, and what is too long is cut.
+        if !matches!(source, Source::Tarball(_)) && !written.contains('…') {
+            let again = Source::parse(&written, None);
+            assert_eq!(again.ok(), Some(source), "{written}");
+        }
     }
     if let Ok(digest) = text.parse::<Digest>() {
         assert_eq!(digest.to_string(), text);

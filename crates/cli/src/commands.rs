@@ -157,6 +157,17 @@ enum Signing<'a> {
     Merge(&'a merge::MergeArguments),
 }
 
+/// How a command answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answering {
+    /// In one document at its end, be that of success or of failure.
+    AtTheEnd,
+    /// It can print a document a line, as they come.
+    LineByLine,
+    /// Somebody waits for the answer, which only a fault of the request or of the image may refuse.
+    WhateverHappens,
+}
+
 /// What a command does that is stopped, before it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WhenStopped {
@@ -272,7 +283,7 @@ impl Command {
 
     /// Whether it can print a document a line, as they come.
     pub(crate) fn prints_lines(&self) -> bool {
-        matches!(self, Self::Audit(_))
+        self.answering() == Answering::LineByLine
     }
 
     /// What it does if it is stopped. It names every command, so that a new one has to be thought of here.
@@ -311,7 +322,36 @@ impl Command {
 
     /// Whether somebody waits for an answer, which only a fault of the request or of the image may refuse.
     pub(crate) fn must_answer(&self) -> bool {
-        matches!(self, Self::ImageVerifier(arguments) if arguments.is_request())
+        self.answering() == Answering::WhateverHappens
+    }
+
+    /// How it answers. It names every command, so that a new one has to be thought of here.
+    fn answering(&self) -> Answering {
+        match self {
+            Self::Audit(_) => Answering::LineByLine,
+            Self::ImageVerifier(arguments) if arguments.is_request() => Answering::WhateverHappens,
+            Self::Sign(_)
+            | Self::Merge(_)
+            | Self::Copy(_)
+            | Self::Verify(_)
+            | Self::Tree(_)
+            | Self::Install(_)
+            | Self::Upgrade(_)
+            | Self::Outdated(_)
+            | Self::Gallery(_)
+            | Self::List(_)
+            | Self::Check(_)
+            | Self::Remove(_)
+            | Self::Policy(_)
+            | Self::Trust(_)
+            | Self::Config(_)
+            | Self::Doctor(_)
+            | Self::ImageVerifier(_)
+            | Self::Version
+            | Self::Completions(_)
+            | Self::Man(_)
+            | Self::Schema(_) => Answering::AtTheEnd,
+        }
     }
 
     /// The end of a run that this machine does not let begin.

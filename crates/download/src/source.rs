@@ -218,6 +218,17 @@ impl Scheme {
         }
     }
 
+    /// What follows the slashes, and a source with this scheme.
+    fn example(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Oci => ("a reference", "oci://quay.io/example/app:v1"),
+            Self::OciFile => ("an absolute path", "ocifile:///srv/content"),
+            Self::Https => ("a host", "https://example.org/content.tar.gz"),
+            Self::Http => ("a host", "http://example.org/content.tar.gz"),
+            Self::File => ("an absolute path", "file:///srv/content"),
+        }
+    }
+
     /// All of them, for a person: `oci://, …, http:// or file://`.
     fn listed() -> String {
         let [others @ .., last] = Self::ALL.map(|scheme| format!("{}://", scheme.as_str()));
@@ -236,13 +247,17 @@ fn by_bare_form(text: &str) -> Result<Source, SourceError> {
     }
     // Such a name is no image's either way.
     let scheme = text.split_once(':').and_then(|(scheme, rest)| {
-        let known = [Scheme::File, Scheme::OciFile].into_iter();
-        let mut known = known.filter(|known| known.as_str().eq_ignore_ascii_case(scheme));
-        known.next().filter(|_| rest.starts_with(['.', '/', '~']))
+        let mut known = Scheme::ALL.into_iter();
+        let found = known.find(|known| known.as_str().eq_ignore_ascii_case(scheme));
+        // `oci:` before a path is skopeo's word for a layout. That is told of what is no reference.
+        found.filter(|found| *found != Scheme::Oci && rest.starts_with(['.', '/', '~']))
     });
     if let Some(scheme) = scheme {
+        let (rest, example) = scheme.example();
         return Err(SourceError::NoSlashes {
             scheme: scheme.as_str(),
+            rest,
+            example,
             found: excerpt(text),
         });
     }
@@ -362,12 +377,14 @@ pub enum SourceError {
         found: String,
     },
     /// A scheme without its `//`.
-    #[error(
-        "expected {scheme}:// and an absolute path, such as {scheme}:///srv/content, found `{found}`"
-    )]
+    #[error("expected {scheme}:// and {rest}, such as {example}, found `{found}`")]
     NoSlashes {
-        /// `file` or `ocifile`.
+        /// Such as `file`.
         scheme: &'static str,
+        /// What follows: a path, a host.
+        rest: &'static str,
+        /// A source with this scheme.
+        example: &'static str,
         /// The text.
         found: String,
     },

@@ -62,16 +62,24 @@ mod tests {
 
     /// Which proven time a condition goes by is no detail: it says who can cheat it.
     #[test]
-    fn the_page_on_security_says_which_time_each_condition_goes_by() {
+    fn the_pages_say_which_time_each_condition_goes_by() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let page = fs::read_to_string(root.join("docs/security-model.md")).unwrap();
-        let (_, times) = page.split_once("\n## Times\n").unwrap();
+        let page = |name| fs::read_to_string(root.join(name)).unwrap();
+        let (security, policies) = (page("docs/security-model.md"), page("docs/policy.md"));
+        let (_, times) = security.split_once("\n## Times\n").unwrap();
         let (times, _) = times.split_once("\n## ").unwrap();
         for key in TIME_CONDITIONS {
             let named = times.contains(&format!("`{key}`"));
             assert!(
                 named,
                 "docs/security-model.md says nothing of `{key}` in \"Times\""
+            );
+            let section = policies.split_once(&format!("\n### `{key}`\n"));
+            let section = section.and_then(|(_, rest)| rest.split("\n### ").next());
+            let says = section.is_some_and(|section| section.contains("proven time"));
+            assert!(
+                says,
+                "docs/policy.md has no section `{key}` that says which proven time counts"
             );
         }
     }

@@ -9,7 +9,7 @@ use countersign_sandbox::image::{Entry, EntryKind, Layer, LayerBuilder};
 use super::Target;
 use crate::command::workspace;
 
-const REFERENCES: [&str; 8] = [
+const REFERENCES: [&str; 13] = [
     "alpine",
     "quay.io/example/app:v1",
     "localhost:5000/a/b-c__d@sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
@@ -18,6 +18,11 @@ const REFERENCES: [&str; 8] = [
     "sha512:44136fa3",
     "linux/arm/v7",
     "oci:/tmp/layout:v1",
+    "oci://quay.io/example/app:v1",
+    "ocifile:///srv/layout",
+    "https://example.org/app.tar.gz?token=x",
+    "http://example.org/app.tar",
+    "file:///srv/app",
 ];
 const CHALLENGES: [&str; 5] = [
     "Bearer realm=\"https://auth.example/token\",service=\"registry\",scope=\"repository:app:pull\"",

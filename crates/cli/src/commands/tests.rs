@@ -96,6 +96,31 @@ fn the_page_names_who_uses_each_default() {
     assert_eq!(without_default, asking_for_the_flag);
 }
 
+/// The fields of a policy that have a flag.
+#[test]
+fn the_page_names_the_flags_that_are_fields_of_a_policy() {
+    use clap::CommandFactory;
+    let page = include_str!("../../../../docs/policy.md").replace('\n', " ");
+    let (_, list) = page
+        .split_once("There are flags for some of them: ")
+        .unwrap();
+    let (list, _) = list.split_once(". ").unwrap();
+    let mut named: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+    let root = Arguments::command();
+    let verify = root.find_subcommand("verify").unwrap();
+    let group = verify
+        .get_groups()
+        .find(|group| group.get_id() == "policy_fields");
+    let flags = verify.get_arguments();
+    let flags = flags.filter(|flag| group.unwrap().get_args().any(|id| id == flag.get_id()));
+    let mut known: Vec<String> = flags
+        .map(|flag| format!("--{}", flag.get_long().unwrap()))
+        .collect();
+    named.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(named, known);
+}
+
 #[test]
 fn a_limit_s_help_names_every_kind_that_it_is_for() {
     use clap::CommandFactory;

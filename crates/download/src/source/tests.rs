@@ -238,6 +238,34 @@ fn malformed_sources_say_what_was_expected() {
 }
 
 #[test]
+fn each_scheme_without_its_slashes_is_answered_with_a_source_that_can_be_read() {
+    for scheme in Scheme::ALL {
+        let found = format!("{}:/srv/content.tar", scheme.as_str());
+        let example = match error(&found) {
+            SourceError::NoSlashes { example, .. } => example,
+            // Skopeo's word for a layout: it is told so.
+            _ if scheme == Scheme::Oci => scheme.example().1,
+            other => panic!("{found}: {other}"),
+        };
+        let begin = format!("{}://", scheme.as_str());
+        assert!(example.starts_with(&begin), "{example}");
+        parse(example);
+    }
+}
+
+/// What is read of a source is fuzzed, by the target of references, from one of each scheme on.
+#[test]
+fn every_scheme_is_a_seed_of_fuzzing() {
+    let target = include_str!("../../../../fuzz/fuzz_targets/references.rs");
+    assert!(target.contains("Source::parse("));
+    let seeds = include_str!("../../../../xtask/src/fuzz/seeds.rs");
+    for scheme in Scheme::ALL {
+        let begin = format!("\"{}://", scheme.as_str());
+        assert!(seeds.contains(&begin), "REFERENCES of seeds.rs: {begin}");
+    }
+}
+
+#[test]
 fn a_login_in_a_url_is_refused_and_not_repeated() {
     let error = error("https://me:hunter2@example.org/a.tar");
     assert!(matches!(&error, SourceError::Credentials { host } if host == "example.org"));

@@ -242,6 +242,39 @@ fn what_each_kind_of_source_is_asked_for_after_a_primary_that_resolved_to_a_dige
     ");
 }
 
+/// The sentences on copies of one digest, in the page and above the rule, each with the rows that it says.
+#[test]
+fn what_is_said_of_copies_of_one_digest_is_what_is_asked() {
+    let words = |text: &str| {
+        let text = text.replace("//!", "").replace('*', "");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let page = words(include_str!("../../../../../docs/galleries.md"));
+    let rule = words(include_str!("../next.rs"));
+    let says = |in_page: &str, in_rule: &str| {
+        assert!(page.contains(in_page), "docs/galleries.md: {in_page}");
+        assert!(rule.contains(in_rule), "next.rs: {in_rule}");
+    };
+    let images = images();
+    let (refused, gone) = ((Some(A), TrySameDigest), (Some(A), TryNext));
+    assert_eq!(asked(&images, None, &[refused]), "1: a");
+    assert_eq!(asked(&images, None, &[refused; 3]), "-");
+    says(
+        "If an image is refused, only copies of the same digest are tried, and never another tag.",
+        "only other copies of the digest that it resolved to are asked, and never a fallback tag.",
+    );
+    assert_eq!(asked(&images, None, &[gone]), "1: a");
+    says(
+        "Mirrors are asked for the digest that the `uri` resolved to.",
+        "they are asked for the digest that it resolved to. A mirror can't choose what is installed.",
+    );
+    assert_eq!(asked(&images, None, &[(None, End)]), "-");
+    says(
+        "If a source is not found or can't be reached, the next is tried.",
+        "After any other error no source is asked.",
+    );
+}
+
 #[test]
 fn the_page_on_galleries_names_the_statuses_that_lead_to_the_next_source() {
     let page = include_str!("../../../../../docs/galleries.md");

@@ -300,6 +300,29 @@ fn every_key_of_a_policy_is_in_the_table_of_its_page_and_in_the_changelog() {
     }
 }
 
+/// What a signer of `identities` may have, and an entry of `require`.
+#[test]
+fn the_page_names_the_keys_of_a_signer_and_of_an_attestation() {
+    let page = page("docs/policy.md").replace('\n', " ");
+    let (_, row) = page
+        .split_once("| `identities` | A list of signers: each has")
+        .unwrap();
+    let (row, _) = row.split_once('|').unwrap();
+    for key in keys("Signer") {
+        let key = key.trim_end_matches("_regex");
+        let named = row.contains(&format!("`{key}`"));
+        assert!(named, "docs/policy.md, `identities`, doesn't name `{key}`");
+    }
+    let (_, list) = page.split_once("The keys in an entry (").unwrap();
+    let (list, _) = list.split_once(") apply to that attestation only").unwrap();
+    let mut named: Vec<String> = list.split(", ").map(|key| key.replace('`', "")).collect();
+    named.push("predicate_type".to_owned());
+    let mut known = keys("Attestation");
+    named.sort();
+    known.sort();
+    assert_eq!(named, known, "docs/policy.md, `require`");
+}
+
 #[test]
 fn the_page_has_an_example_of_every_key_that_can_be_read() {
     let examples = examples();
