@@ -28,7 +28,6 @@ pub(crate) use countersign_oci::ErrorKind as Kind;
 #[cfg(test)]
 pub(crate) use kind::EXIT_CODES;
 pub(crate) use kind::{exit_code, exit_codes_help, worst};
-pub(crate) use lock::lock_hint;
 pub(crate) use mistakes::{Mistake, TomlMistake};
 pub(crate) use signing::needing_digests;
 

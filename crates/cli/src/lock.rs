@@ -1,88 +1,49 @@
-//! The lock file: read whole before anything is installed, written in one step after each
+//! The lock file, as commands use it: read whole before anything is installed, written in one step after each
 //! installation.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use countersign_download::{Downgrade, FileLock, Lock, LockedEntry};
+use countersign_download::{Downgrade, Lock, LockedEntry};
 
-use crate::blocking::blocking;
-use crate::failure::{Failure, Kind, lock_hint};
-use crate::input::text_of;
-use crate::whole_file;
+use crate::failure::{Failure, Kind};
 
 /// The name of a lock file where none is given.
 pub(crate) const DEFAULT: &str = "countersign.lock";
 
-/// How long another process may take to write a lock file. It takes milliseconds.
-const TURN: Duration = Duration::from_secs(30);
-/// Between two tries to write it.
-const PAUSE: Duration = Duration::from_millis(20);
-
-/// The file that a process holds while it writes the file at `path`.
-pub(crate) fn beside(path: &Path) -> io::Result<PathBuf> {
-    let path = whole_file::resolved(path)?;
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(".countersign.lock");
-    Ok(path.with_file_name(name))
-}
-
-/// A lock file, by its path. Processes that write one at once take turns, and none leaves half a file.
+/// A lock file, by its path. Its failures say what to do.
 #[derive(Debug, Clone)]
-pub(crate) struct LockFile {
-    path: PathBuf,
-}
-
-/// Whose turn it is to write a lock file.
-enum Turn<T> {
-    /// Ours, and it was used. With what the change returned.
-    Ours(T),
-    /// Another process writes it.
-    Another,
-}
+pub(crate) struct LockFile(countersign_download::LockFile);
 
 impl LockFile {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self(countersign_download::LockFile::new(path))
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.0.path()
     }
 
     /// Checks that the file can be read, if it is there, and written.
     pub(crate) fn require(&self) -> Result<(), Failure> {
-        self.read_if_there()?;
-        // It is written by a new file beside it.
-        whole_file::require_writable(&self.path).map_err(|error| self.unwritable(error))
+        self.0.read()?;
+        Ok(self.0.require_writable()?)
     }
 
     /// What it says.
     pub(crate) fn read(&self) -> Result<Lock, Failure> {
-        match self.text() {
-            Ok(text) => self.parse(&text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let shown = self.path.display();
-                let failure = Failure::new(Kind::Usage, format!("there is no lock file {shown}"));
-                Err(failure.hint(format!(
-                    "`countersign install --gallery FILE --lock={shown} NAME` writes it"
-                )))
-            }
-            Err(error) => Err(self.unreadable(error)),
-        }
+        self.0.read()?.ok_or_else(|| {
+            let shown = self.path().display();
+            let failure = Failure::new(Kind::Usage, format!("there is no lock file {shown}"));
+            failure.hint(format!(
+                "`countersign install --gallery FILE --lock={shown} NAME` writes it"
+            ))
+        })
     }
 
     /// What it says; nothing where it isn't there yet.
     pub(crate) fn read_if_there(&self) -> Result<Lock, Failure> {
-        match self.text() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Lock::new()),
-            Ok(text) => self.parse(&text),
-            Err(error) => Err(self.unreadable(error)),
-        }
+        Ok(self.0.read()?.unwrap_or_default())
     }
 
     /// Puts `entry` in, keeps the others, and changes nothing where that is what it says already. Returns what the name was
@@ -95,100 +56,12 @@ impl LockFile {
         entry: &LockedEntry,
         downgrade: Downgrade,
     ) -> Result<Option<LockedEntry>, Failure> {
-        let entry = entry.clone();
-        self.change(move |lock| Ok(lock.insert(entry.clone(), downgrade)?))
-            .await
+        Ok(self.0.insert(entry, downgrade).await?)
     }
 
     /// Takes out all entries of this name. Returns whether there was one.
     pub(crate) async fn take_out(&self, name: &str) -> Result<bool, Failure> {
-        let name = name.to_owned();
-        self.change(move |lock| Ok(!lock.remove(&name).is_empty()))
-            .await
-    }
-
-    /// Changes what it says, when it is our turn, and writes it if it is something else then.
-    async fn change<T: Send + 'static>(
-        &self,
-        change: impl Fn(&mut Lock) -> Result<T, Failure> + Clone + Send + 'static,
-    ) -> Result<T, Failure> {
-        let since = Instant::now();
-        loop {
-            let (file, change) = (self.clone(), change.clone());
-            match blocking(move || file.change_now(change)).await?? {
-                Turn::Ours(changed) => return Ok(changed),
-                Turn::Another if since.elapsed() < TURN => tokio::time::sleep(PAUSE).await,
-                Turn::Another => {
-                    let message = format!(
-                        "another run has been writing the lock file {} for {} s",
-                        self.path.display(),
-                        TURN.as_secs()
-                    );
-                    return Err(Failure::new(Kind::Machine, message)
-                        .hint("wait until the other run ends, then run this again"));
-                }
-            }
-        }
-    }
-
-    /// As [`Self::change`], unless another process writes the file now.
-    fn change_now<T>(
-        &self,
-        change: impl Fn(&mut Lock) -> Result<T, Failure>,
-    ) -> Result<Turn<T>, Failure> {
-        if let (changed, None) = self.changed(&change)? {
-            return Ok(Turn::Ours(changed));
-        }
-        let unwritable = |error| self.unwritable(error);
-        let beside = beside(&self.path).map_err(unwritable)?;
-        let Some(_turn) = FileLock::try_take(&beside).map_err(unwritable)? else {
-            return Ok(Turn::Another);
-        };
-        // What was read before may have changed before it was our turn.
-        let (changed, lock) = self.changed(&change)?;
-        if let Some(lock) = lock {
-            let text = lock.to_yaml()?;
-            whole_file::write(&self.path, text.as_bytes()).map_err(unwritable)?;
-        }
-        Ok(Turn::Ours(changed))
-    }
-
-    /// What the change returns, and what the file is to say then; `None` where that is what it says already.
-    fn changed<T>(
-        &self,
-        change: impl Fn(&mut Lock) -> Result<T, Failure>,
-    ) -> Result<(T, Option<Lock>), Failure> {
-        let before = self.read_if_there()?;
-        let mut lock = before.clone();
-        let changed = change(&mut lock)?;
-        Ok((changed, (lock != before).then_some(lock)))
-    }
-
-    fn unwritable(&self, error: io::Error) -> Failure {
-        Failure::unwritable(&self.path, "lock file", error)
-    }
-
-    fn text(&self) -> io::Result<String> {
-        text_of(File::open(&self.path), Lock::BYTES_MAX as u64)
-    }
-
-    fn parse(&self, text: &str) -> Result<Lock, Failure> {
-        Lock::parse(text).map_err(|error| {
-            let (path, colon) = (
-                self.path.display(),
-                if error.position().is_some() {
-                    ":"
-                } else {
-                    ": "
-                },
-            );
-            let hint = lock_hint(&error);
-            Failure::new(error.kind(), format!("{path}{colon}{error}")).hint(hint)
-        })
-    }
-
-    fn unreadable(&self, error: io::Error) -> Failure {
-        Failure::unreadable(&self.path, "lock file", error)
+        Ok(!self.0.remove(name).await?.is_empty())
     }
 }
 

@@ -33,7 +33,6 @@ mod terminal;
 mod tips;
 mod trust;
 mod verification;
-mod whole_file;
 
 use std::ffi::OsString;
 use std::path::Path;

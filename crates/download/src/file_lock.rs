@@ -1,5 +1,6 @@
 //! A lock between processes: a file that one of them holds.
 
+use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -7,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
+
+use crate::whole_file;
 
 /// A lock file that this process holds. Dropping it removes the file and gives the lock up; so does
 /// the end of the process, which leaves the file.
@@ -17,6 +20,18 @@ pub struct FileLock {
 }
 
 impl FileLock {
+    /// The lock of those that write the file at `path`: `.NAME.countersign.lock` beside it. Of a link, beside the file itself.
+    ///
+    /// # Errors
+    /// The system's, where it doesn't say what the link leads to.
+    pub fn beside(path: &Path) -> io::Result<PathBuf> {
+        let path = whole_file::resolved(path)?;
+        let mut name = OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(".countersign.lock");
+        Ok(path.with_file_name(name))
+    }
+
     /// Takes the lock of the file at `path`, which is created if it is missing; `None` while another
     /// process holds it.
     ///

@@ -4,13 +4,14 @@
 //! too, the order of the file would decide who must have signed. Such a name is refused, and has to be
 //! written as `gallery@name`.
 
-use countersign_oci::excerpt;
+use countersign_oci::{Platform, excerpt};
 use countersign_policy::{Gallery, GalleryEntry};
 
 use crate::capability::{Capability, EntryError, entries_of};
 use crate::entry_name::EntryName;
 use crate::fallback::FallbackTags;
 use crate::gallery::FetchedIndex;
+use crate::lock::Lock;
 use crate::options::PrivateAddresses;
 use crate::plan::{Plan, PlanError, Planner};
 use crate::requirement::Integrity;
@@ -117,6 +118,36 @@ impl Galleries {
             Some(gallery) => self.planner(gallery)?.plan_keeping(name.name(), kept),
             None => self.plan(name),
         }
+    }
+
+    /// As [`plan`](Self::plan), for what `lock` has of the name and `platform`: its digests and its signer, and nothing else.
+    ///
+    /// # Errors
+    /// Those of [`plan`](Self::plan); [`PlanError::Locked`] with those of [`Plan::locked`].
+    pub fn plan_locked(
+        &self,
+        name: &EntryName,
+        lock: &Lock,
+        platform: &Platform,
+    ) -> Result<Plan, PlanError> {
+        Ok(self.plan(name)?.locked(lock, platform)?)
+    }
+
+    /// A plan for all that `lock` has, in the order of its names. If one of them can't be planned, there is none: so all
+    /// is known before anything is installed.
+    ///
+    /// # Errors
+    /// [`PlanError::Locked`], if the lock has a name for other platforms alone; those of
+    /// [`plan_locked`](Self::plan_locked), for the first that fails.
+    pub fn plan_all_locked(
+        &self,
+        lock: &Lock,
+        platform: &Platform,
+    ) -> Result<Vec<Plan>, PlanError> {
+        let names = lock.select(&[], platform)?.into_iter();
+        names
+            .map(|name| self.plan_locked(&name, lock, platform))
+            .collect()
     }
 
     /// The entries with content that `name` stands for, whatever this machine has: those that a meta entry leads to, for

@@ -59,9 +59,9 @@
 //! the same proof.
 //!
 //! A [`Lock`] says what was installed and who had signed it. [`Plan::locked`] makes that one more
-//! condition of a plan: the same digests, and the same signer.
+//! condition of a plan: the same digests, and the same signer. A [`LockFile`] keeps one on disk.
 //!
-//! The crate writes only below the directory above the target. It reads no environment, prints
+//! The crate writes only below the directory above the target, and the files and caches that it is given. It reads no environment, prints
 //! nothing and chooses no directories.
 
 #![cfg(unix)]
@@ -106,6 +106,7 @@ mod source;
 mod store;
 mod target;
 mod unpack;
+pub mod whole_file;
 
 #[cfg(any(test, feature = "samples"))]
 #[doc(hidden)]
@@ -146,7 +147,10 @@ pub use inventory::InventoryDigest;
 pub use kit::Kit;
 pub use layer_cache::LayerCache;
 pub use limits::{Bound, Limits};
-pub use lock::{Lock, LockError, LockValueError, LockedEntry, LockedError, LockedGrounds};
+pub use lock::{
+    Lock, LockError, LockFile, LockFileError, LockValueError, LockedEntry, LockedError,
+    LockedGrounds,
+};
 pub use options::{
     Downgrade, Durability, InstallOptions, PrivateAddresses, RemoveOptions, Unrecorded, WhenBusy,
     WhenSame,

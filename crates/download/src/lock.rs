@@ -6,9 +6,10 @@
 //! have different signers, and some content has no index.
 //!
 //! A lock never authorises an installation: [`Plan::locked`](crate::Plan::locked) makes it one more
-//! condition of a plan, whose own requirement stays. Nothing here reads or writes files.
+//! condition of a plan, whose own requirement stays. A [`LockFile`] reads and writes it.
 
 mod error;
+mod file;
 mod format;
 mod replace;
 mod selection;
@@ -24,6 +25,7 @@ use crate::grounds::{Grounds, LockedSigner};
 use crate::record::Recorded;
 
 pub use error::{LockError, LockValueError, LockedError};
+pub use file::{LockFile, LockFileError};
 
 /// What a lock file says: an entry for each name and platform.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -45,13 +45,13 @@ pub(super) struct Group {
 
 impl RequestedEntry {
     pub(super) fn plan(&self, galleries: &Galleries) -> Result<Plan, PlanError> {
+        if let Some(lock) = &self.lock {
+            return galleries.plan_locked(&self.name, lock, &self.platform);
+        }
         let plan = match &self.kept {
             Some(kept) => galleries.plan_keeping(&self.name, kept)?,
             None => galleries.plan(&self.name)?,
         };
-        if let Some(lock) = &self.lock {
-            return Ok(plan.locked(lock, &self.platform)?);
-        }
         match &self.lock_of_kit {
             Some(lock) if is_locked(lock, &plan, &self.platform) => {
                 Ok(plan.locked(lock, &self.platform)?)

@@ -2,12 +2,12 @@
 //!
 //! A hint never advises to do without a lock.
 
-use countersign_download::LockError;
+use countersign_download::{LockError, LockFileError};
 
 use super::{Failure, Kind};
 
 /// What to do about a lock file that can't be read.
-pub(crate) fn lock_hint(error: &LockError) -> &'static str {
+fn lock_hint(error: &LockError) -> &'static str {
     match error {
         LockError::Version { .. } => "a newer countersign wrote it: use that version",
         _ => "restore it from version control, or remove it and install with --lock again",
@@ -22,6 +22,25 @@ impl From<LockError> for Failure {
                 let hint = lock_hint(&error);
                 Self::new(kind, error).hint(hint)
             }
+        }
+    }
+}
+
+impl From<LockFileError> for Failure {
+    fn from(error: LockFileError) -> Self {
+        let what = "lock file";
+        match error {
+            LockFileError::Read { path, source } => Self::unreadable(&path, what, source),
+            LockFileError::Write { path, source } => Self::unwritable(&path, what, source),
+            LockFileError::Locked(error) => error.into(),
+            LockFileError::Unwritten(error) => error.into(),
+            LockFileError::Text { ref fault, .. } => {
+                let hint = lock_hint(fault);
+                Self::new(error.kind(), error).hint(hint)
+            }
+            LockFileError::Busy { .. } => Self::new(error.kind(), error)
+                .hint("wait until the other run ends, then run this again"),
+            _ => Self::new(error.kind(), error),
         }
     }
 }

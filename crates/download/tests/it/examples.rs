@@ -12,6 +12,9 @@ use crate::stage::{SIGNER, STRANGER, Stage, app};
 #[path = "../../examples/install.rs"]
 mod install;
 #[expect(dead_code, reason = "the example's `main` reads a command line")]
+#[path = "../../examples/install_entries.rs"]
+mod install_entries;
+#[expect(dead_code, reason = "the example's `main` reads a command line")]
 #[path = "../../examples/own_downloader.rs"]
 mod own_downloader;
 
@@ -89,6 +92,56 @@ async fn neither_takes_what_a_stranger_signed() {
     let refused = Box::pin(own_downloader::download(&arguments)).await;
     refused.unwrap_err();
     assert!(is_empty(&stage.beside("layers")));
+}
+
+/// Of a gallery with a `trust` of its own: the first run has no lock file, and later ones stay with what it pinned.
+#[tokio::test]
+async fn install_entries_pins_what_it_installs_and_installs_what_is_pinned() {
+    let (stage, _) = set(SIGNER).await;
+    let gallery = format!(
+        "- name: acme\n  url: file:index.yaml\n  verification:\n    issuer: {}\n    identity: {SIGNER}\n    trust: {{trusted_root: root.json}}\n",
+        stage.sigstore.issuer()
+    );
+    fs::write(stage.beside("galleries.yaml"), gallery).unwrap();
+    let index = format!("- name: chat\n  uri: {}\n", stage.app());
+    fs::write(stage.beside("index.yaml"), index).unwrap();
+    let directory = stage.text("");
+    let run = async |names: &[&str]| {
+        let arguments = [&[directory.as_str()], names].concat();
+        let arguments: Vec<String> = arguments.into_iter().map(ToOwned::to_owned).collect();
+        Box::pin(install_entries::install(&arguments)).await
+    };
+    let nothing_locked = run(&[]).await.unwrap_err();
+    assert_eq!(nothing_locked.to_string(), "there is no lock file");
+    run(&["chat"]).await.unwrap();
+    let version = stage.beside("store/chat/version");
+    assert_eq!(fs::read_to_string(&version).unwrap(), "v1");
+    // The tag moves on, and what is pinned stays.
+    fs::remove_dir_all(stage.beside("store")).unwrap();
+    let next = app(&Platform::host().to_string(), "v2");
+    next.push(&stage.registry, "app", Some("v1"));
+    stage.sign("app:v1", SIGNER).await;
+    run(&[]).await.unwrap();
+    assert_eq!(fs::read_to_string(&version).unwrap(), "v1");
+    run(&["chat"]).await.unwrap();
+    assert_eq!(fs::read_to_string(&version).unwrap(), "v2");
+}
+
+/// The page shows functions of that example, which need each other and so can't be compiled one by one.
+#[test]
+fn the_functions_on_the_page_are_those_of_the_example() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
+    let page = read("../../docs/embedding.md");
+    let example = read("examples/install_entries.rs");
+    let blocks = page.split("```rust,ignore\n").skip(1);
+    let blocks: Vec<&str> = blocks.filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(blocks.len(), 3);
+    for block in blocks {
+        for part in block.split("\n\n") {
+            assert!(example.contains(part.trim()), "{part}");
+        }
+    }
 }
 
 fn is_empty(directory: &Path) -> bool {

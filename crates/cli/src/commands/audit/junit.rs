@@ -8,7 +8,7 @@ use countersign_download::State;
 use super::markup::escaped;
 use super::record::AuditResult;
 use crate::failure::Failure;
-use crate::whole_file::Pending;
+use countersign_download::whole_file::Pending;
 
 /// A report that is being written.
 pub(super) struct Junit {

@@ -21,7 +21,7 @@ use super::text;
 use crate::failure::{Failure, Kind, exit_code};
 use crate::output::Output;
 use crate::printable;
-use crate::whole_file;
+use countersign_download::whole_file;
 
 /// What is reported, and when the run fails.
 #[derive(Debug, Args)]

@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 use super::record::AuditResult;
 use crate::failure::{Failure, Kind};
 use crate::input::next_line;
-use crate::lock;
 
 const WHAT: &str = "state of the audit";
 
@@ -198,7 +197,7 @@ const BEGIN_ANEW: &str = "remove the file, or name another one with --state";
 
 /// Keeps other runs from the file at `path`. They are not waited for: an audit can take hours.
 fn lock_of(path: &Path) -> Result<FileLock, Failure> {
-    let taken = lock::beside(path).and_then(|beside| FileLock::try_take(&beside));
+    let taken = FileLock::beside(path).and_then(|beside| FileLock::try_take(&beside));
     let taken = taken.map_err(|error| Failure::unwritable(path, WHAT, error))?;
     taken.ok_or_else(|| {
         let message = format!("another run is writing the {WHAT} {}", path.display());

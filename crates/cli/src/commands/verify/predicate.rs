@@ -7,7 +7,7 @@ use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy};
 use super::{Verified, VerifyArguments};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
-use crate::whole_file;
+use countersign_download::whole_file;
 
 const NAME_THE_TYPE: &str = "name the type of the attestation alone in the policy's `predicate_types`, or in an entry of `require`";
 

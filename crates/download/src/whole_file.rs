@@ -1,4 +1,6 @@
 //! Files that are written in one step: whoever reads one sees the old content or the new.
+//!
+//! All of it blocks.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
@@ -9,22 +11,31 @@ use tempfile::NamedTempFile;
 
 /// Writes beside the file, and moves it there. A link stays one, and the file's mode is kept. What is no file, a
 /// pipe or a device, is written to as it is.
-pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// The system's; what was there is unchanged then.
+pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut pending = Pending::begin(path)?;
     pending.write_all(content)?;
     pending.end()
 }
 
 /// A file that is being written, as by [`write()`]: nothing is at its path before the end. What is given up is removed.
-pub(crate) struct Pending(Place);
+#[derive(Debug)]
+pub struct Pending(Place);
 
+#[derive(Debug)]
 enum Place {
     Beside { file: NamedTempFile, path: PathBuf },
     There(File),
 }
 
 impl Pending {
-    pub(crate) fn begin(path: &Path) -> io::Result<Self> {
+    /// Begins the file at `path`.
+    ///
+    /// # Errors
+    /// If the directory can't be written to, or what is there can't be looked at.
+    pub fn begin(path: &Path) -> io::Result<Self> {
         let path = resolved(path)?;
         let metadata = match fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -42,7 +53,10 @@ impl Pending {
     }
 
     /// Removes the file that is there already, where that would be taken for the new one if this is given up.
-    pub(crate) fn remove_old(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn remove_old(&self) -> io::Result<()> {
         match &self.0 {
             Place::There(_) => Ok(()),
             Place::Beside { path, .. } => match fs::remove_file(path) {
@@ -53,7 +67,10 @@ impl Pending {
     }
 
     /// Puts it in its place.
-    pub(crate) fn end(self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// If it can't be written whole, or moved there.
+    pub fn end(self) -> io::Result<()> {
         match self.0 {
             Place::There(_) => Ok(()),
             Place::Beside { file, path } => {
@@ -82,7 +99,10 @@ impl Write for Pending {
 }
 
 /// Checks that a file can be written by [`write()`].
-pub(crate) fn require_writable(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// If its directory can't be written to.
+pub fn require_writable(path: &Path) -> io::Result<()> {
     let path = resolved(path)?;
     new_beside(&path).map(drop)
 }
