@@ -190,6 +190,12 @@ impl Failure {
         self.with_hints(|hint| hint.replace("gallery show FILE", &named))
     }
 
+    /// The same, for other hints.
+    pub(crate) fn without_hints(mut self) -> Self {
+        self.hints.clear();
+        self
+    }
+
     /// The same, with other hints.
     fn with_hints(mut self, change: impl Fn(&str) -> String) -> Self {
         for hint in &mut self.hints {

@@ -164,11 +164,10 @@ fn read_key(path: &Path) -> io::Result<String> {
 
 /// The key of `--key`, as a policy has it.
 fn key_of_flag(path: &Path) -> Result<String, Failure> {
-    let text = read_key(path).map_err(|error| match path.to_string_lossy().split_once("://") {
+    let text = read_key(path).map_err(|error| match address(&path.to_string_lossy()) {
         None => Failure::unreadable(path, "key", error),
-        Some((scheme, _)) => {
-            let message =
-                format!("expected a file with a public key, found an address ({scheme}://)");
+        Some(scheme) => {
+            let message = format!("expected a file with a public key, found an address ({scheme})");
             Failure::new(Kind::Usage, message).hint(format!(
                 "write the key to a file: `cosign public-key --key {} > cosign.pub`",
                 path.display()
@@ -182,6 +181,14 @@ fn key_of_flag(path: &Path) -> Result<String, Failure> {
             format!("the key {} can't be used: {error}", path.display()),
         )
         .hint("pass the public key, for example the `cosign.pub` of `cosign generate-key-pair`")),
+    }
+}
+
+/// How an address begins that names a key for cosign.
+fn address(text: &str) -> Option<&str> {
+    match text.split_once("://") {
+        Some((scheme, _)) => text.get(..scheme.len() + "://".len()),
+        None => text.starts_with("pkcs11:").then_some("pkcs11:"),
     }
 }
 
@@ -227,7 +234,7 @@ fn from_flags(arguments: &PolicyArguments) -> Result<LoadedPolicy, Failure> {
             format!("the policy is incomplete: {missing}"),
         )
         .hint(
-            "pass --policy FILE, or --issuer URL (or --issuer-regex) and --identity IDENTITY (or --identity-regex), or --key FILE",
+            "pass --policy FILE, or --issuer URL (or --issuer-regex) and --identity IDENTITY (or --identity-regex), or --key FILE, or set `policy` in your countersign.toml",
         ));
     }
     let spec = PolicySpec {

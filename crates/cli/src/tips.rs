@@ -1,6 +1,7 @@
 //! What to type in place of a command or an option that there is not. A tip only replaces clap's own:
 //! nothing is ever run that was not asked for by its name.
 
+mod claims;
 mod commands;
 mod table;
 
@@ -11,8 +12,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory as _, Error};
 use countersign_policy::nearest;
 
+use self::claims::claims;
 use self::commands::{COMMANDS, PAIRS};
-use self::table::{OPTIONS, OPTIONS_OF, WORKFLOW_CLAIMS};
+use self::table::{OPTIONS, OPTIONS_OF};
 use crate::commands::Arguments;
 
 /// Gives `error` a better tip, if one is known, and the usage of the command of `line` as a whole: clap repeats the
@@ -52,7 +54,12 @@ pub(crate) fn improve(error: &mut Error, line: &[OsString]) {
         }
         ErrorKind::InvalidSubcommand => {
             value(error, ContextKind::InvalidSubcommand).and_then(|name| {
-                let of_group = || pair_of(asked.get_name(), name);
+                let of_group = || {
+                    // `crane config IMAGE`.
+                    let is_image = asked.get_name() == "config" && name.contains('/');
+                    let behind = if is_image { "IMAGE" } else { name };
+                    pair_of(asked.get_name(), behind)
+                };
                 let pair = pair(name, &words).or_else(of_group);
                 pair.or_else(|| command(name, &program))
             })
@@ -217,9 +224,18 @@ fn pair_of(name: &str, behind: &str) -> Option<String> {
 fn of_choice(error: &Error, command: &str, words: &[&str]) -> Option<String> {
     match value(error, ContextKind::InvalidValue)? {
         "text" => Some("cosign's 'text' is 'human' here, which is the default".to_owned()),
+        "yaml" => Some("there is no YAML: pass 'json'".to_owned()),
+        _ if command == "install" && is_output(error) => Some(
+            "'--output' is the form of what is printed; write the directory behind the image: 'countersign install REFERENCE DIRECTORY'"
+                .to_owned(),
+        ),
         "" if words.contains(&"-a") => of_value(error, "", command),
         _ => None,
     }
+}
+
+fn is_output(error: &Error) -> bool {
+    value(error, ContextKind::InvalidArg).is_some_and(|name| name.starts_with("--output"))
 }
 
 /// What to type in the place of a value that is none.
@@ -292,7 +308,7 @@ fn argument(name: &str, asked: &Command, words: &[&str]) -> Option<String> {
             "write it behind the command: '{command} {name} ...'"
         ));
     }
-    option(name, command)
+    option(name, asked)
 }
 
 /// Commands without operands, or with others, and the options that are probably meant.
@@ -307,9 +323,12 @@ const OPERANDS_OF: &[(&str, &str)] = &[
     ),
 ];
 
-fn option(name: &str, command: &str) -> Option<String> {
+fn option(name: &str, asked: &Command) -> Option<String> {
+    let (command, whole) = (asked.get_name(), asked.get_bin_name().unwrap_or_default());
     let mut own = OPTIONS_OF.iter();
-    let own = own.find(|(of, options, _)| of.contains(&command) && options.contains(&name));
+    let own = own.find(|(of, options, _)| {
+        (of.contains(&command) || of.contains(&whole)) && options.contains(&name)
+    });
     if let Some((.., tip)) = own {
         return Some((*tip).to_owned());
     }
@@ -317,41 +336,6 @@ fn option(name: &str, command: &str) -> Option<String> {
         .iter()
         .find(|(options, _)| options.contains(&name))?;
     Some((*tip).to_owned())
-}
-
-/// What stands in a policy for all of cosign's conditions on a workflow that were typed.
-fn claims(name: &str, words: &[&str]) -> Option<String> {
-    WORKFLOW_CLAIMS
-        .iter()
-        .find(|(option, ..)| *option == name)?;
-    let mut claims = Vec::new();
-    let mut nameless = false;
-    for (at, word) in words.iter().enumerate() {
-        let (option, behind) = match word.split_once('=') {
-            Some((option, value)) => (option, Some(value)),
-            None => (*word, words.get(at + 1).copied()),
-        };
-        let Some((_, claim, before)) = WORKFLOW_CLAIMS.iter().find(|(one, ..)| *one == option)
-        else {
-            continue;
-        };
-        match claim {
-            Some(claim) => claims.push(format!("{claim}: '{before}{}'", behind.unwrap_or("..."))),
-            None => nameless = true,
-        }
-    }
-    let nothing = "no claim has a workflow's name: its file is in the identity";
-    Some(match (claims.is_empty(), nameless) {
-        (true, _) => nothing.to_owned(),
-        (false, true) => format!(
-            "write a policy file with 'claims: {{{}}}'; {nothing}",
-            claims.join(", ")
-        ),
-        (false, false) => format!(
-            "write a policy file with 'claims: {{{}}}'",
-            claims.join(", ")
-        ),
-    })
 }
 
 /// An option without a value that was given one, as Go's programs take it.

@@ -204,7 +204,14 @@ impl Instance {
     ) -> Result<TrustedRoot, Failure> {
         let loaded = TrustedRoot::load(&self.source(environment)?, connection).await;
         let root = loaded.map_err(|error| {
-            let failure = Failure::from(error).of_instance(self.trust.is_some());
+            let failure = match another_file(&self.choice) {
+                Some((found, hint)) => Failure::new(
+                    Kind::Usage,
+                    format!("expected a trusted root in {}, found {found}", self.name()),
+                )
+                .hint(hint),
+                None => Failure::from(error).of_instance(self.trust.is_some()),
+            };
             match COSIGN_ROOTS.into_iter().find(|variable| environment.variable(*variable).is_some()) {
                 Some(variable) => failure.also(format!(
                     "{variable} is not used: its authorities and logs belong into a trusted root; pass --trusted-root FILE"
@@ -309,6 +316,26 @@ fn path_in_policy(path: &Path, what: &str) -> Result<String, Failure> {
         );
         Failure::new(Kind::Usage, message).hint("rename the file or its directory, or use a copy")
     })
+}
+
+/// What a file is that is no trusted root, and what to do with it.
+fn another_file(choice: &Choice) -> Option<(&'static str, &'static str)> {
+    let Choice::File(path) = choice else {
+        return None;
+    };
+    let file: Value = serde_json::from_str(&read_text(path, "trusted root").ok()?).ok()?;
+    let media_type = file.get("mediaType").and_then(Value::as_str);
+    if media_type.is_some_and(|it| it.starts_with("application/vnd.dev.sigstore.signingconfig")) {
+        return Some((
+            "a signing config",
+            "pass it with --signing-config; the trusted root is another file, `trusted_root.json` of the same instance",
+        ));
+    }
+    let signed = file.get("signed").and_then(|signed| signed.get("_type"));
+    (signed.and_then(Value::as_str) == Some("root")).then_some((
+        "the root of a TUF repository",
+        "pass it with --tuf-root, and the repository's address with --tuf-url",
+    ))
 }
 
 /// Variables that name authorities and logs for cosign.

@@ -55,7 +55,7 @@ pub enum Violation {
     /// Signed before the policy's `not_before`.
     #[error(
         "the signature is older than the policy's `not_before`{}",
-        Aligned(&format!("made at or after {not_before}"), &format!("made at {found}"))
+        Aligned(&format!("made at or after {not_before}"), &format!("made at {found:.0}"))
     )]
     SignedBefore {
         /// The bound.
@@ -113,7 +113,7 @@ pub enum Violation {
     },
     /// The statement names another image than the requested one.
     #[error(
-        "the signature {}{}",
+        "the signature {}, and the policy has `bind_name`{}",
         if names_no_tag(expected, found.as_deref()) { "names no tag" } else { "is for another name" },
         Aligned(
             &format!("`{}`", printable(.expected)),
@@ -206,7 +206,7 @@ pub enum Miss {
     /// Everything is right but the time, before this signer's own `not_before`.
     #[error(
         "issuer and identity match, but the signature is older than that signer's `not_before`{}",
-        Aligned(&format!("made at or after {not_before}"), &format!("made at {found}"))
+        Aligned(&format!("made at or after {not_before}"), &format!("made at {found:.0}"))
     )]
     SignedBefore {
         /// The signer's bound.
@@ -346,8 +346,8 @@ fn listed(formats: &[SignatureFormat]) -> String {
 
 fn made_and_reached(made: Timestamp, reached: Option<Timestamp>) -> String {
     match reached {
-        Some(reached) => format!("made at {made}; it is accepted from {reached}"),
-        None => format!("made at {made}; it is never old enough"),
+        Some(reached) => format!("made at {made:.0}; it is accepted from {reached:.0}"),
+        None => format!("made at {made:.0}; it is never old enough"),
     }
 }
 

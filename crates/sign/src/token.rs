@@ -262,9 +262,9 @@ impl TokenError {
     /// What kind of failure it is. Every variant is named here: a new one has to be sorted in.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotJwt | Self::Audience { .. } => ErrorKind::Usage,
-            // A login that has ended is refused by the signing service, not wrongly used.
-            Self::Expired { .. } => ErrorKind::Rejected,
+            Self::NotJwt => ErrorKind::Usage,
+            // A login that has ended, or is for another service, would be refused by the signing service.
+            Self::Audience { .. } | Self::Expired { .. } => ErrorKind::Rejected,
             Self::Clock(_) => ErrorKind::Machine,
         }
     }

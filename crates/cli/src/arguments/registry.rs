@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::SignedDuration;
+use url::Url;
 
 /// How registries are reached.
 #[derive(Debug, Args)]
@@ -36,17 +37,35 @@ pub(crate) struct RegistryArguments {
     pub(crate) timeout: Option<Duration>,
 }
 
-/// A time as people write it.
+/// A time as people write it. A day has 24 hours, as in the `min_age` of a policy.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let duration = text.parse::<SignedDuration>().ok();
+    let days = text.strip_suffix('d').and_then(|days| days.parse().ok());
+    let days = days.map(|days: u32| SignedDuration::from_secs(86_400 * i64::from(days)));
+    let duration = days.or_else(|| text.parse::<SignedDuration>().ok());
     match duration.map(Duration::try_from) {
         Some(Ok(duration)) if !duration.is_zero() => Ok(duration),
         Some(_) => Err(format!(
             "expected a duration longer than zero, found `{text}`"
         )),
         None => Err(format!(
-            "expected a duration in hours, minutes and seconds, such as 90s, 10m or `1h 30m`, found `{text}`"
+            "expected a duration with its unit, such as 90s, 10m, `1h 30m` or 7d, found `{text}`{}",
+            match text.parse::<u32>() {
+                Ok(number) => format!(": for seconds write {number}s"),
+                Err(_) => String::new(),
+            }
         )),
+    }
+}
+
+/// The address of a service.
+pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
+    match text.parse::<Url>() {
+        Ok(url) if matches!(url.scheme(), "https" | "http") => Ok(url),
+        // A host with a port is read as a scheme.
+        Ok(_) | Err(url::ParseError::RelativeUrlWithoutBase) => Err(format!(
+            "expected a URL that begins with https:// or http://, found `{text}`"
+        )),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -66,9 +85,27 @@ mod tests {
         };
         assert_eq!(parse_duration("0s"), nothing("0s"));
         assert_eq!(parse_duration("-5s"), nothing("-5s"));
-        for text in ["5", "soon", "", "1d"] {
-            let says = "expected a duration in hours, minutes and seconds, such as 90s, 10m or `1h 30m`, found";
-            assert_eq!(parse_duration(text), Err(format!("{says} `{text}`")));
+        assert_eq!(parse_duration("7d"), minutes(7 * 24 * 60));
+        assert_eq!(parse_duration("0d"), nothing("0d"));
+        for (text, also) in [
+            ("5", ": for seconds write 5s"),
+            ("soon", ""),
+            ("", ""),
+            ("d", ""),
+            ("-1d", ""),
+        ] {
+            let says = "expected a duration with its unit, such as 90s, 10m, `1h 30m` or 7d, found";
+            assert_eq!(parse_duration(text), Err(format!("{says} `{text}`{also}")));
+        }
+    }
+
+    #[test]
+    fn an_address_begins_with_its_scheme() {
+        assert!(parse_url("http://127.0.0.1:38197").is_ok());
+        for text in ["127.0.0.1:38197", "localhost:38197", "fulcio.example.org"] {
+            let says =
+                format!("expected a URL that begins with https:// or http://, found `{text}`");
+            assert_eq!(parse_url(text), Err(says));
         }
     }
 }

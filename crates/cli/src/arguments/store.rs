@@ -42,7 +42,10 @@ pub(crate) fn store_directory(
     let usual = || Some(environment.store_directory()?.0);
     let directory = directory.or_else(usual);
     directory.ok_or_else(|| {
-        Failure::new(Kind::Usage, "there is no directory for installed entries")
-            .hint("pass --store DIR, or set COUNTERSIGN_STORE_DIR, or `store` in countersign.toml")
+        Failure::new(
+            Kind::Usage,
+            "there is no directory for installed entries: HOME is not set",
+        )
+        .hint("pass --store DIR, or set COUNTERSIGN_STORE_DIR, or `store` in countersign.toml")
     })
 }

@@ -9,6 +9,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use countersign_policy::SigstoreInstance;
 use url::Url;
 
+use super::registry::parse_url;
+
 /// Which Sigstore instance is trusted.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Trusted root (default: public Sigstore, through TUF)")]
@@ -30,7 +32,7 @@ pub(crate) struct TrustArguments {
     pub(crate) trusted_root: Option<PathBuf>,
 
     /// TUF repository with the trusted root
-    #[arg(long, value_name = "URL", requires = "tuf_root")]
+    #[arg(long, value_name = "URL", requires = "tuf_root", value_parser = parse_url)]
     pub(crate) tuf_url: Option<Url>,
 
     /// First root.json of the TUF repository

@@ -182,8 +182,12 @@ async fn one_image(
         policy,
         registry,
         trusted_root,
+        told,
     } = Verification::new(&arguments.verification, environment).await?;
     let destination = destination.clone().or_tag_of(source);
+    if let Some(warning) = destination.warning() {
+        output.warning(&warning);
+    }
     let progress = Arc::new(Progress::new(output, format!("verifying {source}")));
     let copied = Copying {
         registry,
@@ -204,7 +208,9 @@ async fn one_image(
             output.result(&text(source, &copied));
             report.done(CopyResult::new(source, &copied));
         }
-        Err(failure) => report.fail(&failure, |error| CopyResult::refused(source, error)),
+        Err(failure) => report.fail(&told.add_to(failure), |error| {
+            CopyResult::refused(source, error)
+        }),
     }
     let (results, code) = report.end();
     output.document(&CopyOutput { results, kit: None });

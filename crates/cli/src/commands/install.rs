@@ -272,7 +272,7 @@ async fn one_image(
             let checked = check_files(&outcome, check, &directory, &progress).await;
             Ok((outcome, checked))
         }
-        Err(failure) => Err(Failure::of_one_image(failure)),
+        Err(failure) => Err(verification.told.add_to(Failure::of_one_image(failure))),
     };
     drop(progress);
     warn(

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command, CommandFactory as _};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -31,15 +31,12 @@ pub(super) fn run(arguments: &ManArguments, output: &Output) -> Result<(), Failu
     let mut root = super::Arguments::command();
     // Names the flags that all commands have in each of them, and the commands by their whole names.
     root.build();
+    let root = without_help(root);
     let mut pages = Vec::new();
     let mut open = vec![root];
     while let Some(command) = open.pop() {
-        open.extend(
-            command
-                .get_subcommands()
-                .filter(|one| one.get_name() != "help")
-                .cloned(),
-        );
+        let commands = command.get_subcommands();
+        open.extend(commands.filter(|one| !one.is_hide_set()).cloned());
         let page = clap_mangen::Man::new(command);
         let path = directory.join(page.get_filename());
         let mut text = Vec::new();
@@ -59,6 +56,14 @@ pub(super) fn run(arguments: &ManArguments, output: &Output) -> Result<(), Failu
         results: pages.into_iter().map(|page| ManPage { page }).collect(),
     });
     Ok(())
+}
+
+/// Hides the commands `help`, which have no page: else a list of commands would name one.
+fn without_help(command: Command) -> Command {
+    command.mut_subcommands(|one| match one.get_name() {
+        "help" => one.hide(true),
+        _ => without_help(one),
+    })
 }
 
 /// Refuses the name of a command, where there is no directory of that name: whoever gives it wants to read its help.

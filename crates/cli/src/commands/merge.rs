@@ -174,7 +174,13 @@ fn show(merge: &Merge, tags: &[Reference], output: &Output) -> Result<ExitCode, 
             error,
         )
     })?;
-    let names: Vec<String> = tags.iter().map(ToString::to_string).collect();
+    let mut names: Vec<String> = Vec::new();
+    for tag in tags.iter().map(ToString::to_string) {
+        // As in a real run, one that is named again is counted once.
+        if !names.contains(&tag) {
+            names.push(tag);
+        }
+    }
     output.result(&format!(
         "would push {} and, when it is signed and verified, write {}\n{index:#}\n",
         merge.digest(),
@@ -275,7 +281,9 @@ fn text(merged: &Merged) -> String {
     let there = there.filter(|one| one.outcome == SigningOutcome::AlreadySigned);
     let there = match (there.count(), merged.signed.len()) {
         (0, _) => String::new(),
+        (1, 1) => "; it was there already".to_owned(),
         (there, all) if there == all => "; all of them were there already".to_owned(),
+        (1, _) => "; 1 of them was there already".to_owned(),
         (there, _) => format!("; {there} of them were there already"),
     };
     rows.push((

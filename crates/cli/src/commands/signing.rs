@@ -22,7 +22,7 @@ use url::Url;
 
 use crate::arguments::annotations::{annotations, parse_signed_pair};
 use crate::arguments::configuration::ConfigurationArguments;
-use crate::arguments::registry::{RegistryArguments, parse_duration};
+use crate::arguments::registry::{RegistryArguments, parse_duration, parse_url};
 use crate::arguments::trust::TrustArguments;
 use crate::connection;
 use crate::environment::Environment;
@@ -98,7 +98,8 @@ pub(crate) struct SigningArguments {
         long,
         value_name = "NUMBER",
         default_value = "16",
-        allow_negative_numbers = true
+        allow_negative_numbers = true,
+        value_parser = at_once
     )]
     pub(crate) parallel: NonZeroUsize,
 
@@ -134,6 +135,11 @@ pub(crate) struct SigningArguments {
     pub(crate) configuration: ConfigurationArguments,
 }
 
+fn at_once(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse().ok().and_then(NonZeroUsize::new);
+    number.ok_or_else(|| format!("expected a number from 1 on, such as 16, found `{text}`"))
+}
+
 /// Which Sigstore services sign.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Signing services (default: public Sigstore)")]
@@ -145,17 +151,17 @@ pub(crate) struct ServiceArguments {
     pub(crate) signing_config: Option<PathBuf>,
 
     /// Certificate authority (Fulcio)
-    #[arg(long, value_name = "URL", requires = "rekor_url")]
+    #[arg(long, value_name = "URL", requires = "rekor_url", value_parser = parse_url)]
     pub(crate) fulcio_url: Option<Url>,
 
     /// Transparency log (Rekor)
-    #[arg(long, value_name = "URL", requires = "fulcio_url")]
+    #[arg(long, value_name = "URL", requires = "fulcio_url", value_parser = parse_url)]
     pub(crate) rekor_url: Option<Url>,
 
     /// OIDC issuer at which a person logs in
     ///
     /// Without this flag, it is the one in the signing config.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = parse_url)]
     pub(crate) oidc_issuer: Option<Url>,
 
     /// API version of the transparency log
@@ -165,7 +171,7 @@ pub(crate) struct ServiceArguments {
     pub(crate) rekor_version: Option<LogVersion>,
 
     /// Timestamp authority; Rekor version 2 needs one
-    #[arg(long, value_name = "URL", requires = "fulcio_url")]
+    #[arg(long, value_name = "URL", requires = "fulcio_url", value_parser = parse_url)]
     pub(crate) tsa_url: Option<Url>,
 }
 

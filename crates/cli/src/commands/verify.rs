@@ -215,6 +215,7 @@ impl Teller<'_> {
         let platform = platform.as_ref();
         let (verification, output) = (self.verification, self.output);
         let outcome = outcome.map_err(|failure| {
+            let failure = verification.told.add_to(failure);
             if self.arguments.references.len() > 1 || self.arguments.all_platforms {
                 failure.about(reference, platform)
             } else {

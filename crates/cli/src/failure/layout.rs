@@ -11,7 +11,7 @@ const TAGGED: &str = "leave the tag out: ocifile://PATH names the only image of 
 /// For bytes that are not those that a digest names.
 pub(super) const CHANGED: &str =
     "do not use it: the layout was changed or damaged; copy the image again";
-const UNSIGNED: &str = "if it is signed in its registry, copy the signatures too (`countersign copy IMAGE ocifile://DIR`), or name that repository in the policy's `signature_sources`";
+const UNSIGNED: &str = "if it is signed in its registry, copy the signatures too (`countersign copy --policy FILE IMAGE ocifile://DIR`), or name that repository in the policy's `signature_sources`";
 
 /// What to do about an image at `location` that nobody signed, if it is in a layout.
 pub(super) fn unsigned_hint(location: &Location) -> Option<&'static str> {
@@ -25,7 +25,7 @@ pub(super) fn hint(error: &LayoutError, layout: &LayoutPath) -> Option<&'static 
     match error {
         LayoutError::Nothing if has_tag(layout) => Some(TAGGED),
         LayoutError::NoMarker | LayoutError::NoArchive { .. } => Some(
-            "make one with `countersign copy IMAGE ocifile://DIR`, `oras copy --recursive --to-oci-layout` or `skopeo copy docker://IMAGE oci-archive:FILE`",
+            "make one with `countersign copy --policy FILE IMAGE ocifile://DIR`, `oras copy --recursive --to-oci-layout` or `skopeo copy docker://IMAGE oci-archive:FILE`",
         ),
         LayoutError::DockerArchive | LayoutError::Version { .. } => {
             Some("convert it to an image layout, as the message says")
@@ -37,7 +37,7 @@ pub(super) fn hint(error: &LayoutError, layout: &LayoutPath) -> Option<&'static 
             Some("copy the archive again, and compare its size")
         }
         LayoutError::SeveralImages { .. } => Some(
-            "name one of them by its digest: ocifile://PATH@DIGEST; an index can't do that: for it, make a layout of one image with `countersign copy ocifile://PATH@DIGEST ocifile://DIR`",
+            "name one of them by its digest: ocifile://PATH@DIGEST; an index can't do that: for it, make a layout of one image with `countersign copy --policy FILE ocifile://PATH@DIGEST ocifile://DIR`",
         ),
         LayoutError::NeedsRegistry => Some("name a repository in a registry"),
         LayoutError::Busy => Some("wait until the other run has ended"),

@@ -15,8 +15,8 @@ impl From<MergeError> for Failure {
             MergeError::ByTag { pinned } => {
                 let pinned: Vec<_> = pinned.iter().map(ToString::to_string).collect();
                 let hint = format!(
-                    "compare with the digest that the build printed; if they are the same, merge {} instead",
-                    pinned.join(" and ")
+                    "compare with the digest that the build printed; if they are the same, run `countersign merge {}` with the same flags",
+                    pinned.join(" ")
                 );
                 return Self::new(kind, error).hint(hint).pinned(pinned);
             }

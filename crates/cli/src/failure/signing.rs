@@ -1,5 +1,7 @@
 //! What is said of signing.
 
+use countersign_policy::Violation;
+
 use super::{Failure, Kind};
 
 const CLOCK: &str = "set this machine's clock, best by NTP, and sign again";
@@ -121,9 +123,7 @@ impl From<countersign_sign::Error> for Failure {
             SignError::FurtherCheck(_) => {
                 Some("read what the other program says; what is signed stays signed")
             }
-            SignError::Policy { .. } => Some(
-                "an installer would refuse this signature: compare the policy with the job that signs, the references and the annotations",
-            ),
+            SignError::Policy { source, .. } => Some(policy_hint(source)),
             SignError::Clock { .. } => Some(CLOCK),
             SignError::Bundle { .. } => {
                 Some("use the trusted root of the Sigstore instance that signed")
@@ -138,6 +138,14 @@ impl From<countersign_sign::Error> for Failure {
         };
         Self::new(kind, error).hinted(hint)
     }
+}
+
+/// What to do about a policy that would refuse what is to be signed.
+fn policy_hint(violation: &Violation) -> &'static str {
+    if matches!(violation, Violation::PredicateType { .. }) {
+        return "the policy asks for an attestation, and `sign` makes none: for both, use `require` in the policy; `cosign attest` and GitHub's `actions/attest` make attestations";
+    }
+    "an installer would refuse this signature: compare the policy with the job that signs, the references and the annotations"
 }
 
 /// What to do about a signing service that failed.

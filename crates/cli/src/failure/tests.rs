@@ -101,7 +101,7 @@ fn what_is_said_of_registries_and_layouts() {
         Layout/Compressed
     2 Usage: do not use it: the layout was changed or damaged; copy the image again
         Layout/NoIndex
-    2 Usage: make one with `countersign copy IMAGE ocifile://DIR`, `oras copy --recursive --to-oci-layout` or `skopeo copy docker://IMAGE oci-archive:FILE`
+    2 Usage: make one with `countersign copy --policy FILE IMAGE ocifile://DIR`, `oras copy --recursive --to-oci-layout` or `skopeo copy docker://IMAGE oci-archive:FILE`
         Layout/NoMarker, Layout/NoArchive
     2 Usage: make that directory first, or correct the path
         Layout/NoDirectoryAbove
@@ -111,7 +111,7 @@ fn what_is_said_of_registries_and_layouts() {
         Layout/NeedsRegistry
     2 Usage: name another file, or remove this one first
         Layout/Exists
-    2 Usage: name one of them by its digest: ocifile://PATH@DIGEST; an index can't do that: for it, make a layout of one image with `countersign copy ocifile://PATH@DIGEST ocifile://DIR`
+    2 Usage: name one of them by its digest: ocifile://PATH@DIGEST; an index can't do that: for it, make a layout of one image with `countersign copy --policy FILE ocifile://PATH@DIGEST ocifile://DIR`
         Layout/SeveralImages
     2 Usage: wait until the other run has ended
         Layout/Busy
@@ -218,7 +218,9 @@ fn what_is_said_of_signatures_that_are_refused() {
     5 Invalid: do not use it: it is damaged, or somebody changed it; tell the publisher
         UnknownBelow, OtherProof, OtherPolicy, NotListed/NotListed
     5 Invalid: do not use the image: the signature can't be trusted; the publisher has to sign again
-        Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectDigest, Refused/SubjectRepeated, Refused/Signature, Refused/NoInclusionProof, Refused/UnsupportedLogKey, Refused/NoLogEntry, Refused/EntryWithoutLog, Refused/NoInclusionPromise, Refused/EntryKind, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
+        Refused/OtherTrust, Refused/Unreadable/NotFound, Refused/OtherSubject, Refused/LayerCount, Refused/MissingAnnotation, Refused/Malformed, Refused/TooMany, Refused/TooLarge, Refused/Disagreement, Refused/Aborted, Refused/Repeated, Refused/BundleVersion, Refused/Content, Refused/NoCertificate, Refused/PayloadType, Refused/StatementType, Refused/SubjectCount, Refused/SubjectRepeated, Refused/Signature, Refused/NoInclusionProof, Refused/UnsupportedLogKey, Refused/NoLogEntry, Refused/EntryWithoutLog, Refused/NoInclusionPromise, Refused/EntryKind, Refused/Identity, Refused/NoIssuer, Refused/NoVerifiedTime, Refused/Sigstore/InvalidBundle
+    5 Invalid: do not use the image: the signature is of another one; if it is from a file (--bundle), pass the file of this image
+        Refused/SubjectDigest
     5 Invalid: do not use the image: the trusted root in use does not prove its signature; if another Sigstore instance signed it, the trusted root is the wrong one: use that instance's own; else the publisher has to sign again
         Refused/Certificate/Malformed, Refused/TransparencyLog/InclusionProof, Refused/Timestamp/Invalid, Refused/CheckpointLog, Refused/UnknownLog, Refused/LogNotInUse
     6 NotFound: check the name and the tag; without a login, a registry may say this of a private repository
@@ -244,11 +246,9 @@ fn what_is_said_of_signing() {
         Clock, Token/Clock/Skew
     1 Machine: too many files are open: raise the limit with `ulimit -n`, or end other programs
         Service/Os
-    2 Usage: ask the issuer for a token with the audience `sigstore`
-        Token/Audience
     2 Usage: choose another tag, such as `v1`: the image is found by its digest without a tag
         Publication/OfSignatures
-    2 Usage: compare with the digest that the build printed; if they are the same, merge registry.example/app:v1@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 instead
+    2 Usage: compare with the digest that the build printed; if they are the same, run `countersign merge registry.example/app:v1@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` with the same flags
         Merge/ByTag
     2 Usage: compare with the digest that the push printed; if they are the same, run `countersign sign registry.example/app:v1@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` with the same flags + or pass --by-tag to sign whatever the registry answers
         ByTag
@@ -289,7 +289,9 @@ fn what_is_said_of_signing() {
     3 Unsigned: no tag was written, and no layout lists it; if the destination lost what was pushed, run the same command again
         Copy/Refused/Refusal
     4 Policy: an installer would refuse this signature: compare the policy with the job that signs, the references and the annotations
-        Policy/DeniedDigest, Policy/Format, Policy/PredicateType, Policy/Signer/SignerMismatch, Policy/SignedBefore, Policy/NoTime, Policy/TooYoung, Policy/Annotation, Policy/Predicate, Policy/Name
+        Policy/DeniedDigest, Policy/Format, Policy/Signer/SignerMismatch, Policy/SignedBefore, Policy/NoTime, Policy/TooYoung, Policy/Annotation, Policy/Predicate, Policy/Name
+    4 Policy: the policy asks for an attestation, and `sign` makes none: for both, use `require` in the policy; `cosign attest` and GitHub's `actions/attest` make attestations
+        Policy/PredicateType
     5 Invalid: an installer would refuse this image too: check that the trusted root belongs to the signing services, and that the policy names the signer
         Refused/Refusal
     5 Invalid: build the image with its platform, as `docker buildx build --platform` does
@@ -326,6 +328,8 @@ fn what_is_said_of_signing() {
         Service
     7 Unreachable: sign again; if it fails again, the registry's support for referrers has a fault
         NotListed
+    9 Rejected: ask the issuer for a token with the audience `sigstore`
+        Token/Audience
     9 Rejected: get a new token right before signing: most live for five to ten minutes + if the token is new, this machine's clock is fast: set it
         Token/Expired
     9 Rejected: run the same command again, a CI's in a new job: it signs what is not signed yet

@@ -39,6 +39,23 @@ impl Failure {
     }
 }
 
+/// What to do about a signature that the policy refuses, if nothing better is known.
+const REFUSED: &str = "do not use the image; if you are sure that the policy is wrong, correct it: `countersign policy check FILE` tells of patterns and names that no signer has";
+/// The same, where flags are the policy.
+const REFUSED_BY_FLAGS: &str = "do not use the image; if you are sure that the flags are wrong, correct them: --issuer and --identity are compared letter by letter, and for a pattern there are --issuer-regex and --identity-regex";
+/// What to do about a signature of another image.
+const OTHER_IMAGE: &str = "do not use the image: the signature is of another one; if it is from a file (--bundle), pass the file of this image";
+
+impl Failure {
+    /// The same, where flags are the policy: there is no file to check.
+    pub(crate) fn of_flags(self) -> Self {
+        self.with_hints(|hint| match hint {
+            REFUSED => REFUSED_BY_FLAGS.to_owned(),
+            hint => hint.to_owned(),
+        })
+    }
+}
+
 impl From<countersign_verify::TrustError> for Failure {
     fn from(error: countersign_verify::TrustError) -> Self {
         use countersign_verify::{TrustError, TufError};
@@ -114,14 +131,14 @@ fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
         Kind::Policy => lack(refusals)
             .map(Lack::hint)
             .or_else(|| refusals.iter().find_map(|refusal| other_kind_of_signer(refusal)))
-            .unwrap_or(
-                "do not use the image; if you are sure that the policy is wrong, correct it: `countersign policy check FILE` tells of patterns and names that no signer has",
-            ),
+            .unwrap_or(REFUSED),
         Kind::Invalid => refusals
             .iter()
             .find_map(|refusal| other_kind_of_signer(refusal))
             .unwrap_or_else(|| {
-                if refusals.iter().any(|refusal| may_be_of_another_root(refusal)) {
+                if refusals.iter().all(|refusal| is_of_another_image(refusal)) {
+                    OTHER_IMAGE
+                } else if refusals.iter().any(|refusal| may_be_of_another_root(refusal)) {
                     OTHER_ROOT
                 } else if refusals.iter().any(|refusal| is_of_damaged_layout(refusal)) {
                     layout::CHANGED
@@ -163,6 +180,17 @@ fn may_be_of_another_root(refusal: &Refusal) -> bool {
                 | Refused::LogNotInUse { .. }
         )
     })
+}
+
+/// Whether all that was found is of other images.
+fn is_of_another_image(refusal: &Refusal) -> bool {
+    use countersign_verify::Failure as Refused;
+    let mut failures = refusal
+        .candidates
+        .iter()
+        .map(|candidate| &candidate.failure);
+    let is_other = |failure: &Refused| matches!(failure, Refused::SubjectDigest { .. });
+    !refusal.candidates.is_empty() && failures.all(is_other)
 }
 
 /// Whether a signature can't be read because the layout or the kit that has it is damaged: that is no fault of who signed.

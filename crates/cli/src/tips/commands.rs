@@ -28,11 +28,18 @@ pub(super) const PAIRS: &[(&str, &str, &str)] = &[
     ),
     ("policy", "show", POLICY),
     ("policy", "list", POLICY),
+    ("policy", "explain", POLICY),
     ("buildx", "imagetools inspect", TREE),
     ("imagetools", "inspect", TREE),
     ("image", "inspect", TREE),
+    ("config", "IMAGE", TREE),
     ("image", "ls", LIST),
     ("image", "list", LIST),
+    ("image", "rm", REMOVE),
+    ("image", "remove", REMOVE),
+    ("image", "prune", REMOVE),
+    ("attach", "sbom", ATTEST),
+    ("attach", "attestation", ATTEST),
     ("delete", "docker:", NO_DELETE),
     (
         "dockerfile",
@@ -71,6 +78,10 @@ const TREE: &str =
 const TRUST: &str = "to see the trusted root, run 'countersign trust show'";
 const POLICY: &str = "to see what a policy file asks for, run 'countersign policy check FILE'";
 const LIST: &str = "to see what is installed, run 'countersign list'";
+const REMOVE: &str = "to remove what is installed, run 'countersign remove NAME'; in registries nothing is deleted here";
+const ATTEST: &str = "only signatures are made here; an SBOM is attached by 'cosign attest --type TYPE --predicate FILE IMAGE'";
+const COPY: &str =
+    "to copy an image with its signatures, run 'countersign copy --policy FILE IMAGE DESTINATION'";
 const NO_DELETE: &str =
     "nothing is deleted from registries here; 'crane delete' and 'skopeo delete' do that";
 
@@ -78,11 +89,11 @@ const NO_DELETE: &str =
 pub(super) const COMMANDS: &[(&[&str], &str)] = &[
     (
         &["save"],
-        "to copy an image with its signatures into a directory, run 'countersign copy --policy FILE IMAGE ocifile://DIR'",
+        "to copy an image with its signatures into a directory, run 'countersign copy --policy FILE IMAGE ocifile://DIR'; into a file, with 'ocifile://FILE.tar'",
     ),
     (
         &["load"],
-        "to copy an image from a directory into a registry, run 'countersign copy --policy FILE ocifile://DIR REPOSITORY:TAG'",
+        "to copy an image from a directory into a registry, run 'countersign copy --policy FILE ocifile://DIR REPOSITORY:TAG'; from a file, with 'ocifile://FILE.tar'",
     ),
     (
         &["triangulate"],
@@ -101,7 +112,9 @@ pub(super) const COMMANDS: &[(&[&str], &str)] = &[
         "signatures are attached when they are made, by 'countersign sign'",
     ),
     (
-        &["pull", "export", "unpack", "download", "add"],
+        &[
+            "pull", "export", "unpack", "extract", "fetch", "download", "add",
+        ],
         "to verify an image and unpack it, run 'countersign install --policy FILE IMAGE DIRECTORY'",
     ),
     (
@@ -173,9 +186,14 @@ pub(super) const COMMANDS: &[(&[&str], &str)] = &[
         &["list-tags"],
         "tags are listed by 'crane ls' and 'skopeo list-tags'; what is installed, by 'countersign list'",
     ),
-    (&["history", "blob", "image"], TREE),
+    (&["history", "blob", "image", "discover", "referrers"], TREE),
+    (&["cp"], COPY),
     (
-        &["sync"],
+        &["lock"],
+        "a lock file is written by 'countersign install --gallery FILE --lock NAME'; what it has is installed by '--from-lock'",
+    ),
+    (
+        &["sync", "mirror"],
         "images of galleries are copied by 'countersign copy --gallery FILE --to NAME'; one image, by 'countersign copy'",
     ),
     (

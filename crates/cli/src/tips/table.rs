@@ -5,32 +5,6 @@ pub(super) const LOGIN: &str = "log in with 'docker login', 'podman login' or 'c
 
 const NO_LOG: &str = "only signatures by a key count without a log: write a policy file with 'key: FILE' and 'ignore_tlog: true'. For an identity leave it out: its log entry or timestamp is always asked for";
 
-/// Conditions of cosign on a workflow, the claims that are the same here, and what stands before the value. A workflow's
-/// name is no claim.
-pub(super) const WORKFLOW_CLAIMS: &[(&str, Option<&str>, &str)] = &[
-    (
-        "--certificate-github-workflow-repository",
-        Some("source_repository_uri"),
-        "https://github.com/",
-    ),
-    (
-        "--certificate-github-workflow-ref",
-        Some("source_repository_ref"),
-        "",
-    ),
-    (
-        "--certificate-github-workflow-sha",
-        Some("source_repository_digest"),
-        "",
-    ),
-    (
-        "--certificate-github-workflow-trigger",
-        Some("build_trigger"),
-        "",
-    ),
-    ("--certificate-github-workflow-name", None, ""),
-];
-
 /// Options of other programs, and what is passed here in their place. Those that mean the same here are aliases.
 pub(super) const OPTIONS: &[(&[&str], &str)] = &[
     (&["--json", "-j"], "for JSON, pass '--output json'"),
@@ -38,6 +12,7 @@ pub(super) const OPTIONS: &[(&[&str], &str)] = &[
         &[
             "--insecure",
             "--allow-http-registry",
+            "--allow-insecure-registry",
             "-k",
             "--tls-verify",
             "--src-tls-verify",
@@ -126,15 +101,26 @@ pub(super) const OPTIONS: &[(&[&str], &str)] = &[
         &["--sk", "--slot"],
         "keys are files here, and are only verified with: 'cosign public-key --sk' writes one for 'countersign verify --key FILE'",
     ),
-    (&["-d", "-D", "--debug"], "for diagnostics, pass '-vv'"),
+    (
+        &["-d", "-D", "--debug", "--log-level"],
+        "for diagnostics, pass '-vv'",
+    ),
     (&["--certificate-identity-regexp"], IDENTITY_REGEX),
     (
         &["--certificate-oidc-issuer-regexp"],
         "pass '--issuer-regex'. It must match the whole issuer; cosign's may match any part of it",
     ),
     (
-        &["--allow-insecure-registry"],
+        &["--cert-dir", "--src-cert-dir", "--dest-cert-dir"],
         "for a registry with its own authority, pass '--registry-ca FILE'",
+    ),
+    (
+        &["--retry-times", "--retry"],
+        "leave it out: a request that may work later is tried again",
+    ),
+    (
+        &["--no-color", "--no-colour"],
+        "pass '--color never', or set NO_COLOR=1",
     ),
     (
         &["--type"],
@@ -149,7 +135,7 @@ pub(super) const OPTIONS: &[(&[&str], &str)] = &[
         "signatures are read from the registry; a policy's 'signature_sources' names another repository",
     ),
     (
-        &["--certificate"],
+        &["--certificate", "--cert"],
         "certificates are read from the signature; name the signer with '--identity' and '--issuer'",
     ),
     (&["--identity-regexp"], IDENTITY_REGEX),
@@ -287,7 +273,7 @@ pub(super) const OPTIONS_OF: &[(&[&str], &[&str], &str)] = &[
     ),
     (
         &["install"],
-        &["--dest", "--output-dir", "--untardir", "-o"],
+        &["--dest", "--dir", "--output-dir", "--untardir"],
         "write the directory behind the image: 'countersign install IMAGE DIRECTORY'",
     ),
     (
@@ -334,6 +320,51 @@ pub(super) const OPTIONS_OF: &[(&[&str], &[&str], &str)] = &[
         &["copy"],
         &["--jobs", "-j"],
         "leave it out: images are copied side by side",
+    ),
+    (
+        &["copy"],
+        &["--recursive", "-r"],
+        "leave it out: an image is copied with what is attached to it",
+    ),
+    (
+        &["copy"],
+        &[
+            "--to-oci-layout",
+            "--from-oci-layout",
+            "--to-oci-layout-path",
+        ],
+        "leave it out, and name a layout as 'ocifile://DIR' or 'ocifile://FILE.tar'",
+    ),
+    (
+        &["copy"],
+        &["--dry-run"],
+        "there is none: 'countersign verify --policy FILE IMAGE' says whether an image is proven, 'countersign tree IMAGE' what is attached to it",
+    ),
+    (
+        &["sign"],
+        &["--platform"],
+        "leave it out: an index is signed with all that it lists; for one image of it, name that one's digest",
+    ),
+    (&["sign"], &["-f"], "leave it out: nothing is asked"),
+    (
+        &["merge"],
+        &["--by-tag"],
+        "leave it out: images are merged by digest alone, NAME@DIGEST",
+    ),
+    (
+        &["countersign check"],
+        &["--fix", "--repair", "--reinstall", "--force"],
+        "to install an entry again, run 'countersign upgrade --reinstall NAME'; an image, 'countersign install --reinstall REFERENCE DIRECTORY'",
+    ),
+    (
+        &["upgrade", "outdated"],
+        &["--from-lock", "--lock-file"],
+        "to install what is locked, run 'countersign install --gallery FILE --from-lock'",
+    ),
+    (
+        &["upgrade", "outdated"],
+        &["--platform"],
+        "leave it out: what is installed stays with its platform; for another one, run 'countersign install --platform OS/ARCH' with a '--store' of its own",
     ),
     (
         &["copy"],

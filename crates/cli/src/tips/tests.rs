@@ -1,5 +1,7 @@
 use super::*;
 
+mod others;
+
 /// What is said of a line that is wrong.
 fn said_of(line: &str) -> String {
     let words = std::iter::once("countersign").chain(line.split(' '));
@@ -75,7 +77,7 @@ fn a_tip_says_what_to_type() {
         ),
         (
             "save x",
-            "tip: to copy an image with its signatures into a directory, run 'countersign copy --policy FILE IMAGE ocifile://DIR'",
+            "tip: to copy an image with its signatures into a directory, run 'countersign copy --policy FILE IMAGE ocifile://DIR'; into a file, with 'ocifile://FILE.tar'",
         ),
         (
             "sign --output-signature s.sig x",
@@ -91,7 +93,11 @@ fn a_tip_says_what_to_type() {
         ),
         (
             "verify --certificate-github-workflow-ref=refs/heads/main --certificate-github-workflow-repository acme/app x",
-            "tip: write a policy file with 'claims: {source_repository_ref: 'refs/heads/main', source_repository_uri: 'https://github.com/acme/app'}'",
+            "tip: write a policy file, and pass '--policy FILE' in the place of these options. The file: {issuer: '...', identity: '...', claims: {source_repository_ref: 'refs/heads/main', source_repository_uri: 'https://github.com/acme/app'}}",
+        ),
+        (
+            "verify --certificate-identity=me --certificate-github-workflow-sha 12 --certificate-oidc-issuer-regexp https://a x",
+            "tip: write a policy file, and pass '--policy FILE' in the place of these options. The file: {identity: 'me', issuer_regex: 'https://a', claims: {source_repository_digest: '12'}}",
         ),
         (
             "sign --timestamp-server-url x y",

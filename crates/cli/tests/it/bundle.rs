@@ -53,7 +53,10 @@ async fn a_file_without_a_good_signature_proves_nothing_whatever_the_registry_ha
     );
     for (content, said) in [
         ("", "found an empty file"),
-        ("<html>", "expected bundles in JSON"),
+        (
+            "<html>",
+            "expected a bundle in JSON, found a text that is not JSON",
+        ),
         ("{\"schemaVersion\": 2}", "found JSON without a signature"),
     ] {
         stage.write("wrong.json", content);

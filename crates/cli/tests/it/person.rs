@@ -150,7 +150,7 @@ async fn at_a_terminal_the_login_starts_by_itself_unless_this_is_a_ci() {
     in_ci.env("CI", "true");
     for command in [in_ci, at_a_terminal(&["--force", "--login=never"])] {
         let run = with_browser(command).await;
-        assert_eq!(run.code, 2, "{}", run.shown());
+        assert_eq!(run.code, 9, "{}", run.shown());
         assert!(
             run.stdout.contains("there is no identity token"),
             "{}",

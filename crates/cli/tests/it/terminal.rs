@@ -380,4 +380,9 @@ fn every_command_gets_a_manual_page() {
     let install = std::fs::read_to_string(pages.join("countersign-install.1")).unwrap();
     assert!(install.contains(".TH countersign-install 1"), "{install}");
     assert!(install.contains(r"\-\-require\-integrity"), "{install}");
+    // No list of commands names a page that there is not.
+    for name in expected {
+        let page = std::fs::read_to_string(pages.join(&name)).unwrap();
+        assert!(!page.contains("help(1)"), "{name}: {page}");
+    }
 }

@@ -1,8 +1,9 @@
 //! Where images are copied to: a repository, or a layout on this machine.
 
 use std::error::Error;
+use std::path::Path;
 
-use countersign_oci::{LayoutPath, Reference, Repository};
+use countersign_oci::{LayoutPath, Reference, Repository, printable};
 
 use crate::operand;
 
@@ -56,6 +57,22 @@ impl Target {
     pub(crate) fn parse_for_galleries(text: &str) -> Result<Self, Box<dyn Error + Send + Sync>> {
         refuse_word(text, "a kit")?;
         Self::parse(text)
+    }
+
+    /// What is said of a new layout whose path ends like a tag, as other programs have it.
+    pub(super) fn warning(&self) -> Option<String> {
+        let Self::Layout(path) = self else {
+            return None;
+        };
+        let path = Path::new(path.as_str());
+        let name = path.file_name()?.to_string_lossy();
+        let is_new = name.contains(':') && !path.exists();
+        is_new.then(|| {
+            format!(
+                "`{}` is the whole name of the new layout: no tag is written behind a path; the image is listed by its own tag",
+                printable(&name)
+            )
+        })
     }
 
     /// The same, with the source's tag if it has none of its own.

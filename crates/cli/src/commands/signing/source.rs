@@ -74,7 +74,7 @@ pub(super) async fn source(
             }))
         }
         None => Err(Failure::new(
-            Kind::Usage,
+            Kind::Rejected,
             "there is no identity token, and this is not a CI that has one",
         )
         .hint("pass --identity-token TOKEN or @FILE, or set SIGSTORE_ID_TOKEN")
@@ -132,15 +132,31 @@ fn read(text: &str, place: &str) -> Result<IdentityToken, Failure> {
             (TokenError::NotJwt, "") => "nothing",
             (TokenError::NotJwt, text) if text.starts_with('{') => "JSON",
             (TokenError::NotJwt, text) if text.starts_with("Bearer ") => "`Bearer` before it",
-            _ => return error.into(),
+            (TokenError::NotJwt, text) if text.starts_with(['"', '\'']) => "a text in quotes",
+            (TokenError::NotJwt, text) if text.starts_with(['/', '@', '.']) => {
+                "what may be the name of a file"
+            }
+            _ => return Failure::from(error).also(format!("the token is from {place}")),
         };
-        let hint = match found {
-            "nothing" => "is the variable set, and did the step before write the token?",
-            "JSON" => "pass the text of its `value` or `id_token` alone, without quotes",
-            _ => "leave `Bearer` out",
+        let (kind, hint) = match found {
+            // A login that is missing, as where no place has one.
+            "nothing" => (
+                Kind::Rejected,
+                "is the variable set, and did the step before write the token?",
+            ),
+            "JSON" => (
+                Kind::Usage,
+                "pass the text of its `value` or `id_token` alone, without quotes",
+            ),
+            "a text in quotes" => (Kind::Usage, "leave the quotes out"),
+            "what may be the name of a file" => (
+                Kind::Usage,
+                "to read the token from a file, pass --identity-token @FILE",
+            ),
+            _ => (Kind::Usage, "leave `Bearer` out"),
         };
         Failure::new(
-            Kind::Usage,
+            kind,
             format!("expected an identity token in {place}, found {found}"),
         )
         .hint(hint)

@@ -33,7 +33,10 @@ pub(super) fn read(path: Option<&Path>) -> Result<Option<Bundles>, Failure> {
             "expected a bundle, found JSON without a signature: another file than was meant",
         )),
         Ok(bundles) => Ok(Some(bundles)),
-        Err(error) => Err(usage(&format!("expected bundles in JSON: {error}"))),
+        Err(error) => Err(usage(&match what_else(&text) {
+            Some(found) => format!("expected a bundle in JSON, found {found}"),
+            None => format!("expected bundles in JSON: {error}"),
+        })),
     }
 }
 

@@ -65,7 +65,7 @@ async fn a_signature_without_a_tag_is_warned_of_where_the_policy_binds_names() {
       ],
     $ countersign verify --trusted-root root.json --policy policy.yaml registry.example.org/acme/app:v1
     error: registry.example.org/acme/app:v1 (sha256:A…) is signed, but not as the policy requires:
-          sha256:B…          …: a genuine signature, but the signature names no tag
+          sha256:B…          …: a genuine signature, but the signature names no tag, and the policy has `bind_name`
             expected  `registry.example.org/acme/app:v1`
             found     `registry.example.org/acme/app`
       hint: the publisher has to sign the tag: `countersign sign NAME:TAG@DIGEST`, or with --then-tag TAG
@@ -88,7 +88,7 @@ async fn a_signature_without_a_tag_is_warned_of_where_the_policy_binds_names() {
           log entry   2
           name        registry.example.org/acme/app
           manifest    sha256:B…
-          refused     a genuine signature, but the signature names no tag; expected `registry.example.org/acme/app:v1`; found `registry.example.org/acme/app`
+          refused     a genuine signature, but the signature names no tag, and the policy has `bind_name`; expected `registry.example.org/acme/app:v1`; found `registry.example.org/acme/app`
         signature   https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1
           issuer      https://ci.example.org
           signed at   TODAY
@@ -127,7 +127,7 @@ async fn what_holds_no_token_is_told_before_anything_is_asked() {
     $ countersign sign --trusted-root root.json --signing-config signing.json --identity-token @empty registry.example.org/acme/app@$(cat digest)
     error: expected an identity token in the file empty, found nothing
       hint: is the variable set, and did the step before write the token?
-    [exit code 2]
+    [exit code 9]
     $ countersign sign --trusted-root root.json --signing-config signing.json --identity-token @json registry.example.org/acme/app@$(cat digest)
     error: expected an identity token in the file json, found JSON
       hint: pass the text of its `value` or `id_token` alone, without quotes
@@ -139,6 +139,7 @@ async fn what_holds_no_token_is_told_before_anything_is_asked() {
     $ countersign sign --trusted-root root.json --signing-config signing.json --identity-token @words registry.example.org/acme/app@$(cat digest)
     error: the identity token is not an OIDC token: expected a JWT (three parts separated by dots) with iss, sub, aud and exp
       hint: pass --identity-token TOKEN or @FILE; SIGSTORE_ID_TOKEN holds the token itself, never @FILE
+      hint: the token is from the file words
     [exit code 2]
     $ countersign sign --trusted-root root.json --signing-config signing.json --identity-token @gone registry.example.org/acme/app@$(cat digest)
     error: the file of the identity token gone can't be read
@@ -152,12 +153,12 @@ async fn what_holds_no_token_is_told_before_anything_is_asked() {
     $ countersign sign --trusted-root root.json --signing-config signing.json --identity-token '' registry.example.org/acme/app@$(cat digest)
     error: expected an identity token in --identity-token, found nothing
       hint: is the variable set, and did the step before write the token?
-    [exit code 2]
+    [exit code 9]
     $ SIGSTORE_ID_TOKEN= countersign sign --trusted-root root.json --signing-config signing.json registry.example.org/acme/app@$(cat digest)
     error: there is no identity token, and this is not a CI that has one
       hint: pass --identity-token TOKEN or @FILE, or set SIGSTORE_ID_TOKEN
       hint: to log in yourself, pass --login browser, or --login device on a machine without one
-    [exit code 2]
+    [exit code 9]
     $ SIGSTORE_ID_TOKEN=$(cat bearer) countersign sign --trusted-root root.json --signing-config signing.json registry.example.org/acme/app@$(cat digest)
     error: expected an identity token in SIGSTORE_ID_TOKEN, found `Bearer` before it
       hint: leave `Bearer` out

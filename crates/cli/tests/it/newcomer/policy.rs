@@ -131,6 +131,12 @@ async fn one_mistake_is_told_once_for_all_signatures() {
     shell.line(&format!(
         "{VERIFY} --policy slsa.yaml registry.example.org/acme/app:v3"
     ));
+    shell.line(&format!(
+        "sed s,https.*v1,slsaprovenance, slsa.yaml > short.yaml && {VERIFY} --policy short.yaml registry.example.org/acme/app:v3"
+    ));
+    shell.line(&format!(
+        "COSIGN_REPOSITORY=registry.example.org/sigs {VERIFY} --issuer https://ci.example.org --identity {SIGNER} registry.example.org/acme/app:v3"
+    ));
     assert_snapshot!(shell.end(), @r"
     $ countersign verify --trusted-root root.json --issuer https://ci.example.org/ --identity https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1 registry.example.org/acme/app:v1
     error: registry.example.org/acme/app:v1 (sha256:A…) is signed, but not as the policy requires:
@@ -138,7 +144,7 @@ async fn one_mistake_is_told_once_for_all_signatures() {
             expected  `https://ci.example.org/`
             found     `https://ci.example.org`
                                              ^ first difference
-      hint: do not use the image; if you are sure that the policy is wrong, correct it: `countersign policy check FILE` tells of patterns and names that no signer has
+      hint: do not use the image; if you are sure that the flags are wrong, correct them: --issuer and --identity are compared letter by letter, and for a pattern there are --issuer-regex and --identity-regex
     [exit code 4]
     $ countersign verify --trusted-root root.json --policy slsa.yaml registry.example.org/acme/app:v1
     error: registry.example.org/acme/app:v1 (sha256:A…) lacks an attestation of type https://slsa.dev/provenance/v1. Found instead:
@@ -148,6 +154,15 @@ async fn one_mistake_is_told_once_for_all_signatures() {
     $ countersign verify --trusted-root root.json --policy slsa.yaml registry.example.org/acme/app:v3
     error: registry.example.org/acme/app:v3 (sha256:B…) lacks an attestation of type https://slsa.dev/provenance/v1: nothing was found
       hint: attach the attestation that is missing, in the image's CI, with `cosign attest --type TYPE --predicate FILE` (cosign 3, or 2.6 with --new-bundle-format), GitHub's `actions/attest` or another tool; countersign makes none
+    [exit code 3]
+    $ sed s,https.*v1,slsaprovenance, slsa.yaml > short.yaml && countersign verify --trusted-root root.json --policy short.yaml registry.example.org/acme/app:v3
+    error: registry.example.org/acme/app:v3 (sha256:B…) lacks an attestation of type slsaprovenance: nothing was found
+      hint: the policy names the type `slsaprovenance`, which no attestation has; write `https://slsa.dev/provenance/v0.2`
+    [exit code 3]
+    $ COSIGN_REPOSITORY=registry.example.org/sigs countersign verify --trusted-root root.json --issuer https://ci.example.org --identity https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1 registry.example.org/acme/app:v3
+    error: registry.example.org/acme/app:v3 (sha256:B…) is not signed: no signature was found
+      hint: sign the image in its CI with `countersign sign` or `cosign sign` (cosign 3, or 2.6 with --new-bundle-format)
+      hint: COSIGN_REPOSITORY is not used: for signatures in registry.example.org/sigs, write `signature_sources: [registry.example.org/sigs]` into a policy file
     [exit code 3]
     ");
 }
