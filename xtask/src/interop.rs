@@ -1,8 +1,8 @@
 //! Interoperability: the built program against software that nobody here wrote.
 //!
-//! Installs that software by pinned version under `target/interop/`, starts registries and a whole
-//! Sigstore on loopback, has cosign sign what countersign must accept and countersign sign what
-//! cosign and sigstore-python must accept, and ends everything again.
+//! Installs that software under `target/interop/`, starts registries and a whole Sigstore on loopback,
+//! has cosign sign what countersign must accept and countersign sign what cosign and sigstore-python must
+//! accept, and ends everything again.
 
 mod actors;
 mod bench;
@@ -56,9 +56,9 @@ const INTRODUCTION: &str = "\
 Countersign against the software of others
 ==========================================
 
-This installs cosign, crane, oras, registries, sigstore-python and the services of Sigstore by pinned
-version under target/interop (the first time takes some ten minutes), starts them on this machine's
-loopback interface, and has each side verify what the other signed. Images by many builders are unpacked
+This installs cosign, crane, oras, registries, sigstore-python and the services of Sigstore under
+target/interop (the first time takes some ten minutes): packages of Debian in their newest version, all else
+in pinned versions. It starts them on this machine's loopback interface, and has each side verify what the other signed. Images by many builders are unpacked
 by countersign, umoci, containerd and containers/storage, and their trees compared. Every command is
 shown before it is run.
 ";

@@ -1,13 +1,10 @@
 //! The image configuration, as far as unpacking needs it (OCI image specification, "Image
 //! Configuration").
 
-use countersign_oci::{Descriptor, Digest, Platform, from_object_alone};
+use countersign_oci::{Descriptor, Digest, Platform, from_object_alone, media_type};
 use serde::Deserialize;
 
-const MEDIA_TYPES: [&str; 2] = [
-    "application/vnd.oci.image.config.v1+json",
-    "application/vnd.docker.container.image.v1+json",
-];
+const MEDIA_TYPES: [&str; 2] = [media_type::OCI_CONFIG, media_type::DOCKER_CONFIG];
 
 /// What is taken from an image configuration.
 #[derive(Debug, Deserialize)]

@@ -19,6 +19,10 @@ pub mod media_type {
     pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
     /// Docker manifest list.
     pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+    /// OCI image configuration.
+    pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+    /// Docker image configuration.
+    pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
     /// The empty JSON object, `{}`.
     pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 }
@@ -72,6 +76,13 @@ impl Descriptor {
         self.size == bytes.len() as u64 && self.digest.matches(bytes)
     }
 
+    /// Whether this entry of an index is what BuildKit lists beside images: provenance and SBOM of one of them, for the
+    /// platform `unknown/unknown`.
+    pub fn is_attestation(&self) -> bool {
+        self.annotations.contains_key(ATTESTATION_TYPE)
+            || self.platform.as_ref().is_some_and(Platform::is_unknown)
+    }
+
     /// Whether the media type is an index's, OCI's or Docker's.
     pub fn is_index(&self) -> bool {
         kind_of(&self.media_type) == Some(DocumentKind::Index)
@@ -82,6 +93,9 @@ impl Descriptor {
         kind_of(&self.media_type).is_some()
     }
 }
+
+/// By this annotation BuildKit says what an attestation is: an entry of an index that has it is no image.
+const ATTESTATION_TYPE: &str = "vnd.docker.reference.type";
 
 /// The two kinds of documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,7 @@ mod forms;
 mod mirrors;
 mod mistakes;
 mod spec;
+mod values;
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use serde_json::Value;
 pub use self::files::NamedFile;
 use self::mirrors::Mirrors;
 use self::spec::{ConfigSpec, RuleSpec, TufSpec};
-use crate::age::{self, Age};
+use crate::age::Age;
 use crate::error::{KeyPath, PolicyError, Problem};
 use crate::image_pattern::ImagePattern;
 use crate::instance::SigstoreInstance;
@@ -34,10 +35,6 @@ use crate::spec::PolicySpec;
 const RULES: &str = "rules";
 /// Keys that no policy file has at top level.
 const OWN_KEYS: [&str; 3] = [RULES, "default", "mode"];
-const DEADLINE: Duration = Duration::from_secs(8);
-const CACHE_AGE: &str = "24h";
-const NO_CACHE: &str = "none";
-const LOG_BYTES: u64 = 10 << 20;
 /// Keys of which only one may be there.
 const EXCLUSIVE: [[&str; 2]; 5] = [
     ["trust", "trusted_root"],
@@ -46,8 +43,6 @@ const EXCLUSIVE: [[&str; 2]; 5] = [
     ["log_file", "journal_socket"],
     ["log_bytes", "journal_socket"],
 ];
-/// Room for a few lines.
-const LOG_BYTES_MIN: u64 = 64 << 10;
 
 /// The configuration of an image verifier, read and checked whole. Paths are as written: a relative path is
 /// relative to the file.
@@ -254,26 +249,9 @@ fn read(source: &Source<'_>, spec: &ConfigSpec) -> Result<ImageVerifierConfig, P
         let present = value.is_some().then(|| source.required(key, value, &root));
         present.transpose()
     };
-    let parsed = |key: &'static str, result: Result<_, Problem>| {
-        result.map_err(|problem| source.error(root.key(key), problem))
-    };
-    let Some(rules) = rules else {
-        return Err(source.error(root, Problem::MissingKey { key: RULES }));
-    };
-    let log_bytes = log_bytes.unwrap_or(LOG_BYTES);
-    if log_bytes < LOG_BYTES_MIN {
-        let problem = Problem::Form {
-            expected: format!("at least {LOG_BYTES_MIN}"),
-            found: Some(format!("`{log_bytes}`")),
-        };
-        return Err(source.error(root.key("log_bytes"), problem));
-    }
-    let deadline = deadline.as_deref().map(duration::parse).transpose();
-    let cache_age = match cache_age.as_deref().unwrap_or(CACHE_AGE) {
-        NO_CACHE => None,
-        text => {
-            Some(age::parse(text).map_err(|problem| source.error(root.key("cache_age"), problem))?)
-        }
+    let at = |key: &'static str| {
+        let path = root.key(key);
+        move |problem| source.error(path, problem)
     };
     Ok(ImageVerifierConfig {
         default: one_of(
@@ -290,18 +268,28 @@ fn read(source: &Source<'_>, spec: &ConfigSpec) -> Result<ImageVerifierConfig, P
         login_file: file("login_file", login_file)?,
         ca_file: file("ca_file", ca_file)?,
         mirrors: Mirrors::read(mirrors, &root.key("mirrors")).map_err(failed)?,
-        deadline: parsed("deadline", deadline)?.unwrap_or(DEADLINE),
+        deadline: values::deadline(deadline.as_deref()).map_err(at("deadline"))?,
         state_directory: file("state_directory", state_directory)?,
-        cache_age,
+        cache_age: values::cache_age(cache_age.as_deref()).map_err(at("cache_age"))?,
         log_file: file("log_file", log_file)?,
-        log_bytes,
+        log_bytes: values::log_bytes(*log_bytes).map_err(at("log_bytes"))?,
         journal_socket: file("journal_socket", journal_socket)?,
-        rules: rules
-            .iter()
-            .enumerate()
-            .map(|(index, rule)| read_rule(source, rule, &root.key(RULES).index(index)))
-            .collect::<Result<_, _>>()?,
+        rules: read_rules(source, rules.as_deref(), &root)?,
     })
+}
+
+fn read_rules(
+    source: &Source<'_>,
+    rules: Option<&[RuleSpec]>,
+    root: &KeyPath,
+) -> Result<Vec<ImageRule>, PolicyError> {
+    let Some(rules) = rules else {
+        return Err(source.error(root.clone(), Problem::MissingKey { key: RULES }));
+    };
+    let rules = rules.iter().enumerate();
+    rules
+        .map(|(index, rule)| read_rule(source, rule, &root.key(RULES).index(index)))
+        .collect()
 }
 
 fn read_rule(

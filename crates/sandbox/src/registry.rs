@@ -279,16 +279,12 @@ async fn handle(State(shared): State<Arc<Shared>>, request: axum::extract::Reque
 /// one.
 async fn admitted(shared: &Shared, request: axum::extract::Request) -> Response {
     let (head, body) = request.into_parts();
-    let path = head.uri.path();
-    let query = head.uri.query().unwrap_or_default();
-    let authorization = head
-        .headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
     let request = Request::of(&head);
+    let (path, query) = (request.path.as_str(), request.query.as_str());
+    let authorization = request.authorization.as_deref();
     let line = request.line();
     tracing::debug!(line, query);
-    lock(&shared.requests).push(request);
+    lock(&shared.requests).push(request.clone());
 
     let Ok(body) = to_bytes(body, BODY_MAX).await else {
         return answer::empty(StatusCode::PAYLOAD_TOO_LARGE);

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use countersign_oci::{Digest, Document, ErrorKind, Registry, ResolvedImage};
 use countersign_policy::{Policy, PolicyError, PolicySpec, SignatureFormat};
 use countersign_verify::{
-    Evidence, Limits, TrustedRoot, Verifier, verify_bundle, verify_simple_signing,
+    Evidence, Failure, Limits, TrustedRoot, VerifiedDocument, Verifier, verify_bundle,
+    verify_simple_signing,
 };
 use jiff::Timestamp;
 
@@ -87,7 +88,56 @@ impl<'a> Consumer<'a> {
     }
 }
 
-impl Search<'_> {
+/// What a signature has to be that stands in the place of a new one.
+struct Wanted<'a> {
+    own: &'a Policy,
+    /// No more and no less than these.
+    annotations: &'a BTreeMap<String, String>,
+    consumer: Option<&'a Policy>,
+}
+
+impl Wanted<'_> {
+    /// The record of a signature that `manifest` holds, if our own policy and the consumer's accept it when they
+    /// `judge` it.
+    fn accepted(
+        &self,
+        manifest: &Digest,
+        judge: impl Fn(&Policy) -> Result<VerifiedDocument, Failure>,
+    ) -> Option<Evidence> {
+        let Self {
+            own,
+            annotations,
+            consumer,
+        } = self;
+        let proof = judge(own).ok()?;
+        let accepted = proof.evidence().annotations == **annotations
+            && consumer.is_none_or(|consumer| judge(consumer).is_ok());
+        accepted.then(|| {
+            let mut evidence = proof.evidence().clone();
+            evidence.signature_manifest = Some(manifest.clone());
+            evidence
+        })
+    }
+}
+
+impl<'s> Search<'s> {
+    /// A signature in this form by `own`, with these annotations.
+    fn wanted<'a>(
+        &self,
+        own: &'a Policy,
+        annotations: &'a BTreeMap<String, String>,
+        format: SignatureFormat,
+    ) -> Wanted<'a>
+    where
+        's: 'a,
+    {
+        Wanted {
+            own,
+            annotations,
+            consumer: self.consumer.of(format),
+        }
+    }
+
     /// The signature of `image` by `who` that the consumer accepts. Where it can't be found out, there
     /// is none: a second signature harms nobody.
     pub(crate) async fn find(
@@ -109,8 +159,9 @@ impl Search<'_> {
                 continue;
             };
             // The one that is found first may have further annotations, or be refused by the consumer.
+            let wanted = self.wanted(&own, annotations, format);
             if self.verifier.verify(image, &own).await.is_ok()
-                && let Some(evidence) = self.stored_bundle(image, &own, annotations).await
+                && let Some(evidence) = self.stored_bundle(image, &wanted).await
             {
                 return Some(evidence);
             }
@@ -118,31 +169,20 @@ impl Search<'_> {
         None
     }
 
-    /// Of the bundles that the registry lists, one that `own` and the consumer accept. Beyond the limit
+    /// Of the bundles that the registry lists, one that is `wanted`. Beyond the limit
     /// none is looked for: a verifier would not look there either.
-    async fn stored_bundle(
-        &self,
-        image: &ResolvedImage,
-        own: &Policy,
-        annotations: &BTreeMap<String, String>,
-    ) -> Option<Evidence> {
+    async fn stored_bundle(&self, image: &ResolvedImage, wanted: &Wanted<'_>) -> Option<Evidence> {
         let listed = self.registry.referrers(image.reference()).await.ok()?;
-        let consumer = self.consumer.of(SignatureFormat::Bundle);
-        let judge = |bundle: &[u8], policy| {
-            verify_bundle(image, bundle, self.trusted_root, policy, Timestamp::now())
-        };
         for referrer in listed.into_iter().take(Limits::default().candidates) {
             let signature = image.reference().sibling(referrer.digest);
             let Ok(Some(bundle)) = referrer::fetch(self.registry, &signature).await else {
                 continue;
             };
-            if let Ok(proof) = judge(&bundle, own)
-                && proof.evidence().annotations == *annotations
-                && consumer.is_none_or(|consumer| judge(&bundle, consumer).is_ok())
-            {
-                let mut evidence = proof.evidence().clone();
-                evidence.signature_manifest = Some(signature.digest().clone());
-                return Some(evidence);
+            let found = wanted.accepted(signature.digest(), |policy| {
+                verify_bundle(image, &bundle, self.trusted_root, policy, Timestamp::now())
+            });
+            if found.is_some() {
+                return found;
             }
         }
         None
@@ -167,7 +207,8 @@ impl Search<'_> {
             let Some(manifest) = proof.evidence().signature_manifest.clone() else {
                 continue;
             };
-            let found = self.stored_simple(image, manifest, &own, annotations).await;
+            let wanted = self.wanted(&own, annotations, format);
+            let found = self.stored_simple(image, manifest, &wanted).await;
             if found.is_some() {
                 return found;
             }
@@ -175,16 +216,14 @@ impl Search<'_> {
         None
     }
 
-    /// Of the legacy signatures in the manifest `digest`, one that `own` and the consumer accept.
+    /// Of the legacy signatures in the manifest `digest`, one that is `wanted`.
     async fn stored_simple(
         &self,
         image: &ResolvedImage,
         digest: Digest,
-        own: &Policy,
-        annotations: &BTreeMap<String, String>,
+        wanted: &Wanted<'_>,
     ) -> Option<Evidence> {
-        let consumer = self.consumer.of(SignatureFormat::SimpleSigning);
-        let signature = image.reference().sibling(digest.clone());
+        let signature = image.reference().sibling(digest);
         let manifest = self.registry.manifest(&signature).await.ok()?;
         let Document::Manifest(manifest) = manifest.document() else {
             return None;
@@ -201,17 +240,12 @@ impl Search<'_> {
             let Ok(payload) = self.registry.blob(location, layer, bundle_bytes).await else {
                 continue;
             };
-            let judge = |policy| {
+            let found = wanted.accepted(signature.digest(), |policy| {
                 let (root, now) = (self.trusted_root, Timestamp::now());
                 verify_simple_signing(image, layer, payload.clone(), root, policy, now)
-            };
-            if let Ok(proof) = judge(own)
-                && proof.evidence().annotations == *annotations
-                && consumer.is_none_or(|consumer| judge(consumer).is_ok())
-            {
-                let mut evidence = proof.evidence().clone();
-                evidence.signature_manifest = Some(digest);
-                return Some(evidence);
+            });
+            if found.is_some() {
+                return found;
             }
         }
         None

@@ -1,5 +1,6 @@
 //! One run: all manifests side by side, each signed, pushed and checked.
 
+mod in_session;
 mod legacy;
 mod subject;
 
@@ -12,7 +13,9 @@ use bytes::Bytes;
 use countersign_oci::http::{AttemptError, retrying};
 use countersign_oci::{Digest, Registry, Repository, ResolvedImage, Retries};
 use countersign_policy::{Policy, SignatureFormat};
-use countersign_verify::{CertificateContent, Evidence, TrustedRoot, Verifier, verify_bundle};
+use countersign_verify::{
+    CertificateContent, Evidence, TrustedRoot, VerifiedImage, Verifier, verify_bundle,
+};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::{OnceCell, Semaphore};
@@ -27,6 +30,7 @@ use crate::session::{Clients, Session};
 use crate::sessions::{Halt, Sessions};
 use crate::statement::Statement;
 
+use in_session::StatementJson;
 use subject::Ended;
 pub(crate) use subject::Subject;
 
@@ -315,20 +319,19 @@ impl<'a> Run<'a> {
             image: pinned.clone(),
             source: Box::new(source),
         })?;
-        loop {
-            let session = self.session().await?;
-            let begun = session.is_live();
-            match session.sign(&self.tools.clients, pinned, &statement).await {
-                Ok(bundle) => return Ok((session, bundle)),
-                Err(error) if begun && self.outlasted(&session) => again(&error),
-                Err(error) => return Err(error.into()),
-            }
-        }
+        self.in_session(image, &StatementJson(statement)).await
     }
 
-    /// Whether a certificate ended while a service was waited for: then all is done again with another.
-    fn outlasted(&self, session: &Session) -> bool {
-        !session.is_live() && self.tools.clients.are_patient()
+    /// The proofs of `image` by our own policy for this form, and by the consumer's if it reads the form.
+    async fn verified(
+        &self,
+        image: &ResolvedImage,
+        own: &Policy,
+        format: SignatureFormat,
+    ) -> Result<Vec<VerifiedImage>, Error> {
+        let policies = [Some(own), self.consumer().of(format)];
+        let policies: Vec<&Policy> = policies.into_iter().flatten().collect();
+        verified(&self.verifier, image, &policies).await
     }
 
     async fn push(&self, image: &ResolvedImage, bundle: Bytes) -> Result<ResolvedImage, Error> {
@@ -362,16 +365,7 @@ impl<'a> Run<'a> {
         own: &Policy,
     ) -> Result<(), Error> {
         self.listed(image, signature.digest()).await?;
-        let consumer = self.consumer().of(SignatureFormat::Bundle);
-        for policy in [Some(own), consumer].into_iter().flatten() {
-            let proof = self
-                .verifier
-                .verify(image, policy)
-                .await
-                .map_err(|source| Error::Refused {
-                    image: image.reference().clone(),
-                    source: Box::new(source),
-                })?;
+        for proof in self.verified(image, own, SignatureFormat::Bundle).await? {
             if proof.evidence().signature_manifest.as_ref() != Some(signature.digest()) {
                 referrer::fetch(&self.tools.registry, signature.reference()).await?;
             }
@@ -403,8 +397,24 @@ impl<'a> Run<'a> {
     }
 }
 
-fn again(error: &Error) {
-    tracing::info!(%error, "the certificate has ended: signing again");
+/// The proof of `image` by each of these policies.
+///
+/// # Errors
+/// [`Error::Refused`], if one of them doesn't accept it.
+pub(crate) async fn verified(
+    verifier: &Verifier,
+    image: &ResolvedImage,
+    policies: &[&Policy],
+) -> Result<Vec<VerifiedImage>, Error> {
+    let mut proofs = Vec::new();
+    for &policy in policies {
+        let proof = verifier.verify(image, policy).await;
+        proofs.push(proof.map_err(|source| Error::Refused {
+            image: image.reference().clone(),
+            source: Box::new(source),
+        })?);
+    }
+    Ok(proofs)
 }
 
 /// The policy that accepts exactly what this certificate signs.

@@ -18,7 +18,7 @@ use crate::further_check::{FurtherCheck, FurtherVerdict};
 use crate::outcome::{Signed, SigningEvent, Stopped};
 use crate::publication::AllSigned;
 use crate::renewal::{Renew, Renewing, Tokens};
-use crate::run::{Run, Subject, Tools};
+use crate::run::{Run, Subject, Tools, verified};
 use crate::services::{RekorVersion, Services};
 use crate::session::Clients;
 use crate::sessions::Sessions;
@@ -294,13 +294,8 @@ impl Signer {
                     let own = own.map_err(unusable_certificate)?;
                     let name = one.reference.pinned_to(one.digest.clone());
                     let image = image.clone().requested_as(name);
-                    for policy in own.iter().chain(consumer) {
-                        let verified = verifier.verify(&image, policy).await;
-                        proofs.push(verified.map_err(|source| Error::Refused {
-                            image: image.reference().clone(),
-                            source: Box::new(source),
-                        })?);
-                    }
+                    let policies: Vec<&Policy> = own.iter().chain(consumer).collect();
+                    proofs.extend(verified(verifier, &image, &policies).await?);
                 }
                 Ok::<_, Error>(proofs)
             }

@@ -53,11 +53,7 @@ pub fn verify_bundle(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<VerifiedDocument, Failure> {
-    let judge = Judge {
-        trusted_root,
-        policy,
-        now,
-    };
+    let judge = Judge::by(trusted_root, policy, now);
     judge.document(image, &SignatureToCheck::Bundle(bundle))
 }
 
@@ -74,11 +70,7 @@ pub fn verify_simple_signing(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<VerifiedDocument, Failure> {
-    let judge = Judge {
-        trusted_root,
-        policy,
-        now,
-    };
+    let judge = Judge::by(trusted_root, policy, now);
     let stored = SimpleSigning::new(layer, payload, policy)?;
     judge.document(image, &SignatureToCheck::SimpleSigning(stored))
 }
@@ -105,14 +97,9 @@ pub fn judge_digest(
         location: requested.location(),
         requested,
     };
-    let judge = Judge {
-        trusted_root,
-        policy,
-        now,
-    };
-    Ok(judge
-        .judge(subject, None, &SignatureToCheck::Bundle(bundle))?
-        .into_evidence())
+    let judge = Judge::by(trusted_root, policy, now);
+    let proven = judge.judge(subject, None, &SignatureToCheck::Bundle(bundle))?;
+    Ok(proven.into_evidence())
 }
 
 /// The image that the signature must be about.
@@ -128,12 +115,20 @@ struct ExpectedImage<'a> {
 /// What a bundle is checked against.
 #[derive(Clone, Copy)]
 pub(crate) struct Judge<'a> {
-    pub(crate) trusted_root: &'a TrustedRoot,
-    pub(crate) policy: &'a Policy,
-    pub(crate) now: Timestamp,
+    trusted_root: &'a TrustedRoot,
+    policy: &'a Policy,
+    now: Timestamp,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
+    pub(crate) fn by(trusted_root: &'a TrustedRoot, policy: &'a Policy, now: Timestamp) -> Self {
+        Self {
+            trusted_root,
+            policy,
+            now,
+        }
+    }
+
     /// As [`verify_bundle`], for either form.
     fn document(
         self,

@@ -174,11 +174,7 @@ impl SurveyContext {
     }
 
     fn judge(&self, stored: &FetchedLayer, policy: &Policy) -> Result<Evidence, Failure> {
-        let judge = Judge {
-            trusted_root: &self.trusted_root,
-            policy,
-            now: self.now,
-        };
+        let judge = Judge::by(&self.trusted_root, policy, self.now);
         let signature = stored.signature(policy)?;
         judge.record(&self.image, Some(stored.holder()), &signature)
     }

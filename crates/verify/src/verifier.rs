@@ -25,12 +25,11 @@ use crate::cache::SignatureCache;
 use crate::denial::{DenialCache, DeniedChildren};
 use crate::document_proof::VerifiedDocument;
 use crate::error::Error;
-use crate::gathered::Gathered;
 use crate::limits::{Limits, in_time};
 use crate::platform::{ImageVerifier, verify_image};
 use crate::proof::VerifiedImage;
-use crate::refusal::Refusal;
 use crate::seen_signatures::SeenSignatures;
+use crate::signature::FetchedLayer;
 use crate::trust::{TrustSource, TrustedRoot};
 use search::{Criteria, SearchState};
 
@@ -57,6 +56,18 @@ enum Signatures {
         cache: Option<SignatureCache>,
     },
     Given(Bundles),
+}
+
+/// The list of an image's referrers, or why there is none.
+type Referrers = Result<Vec<Descriptor>, RegistryError>;
+
+/// What a search begins with.
+struct Asked {
+    /// The signatures that proved the image before.
+    kept: Vec<FetchedLayer>,
+    /// The referrers in the image's own repository, if they were asked for.
+    own: Option<Referrers>,
+    criteria: Criteria,
 }
 
 #[derive(Clone)]
@@ -184,6 +195,23 @@ impl Verifier {
         image: &ResolvedImage,
         policy: &Policy,
     ) -> Result<VerifiedImage, Error> {
+        let Asked {
+            kept,
+            own,
+            criteria,
+        } = self.ask(image, policy).await?;
+        let mut search = SearchState::new(image, policy, criteria, self.limits.candidates);
+        match self.search(kept, own, &mut search).await {
+            Some(proof) => Ok(proof),
+            None => Err(self.conclude(search).await),
+        }
+    }
+
+    /// Asks for everything that a search begins with, at the same time.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::Trust`], and [`Error::Registry`] if it isn't known what the policy denies.
+    async fn ask(&self, image: &ResolvedImage, policy: &Policy) -> Result<Asked, Error> {
         let now = Timestamp::now();
         let location = image.reference().location();
         // First without any request: the policy itself may list the image.
@@ -203,59 +231,62 @@ impl Verifier {
             DeniedChildren::known_in(&self.registry, location, policy, &self.denial_cache),
         );
         let denied_children = denied_children.map_err(Error::Registry)?;
-        let not_denied = denied_children.refuse(policy, image.clone())?;
-        let mut search = SearchState {
-            image,
-            policy,
-            criteria: Arc::new(Criteria {
-                image: not_denied,
+        Ok(Asked {
+            kept,
+            own,
+            criteria: Criteria {
+                image: denied_children.refuse(policy, image.clone())?,
                 trusted_root: trusted_root?,
                 denied_children,
                 now,
-            }),
-            gathered: Gathered::none(policy),
-            refusal: Refusal {
-                image: image.reference().clone(),
-                requirements: Vec::new(),
-                candidates: Vec::new(),
-                untried: 0,
-                unsearched: 0,
             },
-            left: self.limits.candidates,
-            unknown: None,
-            proving: Vec::new(),
-        };
-        if let Signatures::Given(bundles) = &self.signatures {
-            return match self.search_given(bundles, &mut search).await {
-                Some(proof) => Ok(proof),
-                None => Err(Error::Refused(Box::new(search.into_refusal().0))),
-            };
+        })
+    }
+
+    /// Searches for the missing proofs: in what the caller gave, or in the cache and then in registries.
+    async fn search(
+        &self,
+        kept: Vec<FetchedLayer>,
+        own: Option<Referrers>,
+        search: &mut SearchState<'_>,
+    ) -> Option<VerifiedImage> {
+        match &self.signatures {
+            Signatures::Given(bundles) => return self.search_given(bundles, search).await,
+            Signatures::InRegistries { .. } => {}
         }
-        if let Some(proof) = self.search_kept(kept, &mut search).await {
-            return Ok(proof);
+        if let Some(proof) = self.search_kept(kept, search).await {
+            return Some(proof);
         }
         let own = match own {
             Some(own) => own,
-            None => self.registry.referrers(image.reference()).await,
+            None => self.registry.referrers(search.image.reference()).await,
         };
-        let found = self.search_registries(own, &mut search).await;
-        if let Some(proof) = found {
-            self.keep(&search).await;
-            return Ok(proof);
-        }
+        let proof = self.search_registries(own, search).await?;
+        self.keep(search).await;
+        Some(proof)
+    }
+
+    /// Why the search has found no proof. Signatures in old forms are mentioned.
+    async fn conclude(&self, search: SearchState<'_>) -> Error {
+        let policy = search.policy;
         let (mut refusal, unknown) = search.into_refusal();
         if let Some(error) = unknown {
-            return Err(Error::Registry(error));
+            return Error::Registry(error);
         }
-        self.mention_legacy_signature(&mut refusal, policy).await;
-        self.mention_old_attestation(&mut refusal, policy).await;
-        Err(Error::Refused(Box::new(refusal)))
+        match &self.signatures {
+            Signatures::InRegistries { .. } => {
+                self.mention_legacy_signature(&mut refusal, policy).await;
+                self.mention_old_attestation(&mut refusal, policy).await;
+            }
+            Signatures::Given(_) => {}
+        }
+        Error::Refused(Box::new(refusal))
     }
 
     /// Searches the image's own repository, then those that the policy names.
     async fn search_registries(
         &self,
-        own: Result<Vec<Descriptor>, RegistryError>,
+        own: Referrers,
         search: &mut SearchState<'_>,
     ) -> Option<VerifiedImage> {
         let (image, policy) = (search.image, search.policy);

@@ -1,5 +1,10 @@
-//! Software by other projects: pinned versions, installed by their usual package clients, each into
-//! its own folder under `target/interop/`. Existing folders are kept.
+//! Software by other projects, installed by their usual package clients, each into its own folder under
+//! `target/interop/`. Existing folders are kept.
+//!
+//! Go programs are pinned with all that they depend on. sigstore-python is pinned, and pip chooses what it depends on.
+//! Packages of Debian are the newest of the machine's release.
+
+mod pinned;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,8 +14,11 @@ use anyhow::Context as _;
 
 use super::debian;
 use super::package_client::client;
-use crate::command::{Command, workspace};
+use crate::command::Command;
 use crate::machine::Machine;
+
+use self::pinned::CT_LOG;
+pub(super) use self::pinned::{ENFORCERS, OLAREG, PEERS, UMOCI};
 
 /// A program that `go install` builds.
 pub(super) struct GoProgram {
@@ -87,64 +95,6 @@ pub(super) const CRICTL: GoProgram = GoProgram {
     version: "1.37.0",
     package: "sigs.k8s.io/cri-tools/cmd/crictl",
     tags: "",
-};
-
-/// A program out of a module in `programs/`, whose go.mod and go.sum pin it. Used where
-/// `go install` won't do.
-pub(super) struct PinnedProgram {
-    name: &'static str,
-    version: &'static str,
-    /// The module's folder.
-    module: &'static str,
-    package: &'static str,
-    /// Build tags.
-    tags: &'static str,
-}
-
-/// A registry with the referrers API. It stands in for zot, whose module not every module proxy
-/// serves (some answer 403 for its host).
-pub(super) const OLAREG: PinnedProgram = PinnedProgram {
-    name: "olareg",
-    version: "0.1.2",
-    module: ".",
-    package: "github.com/olareg/olareg/cmd/olareg",
-    tags: "",
-};
-/// The CT front end and Trillian, which the public instance began with. They stand in for
-/// TesseraCT, whose releases the checksum database does not hold, so that Go refuses them.
-const CT_LOG: PinnedProgram = PinnedProgram {
-    name: "ctlog",
-    version: "1.4.0",
-    module: ".",
-    package: "./ctlog",
-    tags: "",
-};
-/// umoci's module has a replacement in it, with which Go installs none.
-pub(super) const UMOCI: PinnedProgram = PinnedProgram {
-    name: "umoci",
-    version: "0.6.0",
-    module: "peers",
-    package: "github.com/opencontainers/umoci/cmd/umoci",
-    tags: "",
-};
-/// containerd and containers/storage, which have no program that unpacks an image and no more. The
-/// version is that of our own program, to be raised with it.
-pub(super) const PEERS: PinnedProgram = PinnedProgram {
-    name: "peers",
-    version: "1",
-    module: "peers",
-    package: ".",
-    tags: "",
-};
-
-/// The code by which policy-controller, Kyverno, Talos, Flux and containers/image read their policies. The version is
-/// that of our own program, to be raised with it.
-pub(super) const ENFORCERS: PinnedProgram = PinnedProgram {
-    name: "enforcers",
-    version: "2",
-    module: "enforcers",
-    package: ".",
-    tags: "containers_image_openpgp",
 };
 
 /// The sigstore-python release.
@@ -299,29 +249,6 @@ impl GoProgram {
     fn program(&self, folder: &Path) -> PathBuf {
         let binary = self.package.rsplit('/').next().unwrap_or(self.package);
         folder.join(binary)
-    }
-}
-
-impl PinnedProgram {
-    pub(super) fn install(&self, root: &Path) -> anyhow::Result<PathBuf> {
-        let folder = install(root, self.name, self.version, |partial| {
-            let programs = workspace().join("xtask/src/interop/programs");
-            let source = programs.join(self.module);
-            go().args(["build", "-trimpath", "-ldflags", "-s -w", "-o"])
-                .args([&partial.join(self.name)])
-                .args(["-tags", self.tags, self.package])
-                .directory(source)
-                .run()?
-                .success()?;
-            Ok(())
-        })?;
-        Ok(folder.join(self.name))
-    }
-
-    /// Where it is, if an earlier run installed it.
-    fn installed(&self, root: &Path) -> Option<PathBuf> {
-        let program = folder(root, self.name, self.version).join(self.name);
-        program.is_file().then_some(program)
     }
 }
 

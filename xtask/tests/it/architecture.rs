@@ -1,6 +1,7 @@
 //! The dependency arrows between our crates are those of ARCHITECTURE.md, and no others. Those of tests are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Command;
 
 use serde::Deserialize;
@@ -35,6 +36,27 @@ fn crates_depend_on_each_other_as_the_page_shows() {
         written,
         "left: the crates; right: ARCHITECTURE.md"
     );
+}
+
+/// Paths on the page begin at the root, or in a crate's directory.
+#[test]
+fn files_that_the_page_names_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = include_str!("../../../ARCHITECTURE.md");
+    let paths = page.split('`').skip(1).step_by(2);
+    let paths: Vec<&str> = paths
+        .filter(|text| {
+            text.contains('/')
+                && [".rs", ".md", ".toml", ".json"]
+                    .iter()
+                    .any(|end| text.ends_with(end))
+        })
+        .collect();
+    assert!(paths.len() > 30, "{paths:?}");
+    let is_there =
+        |path: &str| root.join(path).is_file() || root.join("crates").join(path).is_file();
+    let missing: Vec<&str> = paths.into_iter().filter(|path| !is_there(path)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 /// Each crate and those that its arrows lead to, by the lines of ARCHITECTURE.md that show them. In a line with two

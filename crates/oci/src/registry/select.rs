@@ -5,12 +5,13 @@
 //! the list. An index among the children is searched too. If a child names no platform, or only a
 //! part of it, its configuration decides.
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::Registry;
 use super::walk::Budget;
-use crate::descriptor::Descriptor;
+use crate::descriptor::{Descriptor, media_type};
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::index::{NoSuchPlatform, refuse_unreadable};
@@ -20,10 +21,7 @@ use crate::resolved::ResolvedImage;
 
 /// The largest configuration, in bytes.
 const CONFIG_MAX: u64 = 4 << 20;
-const CONFIG_TYPES: [&str; 2] = [
-    "application/vnd.oci.image.config.v1+json",
-    "application/vnd.docker.container.image.v1+json",
-];
+const CONFIG_TYPES: [&str; 2] = [media_type::OCI_CONFIG, media_type::DOCKER_CONFIG];
 
 /// What [`Registry::select`] found.
 #[derive(Debug, Clone)]
@@ -93,14 +91,22 @@ impl Registry {
         }
     }
 
+    /// The configuration of `image`, whose document is `manifest`: at most 4 MiB.
+    ///
+    /// # Errors
+    /// As for [`Registry::blob`].
+    pub async fn configuration(&self, image: &ResolvedImage, manifest: &Manifest) -> Result<Bytes> {
+        let location = image.reference().location();
+        self.blob(location, &manifest.config, CONFIG_MAX).await
+    }
+
     /// The platform in an image's configuration; `None` if there is none, or if it can't be read.
     pub(super) async fn configured_platform(
         &self,
         image: &ResolvedImage,
         manifest: &Manifest,
     ) -> Result<Option<Platform>> {
-        let location = image.reference().location();
-        let json = self.blob(location, &manifest.config, CONFIG_MAX).await?;
+        let json = self.configuration(image, manifest).await?;
         match serde_json::from_slice(&json) {
             Ok(platform) => Ok(Some(platform)),
             Err(source) if is_image(manifest) => Err(Error::Manifest {

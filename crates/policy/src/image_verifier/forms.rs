@@ -43,7 +43,7 @@ pub(super) fn cache_age(_: &mut SchemaGenerator) -> Schema {
 }
 
 pub(super) fn log_bytes(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "integer", "minimum": super::LOG_BYTES_MIN })
+    json_schema!({ "type": "integer", "minimum": super::values::LOG_BYTES_MIN })
 }
 
 pub(super) fn yes(_: &mut SchemaGenerator) -> Schema {

@@ -6,7 +6,7 @@ use crate::policy::{AcceptedSigner, CertificateSigner, KeySigner, LogUse};
 
 use super::Warning;
 use super::pattern::{
-    fixes_domain, leaves_repository_open, meant_pattern, only_match, with_any_text,
+    fixes_domain, lacks_scheme, leaves_repository_open, meant_pattern, only_match, with_any_text,
     with_escaped_dots, with_single_backslashes,
 };
 use super::provider::{Form, meant_issuer, providers_matching, with_scheme};
@@ -227,22 +227,6 @@ fn impossible_identity(signer: usize, issuer: &Matcher, identity: &Matcher) -> O
         pattern,
         expected: form.example(),
     })
-}
-
-/// Whether all that a pattern matches begins with a letter, a digit or a slash that no URL of `https` begins with.
-fn lacks_scheme(pattern: &str) -> bool {
-    let text = pattern.strip_prefix('^').unwrap_or(pattern);
-    // As other languages quote a pattern.
-    if let Some(rest) = text.strip_prefix('/') {
-        return !rest.starts_with(['*', '?', '{']) && !text.contains('|');
-    }
-    let mut first = text.chars();
-    let begins = first.next().filter(char::is_ascii_alphanumeric);
-    // Else it may be there never.
-    let is_once = first
-        .next()
-        .is_some_and(|second| second.is_ascii_alphanumeric());
-    begins.is_some_and(|first| !first.eq_ignore_ascii_case(&'h')) && is_once && !text.contains('|')
 }
 
 /// Whether a workflow's URL looks like one made to be called: kept in a repository for workflows,

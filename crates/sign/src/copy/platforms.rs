@@ -5,8 +5,7 @@ use countersign_oci::{Descriptor, Index, Platform, Registry, ResolvedImage};
 use super::CopyError;
 use crate::error::Error;
 
-/// By this annotation BuildKit says which image an attestation is about. The attestation is for the
-/// platform `unknown`.
+/// By this annotation BuildKit says which image an attestation is about.
 const ABOUT: &str = "vnd.docker.reference.digest";
 
 /// Refuses platforms that `image` has nothing for.
@@ -47,7 +46,6 @@ pub(super) async fn refuse_missing(
 /// The entries to copy: all, if no platform is wanted. An entry without a platform may be an index with
 /// some, so it is one of them.
 pub(super) fn chosen<'a>(index: &'a Index, wanted: &[Platform]) -> Vec<&'a Descriptor> {
-    let is_unknown = |entry: &Descriptor| entry.platform.as_ref().is_some_and(Platform::is_unknown);
     let serves = |entry: &&Descriptor| match &entry.platform {
         Some(platform) => wanted
             .iter()
@@ -60,7 +58,7 @@ pub(super) fn chosen<'a>(index: &'a Index, wanted: &[Platform]) -> Vec<&'a Descr
     }
     let images: Vec<&Descriptor> = all
         .clone()
-        .filter(|entry| !is_unknown(entry))
+        .filter(|entry| !entry.is_attestation())
         .filter(serves)
         .collect();
     let is_about_one = |entry: &&Descriptor| {
@@ -70,7 +68,9 @@ pub(super) fn chosen<'a>(index: &'a Index, wanted: &[Platform]) -> Vec<&'a Descr
             images.any(|image| image.digest.to_string() == *about)
         })
     };
-    let others = all.filter(|entry| is_unknown(entry)).filter(is_about_one);
+    let others = all
+        .filter(|entry| entry.is_attestation())
+        .filter(is_about_one);
     images.iter().copied().chain(others).collect()
 }
 
@@ -88,6 +88,30 @@ mod tests {
                 .collect(),
             ..Descriptor::of("x", name.as_bytes())
         }
+    }
+
+    #[test]
+    fn an_attestation_without_a_platform_is_no_image() {
+        let mut of_arm64 = entry("of arm64", None, Some("arm64"));
+        let kind = "vnd.docker.reference.type".to_owned();
+        of_arm64
+            .annotations
+            .insert(kind, "attestation-manifest".to_owned());
+        let manifests = vec![
+            entry("amd64", Some("linux/amd64"), None),
+            entry("arm64", Some("linux/arm64"), None),
+            of_arm64,
+        ];
+        let index = Index {
+            schema_version: 2,
+            media_type: None,
+            artifact_type: None,
+            manifests,
+            subject: None,
+            annotations: std::collections::BTreeMap::new(),
+        };
+        let wanted: Vec<Platform> = vec!["linux/amd64".parse().unwrap()];
+        assert_eq!(chosen(&index, &wanted).len(), 1);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use countersign_oci::{
 use countersign_verify::VerifiedImage;
 use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 
-use super::blobs::{Blobs, CopiedBlobs, Failed};
-use super::division::{Division, children, subject};
+use super::blobs::{Blob, Blobs, CopiedBlobs, Failed};
+use super::division::{Division, Image, children, subject};
 use super::target::{Lists, Target};
 use super::{
     BlobCounts, CopiedImage, CopyError, CopyEvent, CopyPlace, CopyPlan, Destination, Events,
@@ -165,6 +165,15 @@ impl Turn<'_> {
     }
 }
 
+/// Copies the image's own blobs, and pushes its manifests.
+async fn write_image(blobs: &Blobs<'_>, image: Image<'_>) -> Result<BlobCounts, Error> {
+    let copied = blobs.copy(image.blobs).await?;
+    for part in image.parts {
+        blobs.target.push(part).await?;
+    }
+    Ok(copied.counts)
+}
+
 struct Writing<'a> {
     copy: &'a CopyPlan,
     target: Target<'a>,
@@ -182,15 +191,14 @@ impl<'a> Writing<'a> {
         events: &Events,
     ) -> Result<(BlobCounts, Vec<&'a Part>), Error> {
         let root = self.location.at(self.copy.proof.digest().clone());
-        let division = Division::of(&self.copy.parts, self.in_order());
         let Division {
             shared,
             image,
             attached,
             ahead,
             mut behind,
-        } = division;
-        let lists_ahead = if ahead.is_empty() {
+        } = Division::of(&self.copy.parts, self.in_order());
+        let lists = if ahead.is_empty() {
             None
         } else {
             self.target.lists_ahead(&root).await?
@@ -201,43 +209,53 @@ impl<'a> Writing<'a> {
             events,
         };
         blobs.tell([&shared, &image.blobs, &attached]);
-        let CopiedBlobs {
-            mut counts,
-            mut failed,
-        } = blobs.copy(shared).await?;
-        let (target, copied) = (self.target, self.copied());
-        let refers = |part: &&Part| subject(part).is_some_and(|subject| copied.contains(subject));
+        let CopiedBlobs { mut counts, failed } = blobs.copy(shared).await?;
         // A part of the image that refers to another one is listed when it is its turn, with all others.
+        let copied = self.copied();
+        let refers = |part: &&Part| subject(part).is_some_and(|subject| copied.contains(subject));
         let referring: Vec<&Part> = image.parts.iter().copied().filter(refers).collect();
-        let images = async {
-            let of_image = blobs.copy(image.blobs).await?;
-            for part in image.parts {
-                target.push(part).await?;
-            }
-            Ok::<_, Error>(of_image.counts)
-        };
-        let this = &mut *self;
+        let images = write_image(&blobs, image);
         let around = async {
-            let copied = blobs.copy(attached).await?;
-            failed.extend(copied.failed);
-            this.lose(&failed);
-            let Some(lists) = lists_ahead else {
-                return Ok((copied.counts, ahead));
-            };
-            // The pause that a list needs is over when the image's blobs are there.
-            match this.referrers(&ahead, lists).await {
-                Ok(()) => Ok((copied.counts, Vec::new())),
-                Err(Error::Registry(error)) if wants_the_image_first(&error) => {
-                    Ok((copied.counts, ahead))
-                }
-                Err(error) => Err(error),
-            }
+            let copied = self.attached(&blobs, attached, failed).await?;
+            let left = self.referrers_ahead(ahead, lists).await?;
+            Ok((copied, left))
         };
         let (of_image, (of_attached, left)) = future::try_join(images, around).await?;
         counts += of_image;
         counts += of_attached;
         behind.splice(0..0, referring.into_iter().chain(left));
         Ok((counts, behind))
+    }
+
+    /// Copies the blobs of what refers to the image. What has one that can't be read is lost; `failed` are those of
+    /// before.
+    async fn attached(
+        &mut self,
+        blobs: &Blobs<'_>,
+        attached: Vec<Vec<Blob<'a>>>,
+        mut failed: Failed,
+    ) -> Result<BlobCounts, Error> {
+        let copied = blobs.copy(attached).await?;
+        failed.extend(copied.failed);
+        self.lose(&failed);
+        Ok(copied.counts)
+    }
+
+    /// Pushes what refers to the image before the image, if the registry takes it so. Returns what it didn't take. The
+    /// pause that a list needs is over when the image's blobs are there.
+    async fn referrers_ahead(
+        &self,
+        ahead: Vec<&'a Part>,
+        lists: Option<Lists<'_>>,
+    ) -> Result<Vec<&'a Part>, Error> {
+        let Some(lists) = lists else {
+            return Ok(ahead);
+        };
+        match self.referrers(&ahead, lists).await {
+            Ok(()) => Ok(Vec::new()),
+            Err(Error::Registry(error)) if wants_the_image_first(&error) => Ok(ahead),
+            Err(error) => Err(error),
+        }
     }
 
     /// Pushes what is left of what refers to the image, and proves the copy.

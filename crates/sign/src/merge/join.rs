@@ -18,8 +18,6 @@ use crate::tags::{self, Tags};
 const SOURCES_AT_ONCE: usize = 8;
 /// How many manifests one merge may have.
 const MEMBERS_MAX: usize = 256;
-/// Bytes of a configuration: 4 MiB.
-const CONFIG_MAX: u64 = 4 << 20;
 
 pub(super) async fn plan(
     registry: &Registry,
@@ -221,11 +219,7 @@ impl Join<'_> {
         let Document::Manifest(manifest) = image.document() else {
             return Err(no_platform(image, "an index".to_owned()));
         };
-        let location = image.reference().location();
-        let json = self
-            .registry
-            .blob(location, &manifest.config, CONFIG_MAX)
-            .await?;
+        let json = self.registry.configuration(image, manifest).await?;
         let configuration: Value = serde_json::from_slice(&json)
             .map_err(|_| no_platform(image, "a configuration that is not JSON".to_owned()))?;
         let platform: Platform =
@@ -280,12 +274,9 @@ fn no_platform(image: &ResolvedImage, found: String) -> Error {
     .into()
 }
 
-/// Whether an entry is what BuildKit lists beside images: provenance and SBOM of one of them, for the
-/// platform `unknown/unknown`.
 fn is_attestation(entry: &Map<String, Value>) -> bool {
-    let field = |name: &str, key: &str| entry.get(name).and_then(|fields| fields.get(key));
-    field("annotations", "vnd.docker.reference.type").is_some_and(Value::is_string)
-        || field("platform", "os").is_some_and(|os| os == Platform::UNKNOWN)
+    let entry = serde_json::from_value(Value::Object(entry.clone()));
+    entry.is_ok_and(|entry: Descriptor| entry.is_attestation())
 }
 
 /// A descriptor as an entry of an index.

@@ -2,17 +2,37 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use countersign_oci::PinnedReference;
 use countersign_policy::{Policy, SignatureFormat};
 use countersign_verify::Evidence;
 
-use super::{Run, Subject, again, own};
+use super::in_session::Signable;
+use super::{Run, Subject, own};
 use crate::error::Error;
 use crate::outcome::{Reached, Signed, SigningEvent, SigningOutcome};
-use crate::session::Session;
+use crate::session::{Clients, Session};
 use crate::sessions::Halt;
 use crate::simple_signing::{self, SimpleSignature};
 
 const FORMAT: SignatureFormat = SignatureFormat::SimpleSigning;
+
+/// A payload of simple signing.
+struct Payload(Bytes);
+
+impl Signable for Payload {
+    type Signature = SimpleSignature;
+
+    async fn sign_in(
+        &self,
+        session: &Session,
+        clients: &Clients,
+        image: &PinnedReference,
+    ) -> Result<SimpleSignature, Error> {
+        let payload = self.0.clone();
+        session.sign_payload(clients, image, payload).await
+    }
+}
 
 impl Run<'_> {
     /// Signs in the legacy form. The consumer judges the signature before it is pushed, and again when it is
@@ -44,18 +64,10 @@ impl Run<'_> {
             format: FORMAT,
             signature: manifest.clone(),
         });
-        for policy in [Some(&own), self.consumer().of(FORMAT)]
-            .into_iter()
-            .flatten()
-        {
-            let proof = self.verifier.verify(image, policy).await;
-            let _proof = proof.map_err(|source| {
-                at(Reached::NotVerified)(Error::Refused {
-                    image: image.reference().clone(),
-                    source: Box::new(source),
-                })
-            })?;
-        }
+        let _proofs = self
+            .verified(image, &own, FORMAT)
+            .await
+            .map_err(at(Reached::NotVerified))?;
         evidence.signature_manifest = Some(manifest.clone());
         Ok(subject.signed(SigningOutcome::Signed, manifest, evidence))
     }
@@ -72,16 +84,7 @@ impl Run<'_> {
             image: pinned.clone(),
             source: Box::new(source),
         })?;
-        loop {
-            let session = self.session().await?;
-            let (begun, payload) = (session.is_live(), payload.clone());
-            let signed = session.sign_payload(&self.tools.clients, pinned, payload);
-            match signed.await {
-                Ok(signature) => return Ok((session, signature)),
-                Err(error) if begun && self.outlasted(&session) => again(&error),
-                Err(error) => return Err(error.into()),
-            }
-        }
+        self.in_session(image, &Payload(payload)).await
     }
 
     /// Judges a new signature by itself, since an older one could stand in for it when the registry is asked.

@@ -44,14 +44,9 @@ pub fn judge_found(
     let mut gathered = Gathered::none(policy);
     let mut candidates = Vec::new();
     for signature in found {
-        let judged = gathered.unmet().judged_by(|policy| {
-            let judge = Judge {
-                trusted_root,
-                policy,
-                now,
-            };
-            judge.found(subject, signature)
-        });
+        let judged = gathered
+            .unmet()
+            .judged_by(|policy| Judge::by(trusted_root, policy, now).found(subject, signature));
         for (position, failure) in gathered.take(judged) {
             candidates.push(Candidate {
                 manifest: Digest::sha256(signature.bytes()),

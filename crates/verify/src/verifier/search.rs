@@ -264,11 +264,7 @@ pub(super) struct Criteria {
 
 impl Criteria {
     fn by<'a>(&'a self, policy: &'a Policy) -> Judge<'a> {
-        Judge {
-            trusted_root: &self.trusted_root,
-            policy,
-            now: self.now,
-        }
+        Judge::by(&self.trusted_root, policy, self.now)
     }
 
     fn judge(&self, stored: &FetchedLayer, requirement: &Policy) -> Result<Proven, Failure> {
@@ -304,7 +300,32 @@ pub(super) struct SearchState<'a> {
     pub(super) proving: Vec<FetchedLayer>,
 }
 
-impl SearchState<'_> {
+impl<'a> SearchState<'a> {
+    /// Nothing is found yet, and at most `left` candidates may be fetched.
+    pub(super) fn new(
+        image: &'a ResolvedImage,
+        policy: &'a Policy,
+        criteria: Criteria,
+        left: usize,
+    ) -> Self {
+        Self {
+            image,
+            policy,
+            criteria: Arc::new(criteria),
+            gathered: Gathered::none(policy),
+            refusal: Refusal {
+                image: image.reference().clone(),
+                requirements: Vec::new(),
+                candidates: Vec::new(),
+                untried: 0,
+                unsearched: 0,
+            },
+            left,
+            unknown: None,
+            proving: Vec::new(),
+        }
+    }
+
     /// Remembers why a candidate proves nothing.
     pub(super) fn refuse(&mut self, manifest: Digest, failure: Failure) {
         self.refuse_for(None, manifest, failure);

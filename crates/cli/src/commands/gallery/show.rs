@@ -38,8 +38,7 @@ pub(crate) struct GalleryShowArguments {
     /// Gallery file, YAML or JSON, or a kit
     ///
     /// The file says where the galleries are and who must have signed. A kit is `ocifile://PATH`: it is told of which entries
-    /// it has images. Without FILE and NAME, it is `gallery` in
-    /// countersign.toml.
+    /// it has images. Without FILE and NAME, it is `gallery` in countersign.toml.
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 
@@ -245,7 +244,7 @@ pub(crate) struct GalleryShowOutput {
     /// If it is a kit: of which entries it has images.
     #[serde(skip_serializing_if = "Option::is_none")]
     kit: Option<JsonKit>,
-    /// One for each name, or with `--all` for each entry.
+    /// One for each name; without names, one for each entry.
     results: Vec<PlanResult>,
 }
 

@@ -133,10 +133,10 @@ async fn images(registry: &Registry, reference: &Reference) -> (Vec<Image>, Vec<
             continue;
         };
         for child in &index.manifests {
-            let platform = child.platform.clone();
-            if platform.as_ref().is_some_and(Platform::is_unknown) {
+            if child.is_attestation() {
                 continue;
             }
+            let platform = child.platform.clone();
             let read = if depth < INDEX_DEPTH_MAX {
                 registry.child(reference.location(), child).await.ok()
             } else {

@@ -8,8 +8,6 @@ use crate::descriptor::{Descriptor, media_type};
 use crate::manifest::{Manifest, ManifestError};
 use crate::resolved::ResolvedImage;
 
-/// The configuration that go-containerregistry gives an image of layers without a base.
-const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 /// The time at which such an image was created.
 const CREATED: &str = "0001-01-01T00:00:00Z";
 
@@ -39,7 +37,7 @@ impl Layered {
                 "os": "",
                 "rootfs": {"type": "layers", "diff_ids": []},
             }),
-            config_type: CONFIG.to_owned(),
+            config_type: media_type::OCI_CONFIG.to_owned(),
         }
     }
 
@@ -139,7 +137,10 @@ mod tests {
         let config = layered.config_bytes();
         assert_eq!(manifest["annotations"]["kept"], "yes");
         assert_eq!(manifest["layers"], json!([first, second]));
-        assert_eq!(manifest["config"], json!(Descriptor::of(CONFIG, &config)));
+        assert_eq!(
+            manifest["config"],
+            json!(Descriptor::of(media_type::OCI_CONFIG, &config))
+        );
         let config: Value = serde_json::from_slice(&config).unwrap();
         let digests = json!([first["digest"], second["digest"]]);
         assert_eq!(config["rootfs"]["diff_ids"], digests);
@@ -167,7 +168,7 @@ mod tests {
     fn a_configuration_that_is_not_json_is_refused() {
         let manifest = json!({
             "schemaVersion": 2,
-            "config": Descriptor::of(CONFIG, b"\x1f"),
+            "config": Descriptor::of(media_type::OCI_CONFIG, b"\x1f"),
             "layers": [layer("first")],
         });
         let error = read(&manifest, "\u{1f}").err().unwrap();

@@ -60,6 +60,14 @@ impl Stage {
         )
     }
 
+    /// What the list of a subject names.
+    fn listed(&self, subject: &Descriptor) -> Vec<Digest> {
+        let tag = subject.digest.referrers_tag();
+        let (_, bytes) = self.server.manifest(PATH, &tag).unwrap();
+        let index: Index = serde_json::from_slice(&bytes).unwrap();
+        index.manifests.into_iter().map(|one| one.digest).collect()
+    }
+
     fn line(&self, method: &str) -> String {
         format!("{method} /v2/{PATH}/manifests/{}", self.tag())
     }
@@ -81,11 +89,19 @@ impl Stage {
         pushed.await.map(|image| image.digest().clone())
     }
 
+    /// Pushes these referrers together.
+    async fn push_all(&self, referrers: &[String]) {
+        let manifests = referrers.iter();
+        let manifests = manifests.map(|text| (media_type::OCI_MANIFEST, text.clone().into()));
+        let repository = self.server.repository(PATH);
+        let registry = client();
+        let pushed = registry.push_referrers(&repository, manifests.collect());
+        pushed.await.unwrap();
+    }
+
     /// Whether the list has exactly these entries, in any order.
     fn has(&self, contents: &[&str], ours: &Digest) -> bool {
-        let (_, bytes) = self.server.manifest(PATH, &self.tag()).unwrap();
-        let index: Index = serde_json::from_slice(&bytes).unwrap();
-        let mut listed: Vec<_> = index.manifests.into_iter().map(|one| one.digest).collect();
+        let mut listed = self.listed(&self.subject);
         let digests = contents.iter().map(|content| entry(content).digest);
         let mut wanted: Vec<_> = digests.chain([ours.clone()]).collect();
         listed.sort();
@@ -212,21 +228,8 @@ async fn several_referrers_are_listed_by_one_write_of_each_list() {
         .iter()
         .flat_map(|remark| [&stage.subject, &other].map(|subject| referrer(remark, subject)))
         .collect();
-    let push = || async {
-        let manifests = all.iter();
-        let manifests = manifests.map(|text| (media_type::OCI_MANIFEST, text.clone().into()));
-        let repository = stage.server.repository(PATH);
-        let registry = client();
-        let pushed = registry.push_referrers(&repository, manifests.collect());
-        pushed.await.unwrap();
-    };
-    let listed = |subject: &Descriptor| {
-        let tag = subject.digest.referrers_tag();
-        let (_, bytes) = stage.server.manifest(PATH, &tag).unwrap();
-        let index: Index = serde_json::from_slice(&bytes).unwrap();
-        index.manifests.len()
-    };
-    push().await;
+    stage.push_all(&all).await;
+    let listed = |subject| stage.listed(subject).len();
     assert_eq!((listed(&stage.subject), listed(&other)), (4, 3));
     let writes = |tag: &str| {
         let line = format!("PUT /v2/{PATH}/manifests/{tag}");
@@ -235,7 +238,7 @@ async fn several_referrers_are_listed_by_one_write_of_each_list() {
     };
     let other_tag = other.digest.referrers_tag();
     assert_eq!((stage.writes(), writes(&other_tag)), (1, 1));
-    push().await;
+    stage.push_all(&all).await;
     assert_eq!((stage.writes(), writes(&other_tag)), (1, 1));
 }
 
@@ -270,28 +273,16 @@ async fn of_several_lists_the_one_that_others_overwrite_is_written_again() {
         referrer("b", &stage.subject),
         referrer("a", &other),
     ];
-    let manifests = ours.iter();
-    let manifests = manifests.map(|text| (media_type::OCI_MANIFEST, text.clone().into()));
-    let repository = stage.server.repository(PATH);
-    let registry = client();
-    let pushed = registry.push_referrers(&repository, manifests.collect());
-    pushed.await.unwrap();
-    let listed = |subject: &Descriptor| {
-        let tag = subject.digest.referrers_tag();
-        let (_, bytes) = stage.server.manifest(PATH, &tag).unwrap();
-        let index: Index = serde_json::from_slice(&bytes).unwrap();
-        let digests: Vec<_> = index.manifests.into_iter().map(|one| one.digest).collect();
-        digests
-    };
+    stage.push_all(&ours).await;
     let [first, second, third] = ours.map(|text| Digest::sha256(text.as_bytes()));
-    let found = listed(&stage.subject);
+    let found = stage.listed(&stage.subject);
     let wanted = [entry("old").digest, entry("theirs").digest, first, second];
     assert_eq!(found.len(), 4);
     assert!(
         wanted.iter().all(|digest| found.contains(digest)),
         "{found:?}"
     );
-    assert_eq!(listed(&other), [third]);
+    assert_eq!(stage.listed(&other), [third]);
     assert_eq!(stage.writes(), 2);
 }
 
