@@ -3,8 +3,12 @@
 //! A proxy of the environment comes before one of a file of configuration. A login or a proxy that is named and can't
 //! be used is an error; nothing is asked without it then.
 
-use countersign_oci::http::{Connection, proxy_url};
-use countersign_oci::{Credentials, Options, PlainHttp, PrivateRedirects, Registry};
+use std::path::Path;
+
+use countersign_oci::http::{Connection, NoProxy, NoProxyError, proxy_url};
+use countersign_oci::{
+    Credentials, Options, PlainHttp, PrivateRedirects, Registry, RootCertificates,
+};
 use url::Url;
 
 use crate::arguments::registry::RegistryArguments;
@@ -29,11 +33,10 @@ pub(crate) fn options(
     environment: &Environment,
 ) -> Result<Options, Failure> {
     let credentials = credentials(environment)?;
-    let mut extra_roots = Vec::new();
-    if let Some(path) = &arguments.registry_ca {
-        let pem = read_bytes(path, "certificate authority", AUTHORITIES_MAX)?;
-        extra_roots.push(pem);
-    }
+    let extra_roots = match &arguments.registry_ca {
+        Some(path) => authorities(path)?,
+        None => RootCertificates::default(),
+    };
     let plain_http = if arguments.plain_http {
         PlainHttp::Always
     } else {
@@ -53,6 +56,16 @@ pub(crate) fn options(
         proxy,
         no_proxy,
         ..Options::default()
+    })
+}
+
+/// The certificate authorities of a file.
+fn authorities(path: &Path) -> Result<RootCertificates, Failure> {
+    let pem = read_bytes(path, "certificate authority", AUTHORITIES_MAX)?;
+    RootCertificates::from_pem(&pem).map_err(|error| {
+        let message = format!("the certificate authority {} can't be used", path.display());
+        Failure::caused(Kind::Usage, message, error)
+            .hint("pass a file of certificates in PEM with --registry-ca")
     })
 }
 
@@ -87,24 +100,28 @@ pub(crate) fn without_registries(environment: &Environment) -> Result<Connection
 
 /// The proxy that the environment or a file of configuration names, and the hosts that are reached without it. Errors don't
 /// repeat it: there may be a password in it.
-fn proxy(environment: &Environment) -> Result<(Option<Url>, String), Failure> {
-    let no_proxy = environment.no_proxy().map(|(_, hosts)| hosts.to_owned());
-    let Some((variable, value)) = environment.proxy() else {
-        let proxy = environment.settings().proxy.as_ref();
-        return Ok(match proxy.map(|proxy| &proxy.value) {
-            Some(proxy) => {
-                let no_proxy = no_proxy.unwrap_or_else(|| proxy.no_proxy.clone());
-                (Some(proxy.url.clone()), no_proxy)
-            }
-            None => (None, no_proxy.unwrap_or_default()),
-        });
+fn proxy(environment: &Environment) -> Result<(Option<Url>, NoProxy), Failure> {
+    let setting = environment.settings().proxy.as_ref();
+    let (url, direct) = match (environment.proxy(), setting.map(|proxy| &proxy.value)) {
+        (Some((variable, value)), _) => {
+            let url = proxy_url(value).ok_or_else(|| Failure::new(
+                Kind::Usage,
+                format!("the variable {variable} does not hold the address of a proxy"),
+            )
+            .hint("write it as http://host:port, https://host:port, socks5://host:port or socks5h://host:port, or unset it"))?;
+            (url, None)
+        }
+        (None, Some(setting)) => (setting.url.clone(), Some(&setting.no_proxy)),
+        (None, None) => return Ok((None, NoProxy::default())),
     };
-    match proxy_url(value) {
-        Some(url) => Ok((Some(url), no_proxy.unwrap_or_default())),
-        None => Err(Failure::new(
-            Kind::Usage,
-            format!("the variable {variable} does not hold the address of a proxy"),
-        )
-        .hint("write it as http://host:port, https://host:port, socks5://host:port or socks5h://host:port, or unset it")),
-    }
+    let no_proxy = match environment.no_proxy() {
+        Some((variable, hosts)) => hosts.parse().map_err(|error: NoProxyError| {
+            let message = format!("the variable {variable} can't be used");
+            Failure::caused(Kind::Usage, message, error).hint(
+                "write hosts with commas between them, such as localhost,.example.org, or unset it",
+            )
+        })?,
+        None => direct.cloned().unwrap_or_default(),
+    };
+    Ok((Some(url), no_proxy))
 }

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use countersign_oci::http::NoProxy;
 use countersign_policy::SigstoreInstance;
 use url::Url;
 
@@ -47,8 +48,7 @@ pub(crate) enum TrustSetting {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProxySetting {
     pub(crate) url: Url,
-    /// In the form that is conventional for `NO_PROXY`.
-    pub(crate) no_proxy: String,
+    pub(crate) no_proxy: NoProxy,
 }
 
 /// A file of configuration that was looked for.

@@ -16,13 +16,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::error::{Error, Result};
 use crate::reference::Repository;
 
 use helper::HelperError;
 use login_file::{LoginFile, normal_key};
 
-pub(crate) use login::{Login, Secret};
+pub(crate) use login::{Login, Secret, secret_if_any};
 
 /// The key for Docker Hub's login in docker's configuration.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
@@ -55,7 +57,7 @@ impl Credentials {
         let login = Login {
             secret: Secret::Password {
                 user: user.into(),
-                password: password.into(),
+                password: Zeroizing::new(password.into()),
             },
             from: "the login given".into(),
         };
@@ -85,7 +87,7 @@ impl Credentials {
         let name = path.display().to_string();
         let unreadable = |e: std::io::Error| unreadable("any registry", &name, e);
         let file = std::fs::File::open(path).map_err(unreadable)?;
-        let mut json = String::new();
+        let mut json = Zeroizing::new(String::new());
         let read = file.take(FILE_MAX + 1).read_to_string(&mut json);
         if read.map_err(unreadable)? as u64 > FILE_MAX {
             let detail = format!("the file has more than {FILE_MAX} bytes");
@@ -222,9 +224,9 @@ mod tests {
         let repository = repository(name);
         let login = credentials.login(&repository, Duration::from_secs(5)).await;
         login.unwrap().map(|login| match login.secret {
-            Secret::Password { user, password } => format!("{user}:{password}"),
-            Secret::Identity(token) => format!("identity {token}"),
-            Secret::Registry(token) => format!("registry {token}"),
+            Secret::Password { user, password } => format!("{user}:{}", *password),
+            Secret::Identity(token) => format!("identity {}", *token),
+            Secret::Registry(token) => format!("registry {}", *token),
         })
     }
 

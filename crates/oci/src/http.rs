@@ -35,7 +35,7 @@ pub use answer::Answer;
 pub use connection::Connection;
 pub use names::Unresolved;
 pub use pace::Pace;
-pub use proxy::proxy_url;
+pub use proxy::{NoProxy, NoProxyError, proxy_url};
 pub use redacted::{Redacted, shown};
 pub use request::{Body, Credential, Request};
 pub use retry::{AttemptError, retrying, status_may_pass};

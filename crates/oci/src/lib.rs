@@ -82,7 +82,8 @@ pub use kind::{Consequence, ErrorKind, MachineFault, Sorted, StatusMeaning};
 pub use layout::{LayoutDraft, LayoutTurn, ListedAs};
 pub use manifest::{Manifest, ManifestError};
 pub use options::{
-    AddressLimit, ClientIdentity, Limits, Options, PrivateRedirects, Retries, Timeouts,
+    AddressLimit, ClientIdentity, Limits, Options, PrivateRedirects, Retries, RootCertificates,
+    RootCertificatesError, Timeouts,
 };
 pub use patience::Patience;
 pub use plain_http::PlainHttp;

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::Identity;
+use reqwest::{Certificate, Identity};
 use url::Url;
 
 use crate::credentials::Credentials;
 use crate::error::{Error, Result};
 use crate::host::HostKind;
-use crate::http::{Traffic, shown};
+use crate::http::{NoProxy, Traffic, shown};
 use crate::patience::Patience;
 use crate::plain_http::PlainHttp;
 use crate::reference::LayoutPath;
@@ -31,21 +31,16 @@ pub struct Options {
     pub retries: Retries,
     /// How many requests each host gets. All clients that are made from clones of the options share it.
     pub traffic: Traffic,
-    /// Certificate authorities to trust, in addition to the system's: PEM, each with one or more
-    /// certificates.
-    pub extra_roots: Vec<Vec<u8>>,
+    /// Certificate authorities to trust, in addition to the system's.
+    pub extra_roots: RootCertificates,
     /// The client certificate for servers that ask for one.
     pub client_identity: Option<ClientIdentity>,
     /// The proxy for all hosts except this machine: an http, https, socks5 or socks5h URL, with
     /// user and password if needed (see [`proxy_url`](crate::http::proxy_url)). Without one,
     /// connections are direct, even if the environment names a proxy.
     pub proxy: Option<Url>,
-    /// Hosts that are reached without the proxy, in addition to this machine. The form is that of
-    /// `NO_PROXY`: entries separated by commas. An entry is a host name, which includes its
-    /// subdomains (as do `.name` and `*.name`), an IP address, or a network (`10.0.0.0/8`). A name
-    /// or an address may have a port, which must then match (`host:5000`). `*` means all hosts. Any
-    /// other entry is an [`Error::Configuration`].
-    pub no_proxy: String,
+    /// Hosts that are reached without the proxy, in addition to this machine.
+    pub no_proxy: NoProxy,
     /// The `User-Agent` header.
     pub user_agent: String,
     /// The limit on addresses that somebody other than the user named. No address may be further
@@ -87,10 +82,10 @@ impl Default for Options {
             timeouts: Timeouts::default(),
             retries: Retries::default(),
             traffic: Traffic::default(),
-            extra_roots: Vec::new(),
+            extra_roots: RootCertificates::default(),
             client_identity: None,
             proxy: None,
-            no_proxy: String::new(),
+            no_proxy: NoProxy::default(),
             user_agent: concat!("countersign/", env!("CARGO_PKG_VERSION")).into(),
             address_limit: None,
             instead_of_registries: None,
@@ -126,7 +121,7 @@ impl fmt::Debug for Options {
             .field("timeouts", timeouts)
             .field("retries", retries)
             .field("traffic", traffic)
-            .field("extra_roots", &extra_roots.len())
+            .field("extra_roots", extra_roots)
             .field("client_identity", client_identity)
             .field("proxy", &proxy.as_ref().map(shown))
             .field("no_proxy", no_proxy)
@@ -234,6 +229,54 @@ impl Default for Retries {
             patience: None,
         }
     }
+}
+
+/// Certificate authorities. Default: none.
+#[derive(Clone, Default)]
+pub struct RootCertificates(Vec<Certificate>);
+
+impl RootCertificates {
+    /// Reads PEM with one or more certificates.
+    ///
+    /// # Errors
+    /// If there is no certificate, or one that can't be parsed.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, RootCertificatesError> {
+        let certificates = Certificate::from_pem_bundle(pem)
+            .map_err(|error| RootCertificatesError::Damaged(error.to_string()))?;
+        if certificates.is_empty() {
+            return Err(RootCertificatesError::NoCertificate);
+        }
+        Ok(Self(certificates))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = Certificate> {
+        self.0.iter().cloned()
+    }
+}
+
+/// Their number alone: certificates are long.
+impl fmt::Debug for RootCertificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RootCertificates")
+            .field(&self.0.len())
+            .finish()
+    }
+}
+
+/// Why a text holds no certificate authorities.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RootCertificatesError {
+    /// No part of the text is a certificate in PEM.
+    #[error("expected one or more certificates in PEM, found none")]
+    NoCertificate,
+    /// A part of the text looks like a certificate in PEM, and can't be parsed.
+    #[error("expected certificates in PEM, found one that can't be parsed: {0}")]
+    Damaged(String),
 }
 
 /// A client certificate and its private key.

@@ -281,7 +281,7 @@ fn proxies(environment: &Environment) -> [ShownSetting; 2] {
             ShownSetting::by_variable(no_proxy, hosts.to_owned(), variable.name())
         }
         (None, None, Some(set)) if !set.value.no_proxy.is_empty() => {
-            ShownSetting::by_file(no_proxy, set.value.no_proxy.clone(), &set.file)
+            ShownSetting::by_file(no_proxy, set.value.no_proxy.to_string(), &set.file)
         }
         _ => ShownSetting::none(no_proxy),
     };

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use countersign_oci::excerpt;
-use countersign_oci::http::proxy_url;
+use countersign_oci::http::{NoProxy, proxy_url};
 use countersign_policy::{SigstoreInstance, nearest};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -270,7 +270,7 @@ impl Reader<'_> {
         &mut self,
         key: &Spanned<DeString<'_>>,
         value: &Spanned<DeValue<'_>>,
-    ) -> Option<String> {
+    ) -> Option<NoProxy> {
         let expected = "expected a list of hosts, such as [\"localhost\", \".example.org\"]";
         let DeValue::Array(list) = value.get_ref() else {
             self.wrong(key, value, &format!("{expected}, found {}", kind(value)));
@@ -280,13 +280,16 @@ impl Reader<'_> {
         for one in list.iter() {
             match one.get_ref() {
                 DeValue::String(host) if !host.trim().is_empty() && !host.contains(',') => {
-                    hosts.push(host.trim().to_owned());
+                    match host.parse::<NoProxy>() {
+                        Ok(_) => hosts.push(host.trim()),
+                        Err(error) => self.wrong(key, one, &error.to_string()),
+                    }
                 }
                 DeValue::String(_) => self.wrong(key, one, "expected one host"),
                 _ => self.wrong(key, one, &format!("expected a host, found {}", kind(one))),
             }
         }
-        Some(hosts.join(","))
+        hosts.join(",").parse().ok()
     }
 
     /// A text that is not empty.

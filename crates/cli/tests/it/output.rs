@@ -213,6 +213,25 @@ async fn the_environment_s_proxy_is_used_but_for_hosts_of_no_proxy() {
 }
 
 #[tokio::test]
+async fn hosts_without_proxy_that_can_t_be_read_are_told_with_their_variable_if_there_is_a_proxy() {
+    let stage = Stage::new().await;
+    let app = stage.reference("app:v1");
+    let arguments = [&["verify"][..], &TRUST, &POLICY, &[&app]].concat();
+    let mut command = stage.command(&arguments);
+    command.env("no_proxy", "host:port");
+    let alone = run(&mut command);
+    assert!(!alone.stderr.contains("no_proxy"), "{}", alone.shown());
+    let both = run(command.env("HTTPS_PROXY", "http://127.0.0.1:1"));
+    assert_eq!(both.code, 2, "{}", both.shown());
+    for said in [
+        "the variable no_proxy can't be used",
+        "expected a host name, an address, or a network such as 10.0.0.0/8, found `host:port`",
+    ] {
+        assert!(both.stderr.contains(said), "{}", both.shown());
+    }
+}
+
+#[tokio::test]
 async fn a_proxy_that_is_no_url_is_told_with_its_variable_and_without_its_password() {
     let stage = Stage::new().await;
     let app = stage.reference("app:v1");

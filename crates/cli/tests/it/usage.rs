@@ -112,6 +112,12 @@ async fn files_that_are_missing_are_named() {
         &ca,
         &["the certificate authority missing.pem can't be read"],
     );
+    let ca = [&policy[..], &TRUST, &["--registry-ca", "policy.yaml"]].concat();
+    let says = [
+        "the certificate authority policy.yaml can't be used",
+        "expected one or more certificates in PEM, found none",
+    ];
+    refuses(&stage, &ca, &says);
 }
 
 #[tokio::test]

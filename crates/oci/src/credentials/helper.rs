@@ -11,8 +11,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStdin, ChildStdout, Command};
+use zeroize::Zeroizing;
 
-use super::login::Secret;
+use super::login::{Secret, secret};
 
 const OUTPUT_MAX: u64 = 64 << 10;
 /// The message of helpers that have no login for a server (`credentials.ErrCredentialsNotFound` in
@@ -95,14 +96,15 @@ async fn tell(stdin: Option<ChildStdin>, server: &str) {
     }
 }
 
-async fn listen(stdout: Option<ChildStdout>) -> Result<String, HelperError> {
+async fn listen(stdout: Option<ChildStdout>) -> Result<Zeroizing<String>, HelperError> {
     let mut output = Vec::new();
     if let Some(stdout) = stdout {
         let mut bounded = stdout.take(OUTPUT_MAX);
         let read = bounded.read_to_end(&mut output).await;
         read.map_err(HelperError::Run)?;
     }
-    String::from_utf8(output).map_err(|_| HelperError::Output)
+    let output = String::from_utf8(output).map_err(|_| HelperError::Output)?;
+    Ok(Zeroizing::new(output))
 }
 
 fn parse(output: &str) -> Result<Option<Secret>, HelperError> {
@@ -110,7 +112,8 @@ fn parse(output: &str) -> Result<Option<Secret>, HelperError> {
     #[serde(rename_all = "PascalCase")]
     struct Answer {
         username: String,
-        secret: String,
+        #[serde(deserialize_with = "secret")]
+        secret: Zeroizing<String>,
     }
     let Answer { username, secret } =
         serde_json::from_str(output).map_err(|_| HelperError::Output)?;

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer};
+use zeroize::Zeroizing;
+
 /// A login at a registry.
 #[derive(Clone)]
 pub(crate) struct Login {
@@ -13,12 +16,27 @@ pub(crate) struct Login {
 pub(crate) enum Secret {
     Password {
         user: String,
-        password: String,
+        password: Zeroizing<String>,
     },
     /// An identity token, which the token service exchanges for access tokens.
-    Identity(String),
+    Identity(Zeroizing<String>),
     /// A registry token, which is sent as it is.
-    Registry(String),
+    Registry(Zeroizing<String>),
+}
+
+/// Reads a secret into memory that is overwritten when it is dropped.
+pub(crate) fn secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Zeroizing<String>, D::Error> {
+    String::deserialize(deserializer).map(Zeroizing::new)
+}
+
+/// The same for a secret that may be left out or `null`.
+pub(crate) fn secret_if_any<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Zeroizing<String>>, D::Error> {
+    let secret = Option::<String>::deserialize(deserializer)?;
+    Ok(secret.map(Zeroizing::new))
 }
 
 /// For errors: whose login this is and where it comes from, without the secret.

@@ -7,8 +7,9 @@ use base64::Engine;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
-use super::login::Secret;
+use super::login::{Secret, secret_if_any};
 use crate::reference::normal_host;
 
 /// A configuration file.
@@ -85,17 +86,23 @@ type Entries<T> = Option<BTreeMap<String, Option<T>>>;
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct AuthEntry {
-    auth: Option<String>,
+    #[serde(deserialize_with = "secret_if_any")]
+    auth: Option<Zeroizing<String>>,
     username: Option<String>,
-    password: Option<String>,
-    identitytoken: Option<String>,
-    registrytoken: Option<String>,
+    #[serde(deserialize_with = "secret_if_any")]
+    password: Option<Zeroizing<String>>,
+    #[serde(deserialize_with = "secret_if_any")]
+    identitytoken: Option<Zeroizing<String>>,
+    #[serde(deserialize_with = "secret_if_any")]
+    registrytoken: Option<Zeroizing<String>>,
 }
 
 impl AuthEntry {
     /// The secret of the entry. With a `credsStore`, docker writes empty entries.
     fn secret(&self) -> Result<Option<Secret>, LoginFileError> {
-        let filled = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
+        let filled = |field: &Option<Zeroizing<String>>| {
+            field.as_ref().filter(|text| !text.is_empty()).cloned()
+        };
         if let Some(token) = filled(&self.identitytoken) {
             return Ok(Some(Secret::Identity(token)));
         }
@@ -105,7 +112,8 @@ impl AuthEntry {
         if let Some(encoded) = filled(&self.auth) {
             return decode(&encoded).map(Some);
         }
-        match (filled(&self.username), filled(&self.password)) {
+        let user = self.username.clone().filter(|user| !user.is_empty());
+        match (user, filled(&self.password)) {
             (Some(user), Some(password)) => Ok(Some(Secret::Password { user, password })),
             _ => Ok(None),
         }
@@ -120,7 +128,8 @@ fn decode(encoded: &str) -> Result<Secret, LoginFileError> {
     let bytes = base64
         .decode(encoded.trim())
         .map_err(|_| LoginFileError::Auth)?;
-    let text = String::from_utf8(bytes).map_err(|_| LoginFileError::Auth)?;
+    let bytes = Zeroizing::new(bytes);
+    let text = std::str::from_utf8(&bytes).map_err(|_| LoginFileError::Auth)?;
     // Docker adds NUL characters at the end.
     let (user, password) = text
         .trim_end_matches('\0')
@@ -128,7 +137,7 @@ fn decode(encoded: &str) -> Result<Secret, LoginFileError> {
         .ok_or(LoginFileError::Auth)?;
     Ok(Secret::Password {
         user: user.into(),
-        password: password.into(),
+        password: Zeroizing::new(password.into()),
     })
 }
 

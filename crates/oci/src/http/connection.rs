@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use reqwest::header;
-use reqwest::{Certificate, Client, Response};
+use reqwest::{Client, Response};
 use tokio::time::Instant;
 use url::Url;
 
@@ -40,7 +40,6 @@ pub struct Connection {
 struct Shared {
     options: Options,
     names: Names,
-    roots: Vec<Certificate>,
     plain: Client,
     tls: OnceLock<Client>,
 }
@@ -51,17 +50,6 @@ impl Connection {
     /// # Errors
     /// [`Error::Configuration`], if an option can't be used.
     pub fn new(options: Options) -> Result<Self> {
-        let mut roots = Vec::new();
-        for pem in &options.extra_roots {
-            let certificates = Certificate::from_pem_bundle(pem)
-                .map_err(|e| configuration(format!("an extra root is not a certificate: {e}")))?;
-            if certificates.is_empty() {
-                return Err(configuration(
-                    "an extra root is not a certificate in PEM".into(),
-                ));
-            }
-            roots.extend(certificates);
-        }
         let names = Names::default();
         if let Some(proxy) = &options.proxy {
             names.admit(proxy, HostKind::ThisMachine);
@@ -75,7 +63,6 @@ impl Connection {
         let shared = Shared {
             options,
             names,
-            roots,
             plain,
             tls,
         };
@@ -292,8 +279,9 @@ impl Shared {
         let mut builder = builder(&self.options)?
             .dns_resolver(Arc::new(self.names.clone()))
             .https_only(true);
-        if !self.roots.is_empty() {
-            builder = builder.tls_certs_merge(self.roots.iter().cloned());
+        let roots = &self.options.extra_roots;
+        if !roots.is_empty() {
+            builder = builder.tls_certs_merge(roots.certificates());
         }
         if let Some(identity) = &self.options.client_identity {
             builder = builder.identity(identity.identity());
@@ -408,15 +396,6 @@ mod tests {
             Err(Error::Configuration { detail }) => detail,
             other => panic!("{other:?}"),
         };
-        let extra_roots = vec![b"no PEM".to_vec()];
-        let detail = fault(Options {
-            extra_roots,
-            ..Options::default()
-        });
-        assert!(
-            detail.contains("an extra root is not a certificate"),
-            "{detail}"
-        );
         let proxy = Some(Url::parse("ftp://user:secret@proxy.example").unwrap());
         let options = Options {
             proxy,

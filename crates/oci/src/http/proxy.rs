@@ -1,6 +1,8 @@
 //! Proxies, and the hosts that are reached without one.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use ipnet::IpNet;
 use reqwest::Proxy;
@@ -32,7 +34,7 @@ fn is_usable(url: &Url) -> bool {
 }
 
 /// The proxy at `url`, for all hosts except this machine and those in `no_proxy`.
-pub(super) fn proxy(url: &Url, no_proxy: &str) -> Result<Proxy> {
+pub(super) fn proxy(url: &Url, no_proxy: &NoProxy) -> Result<Proxy> {
     // reqwest would ignore a proxy with another scheme without an error.
     if !is_usable(url) {
         let detail = format!(
@@ -41,28 +43,39 @@ pub(super) fn proxy(url: &Url, no_proxy: &str) -> Result<Proxy> {
         );
         return Err(Error::Configuration { detail });
     }
-    let (url, direct) = (url.clone(), NoProxy::parse(no_proxy)?);
+    let (url, direct) = (url.clone(), no_proxy.clone());
     Ok(Proxy::custom(move |target: &Url| {
         (!direct.covers(target)).then(|| url.clone())
     }))
 }
 
-/// The hosts of a `NO_PROXY` list, separated by commas or spaces. An entry is one of: a name, which
-/// covers its subdomains too, as do `.name` and `*.name`; an address or a network (`10.0.0.0/8`); a
-/// name or an address with a port, which must then match too; `*` for all hosts.
-#[derive(Debug, Default)]
-struct NoProxy {
+/// Hosts that are reached without a proxy, in the form of `NO_PROXY`: entries separated by commas or spaces. An entry
+/// is one of: a name, which covers its subdomains too, as do `.name` and `*.name`; an address or a network
+/// (`10.0.0.0/8`); a name or an address with a port, which must then match too (`host:5000`); `*` for all hosts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NoProxy {
+    text: String,
     all: bool,
     networks: Vec<IpNet>,
     hosts: Vec<(Host, Option<u16>)>,
 }
 
-impl NoProxy {
-    /// # Errors
-    /// [`Error::Configuration`] for any other entry. If it were ignored, requests could go through
-    /// the proxy against the user's wish.
-    fn parse(text: &str) -> Result<Self> {
-        let mut found = Self::default();
+/// An entry of another form. If it were ignored, requests could go through the proxy against the user's wish.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a host name, an address, or a network such as 10.0.0.0/8, found `{entry}`")]
+pub struct NoProxyError {
+    /// The entry, escaped and cut.
+    entry: String,
+}
+
+impl FromStr for NoProxy {
+    type Err = NoProxyError;
+
+    fn from_str(text: &str) -> Result<Self, NoProxyError> {
+        let mut found = Self {
+            text: text.to_owned(),
+            ..Self::default()
+        };
         let entries = text.split(|c: char| c == ',' || c.is_whitespace());
         for entry in entries.filter(|entry| !entry.is_empty()) {
             if entry == "*" {
@@ -72,15 +85,27 @@ impl NoProxy {
             } else if let Some(host) = host_and_port(entry) {
                 found.hosts.push(host);
             } else {
-                return Err(Error::Configuration {
-                    detail: format!(
-                        "NO_PROXY: expected a host name, an address, or a network such as 10.0.0.0/8, found `{}`",
-                        excerpt(entry)
-                    ),
+                return Err(NoProxyError {
+                    entry: excerpt(entry),
                 });
             }
         }
         Ok(found)
+    }
+}
+
+/// As it was written.
+impl fmt::Display for NoProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl NoProxy {
+    /// Whether no host is named.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.all && self.networks.is_empty() && self.hosts.is_empty()
     }
 
     fn covers(&self, url: &Url) -> bool {
@@ -171,7 +196,7 @@ mod tests {
     #[test]
     fn hosts_without_proxy_are_told_in_every_usual_form() {
         let covers = |list: &str, url: &str| {
-            let list = NoProxy::parse(list).unwrap();
+            let list: NoProxy = list.parse().unwrap();
             list.covers(&url.parse().unwrap())
         };
         for (list, inside, outside) in [
@@ -252,10 +277,9 @@ mod tests {
             ("a.example,10.0.0.0/99", "10.0.0.0/99"),
             ("host:port", "host:port"),
         ] {
-            let Err(Error::Configuration { detail }) = NoProxy::parse(list) else {
-                panic!("{list} was taken");
-            };
-            assert!(detail.contains(&format!("`{entry}`")), "{detail}");
+            let error = NoProxy::from_str(list).unwrap_err();
+            let expected = "expected a host name, an address, or a network such as 10.0.0.0/8";
+            assert_eq!(error.to_string(), format!("{expected}, found `{entry}`"));
         }
     }
 }

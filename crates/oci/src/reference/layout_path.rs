@@ -81,7 +81,7 @@ impl fmt::Debug for LayoutPath {
 
 impl From<LayoutPath> for String {
     fn from(path: LayoutPath) -> Self {
-        path.0
+        path.to_string()
     }
 }
 

@@ -29,7 +29,7 @@ use crate::reference::Repository;
 const STALE_READS: usize = 2;
 
 /// A document with a list of entries.
-pub(super) trait List {
+pub(super) trait EntryList {
     type Entry: Clone;
 
     fn entries(&self) -> &[Self::Entry];
@@ -46,7 +46,7 @@ pub(super) trait List {
 
 /// What the documents at a tag are like.
 pub(super) trait Form {
-    type List: List<Entry = Self::Entry>;
+    type List: EntryList<Entry = Self::Entry>;
     type Entry: Clone;
     /// What the entries are, in errors.
     const UNIT: &'static str;

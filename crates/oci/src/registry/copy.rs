@@ -13,7 +13,6 @@ use tokio::task::JoinSet;
 
 use super::Registry;
 use super::blobs::BlobSink;
-use super::manifests::Outgoing;
 use super::scope::Access;
 use super::uploads::Pieces;
 use crate::descriptor::Descriptor;
@@ -21,7 +20,6 @@ use crate::error::{Error, Result};
 use crate::http::{Body, Request, retrying};
 use crate::layout::LayoutDraft;
 use crate::reference::{Location, PinnedReference, Repository};
-use crate::resolved::ResolvedImage;
 
 /// How a blob came into the target repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,21 +124,6 @@ impl Registry {
             Err(error) if error.is_refused_request() => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    /// Sets `tag` to `image`. The manifest must already be in the repository.
-    ///
-    /// Other clients may move the tag at any time. Call [`Registry::resolve`] to see what the tag
-    /// names afterwards.
-    ///
-    /// # Errors
-    /// About access, network and the registry; [`Error::Layout`] for an image in a layout.
-    pub async fn tag(&self, image: &ResolvedImage, tag: &str) -> Result<()> {
-        let media_type = image.document().media_type();
-        let repository = image.reference().location().writable()?;
-        let outgoing = Outgoing::of(image, media_type);
-        self.put_manifest(repository, tag, &outgoing).await?;
-        Ok(())
     }
 }
 

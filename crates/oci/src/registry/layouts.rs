@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::Registry;
 use super::checks::{check_limit, or_wrong_size};
 use super::entries::{self, ListError};
-use super::referrers::{List, listed};
+use super::referrers::{ReferrerList, listed};
 use crate::checked::{Checked, size_mismatch};
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
@@ -314,7 +314,7 @@ impl LayoutReader {
     /// The entries that refer to `subject`, and the list at its fallback tag. An entry that can't
     /// be read may be a referrer too, so it is included: fetching it returns the error.
     fn referrers(&mut self, subject: &PinnedReference) -> Result<Vec<Descriptor>> {
-        let mut list = List::new(subject, self.limits.referrers);
+        let mut list = ReferrerList::new(subject, self.limits.referrers);
         let tag = subject.digest().referrers_tag();
         for entry in self.entries()? {
             if entry.digest == *subject.digest() {

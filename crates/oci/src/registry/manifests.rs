@@ -135,6 +135,21 @@ impl Registry {
         Ok(image)
     }
 
+    /// Sets `tag` to `image`. The manifest must already be in the repository.
+    ///
+    /// Other clients may move the tag at any time. Call [`Registry::resolve`] to see what the tag
+    /// names afterwards.
+    ///
+    /// # Errors
+    /// About access, network and the registry; [`Error::Layout`] for an image in a layout.
+    pub async fn tag(&self, image: &ResolvedImage, tag: &str) -> Result<()> {
+        let media_type = image.document().media_type();
+        let repository = image.reference().location().writable()?;
+        let outgoing = Outgoing::of(image, media_type);
+        self.put_manifest(repository, tag, &outgoing).await?;
+        Ok(())
+    }
+
     /// The bytes at a digest, unchecked.
     async fn document(&self, reference: &PinnedReference) -> Result<Served> {
         match self.place(reference.location()) {

@@ -106,7 +106,7 @@ impl Registry {
         subject: &PinnedReference,
     ) -> Result<Option<ReferrersApi>> {
         let url = self.referrers_url(repository, subject)?;
-        let list = List::new(subject, self.options().limits.referrers);
+        let list = ReferrerList::new(subject, self.options().limits.referrers);
         Ok(match self.page(repository, &url, &list).await? {
             Page::Index { .. } => Some(ReferrersApi::Present),
             Page::NoApi(NoApi::Missing) => Some(ReferrersApi::Absent),
@@ -125,7 +125,7 @@ impl Registry {
         subject: &PinnedReference,
     ) -> Result<ByApi> {
         let limits = &self.options().limits;
-        let mut list = List::new(subject, limits.referrers);
+        let mut list = ReferrerList::new(subject, limits.referrers);
         let mut visited = HashSet::new();
         let mut next = Some(self.referrers_url(repository, subject)?);
         while let Some(url) = next {
@@ -159,7 +159,7 @@ impl Registry {
 
     /// Reads one page of a list. `url` has the registry's own origin, and so has the next page.
     /// Each page is its own request, with our login.
-    async fn page(&self, repository: &Repository, url: &Url, list: &List) -> Result<Page> {
+    async fn page(&self, repository: &Repository, url: &Url, list: &ReferrerList) -> Result<Page> {
         let request = Request::new(Method::GET, url.clone(), list.what.as_str())
             .header(header::ACCEPT, INDEX_TYPE)
             .within_origin();
@@ -202,7 +202,7 @@ impl Registry {
         repository: &Repository,
         subject: &PinnedReference,
     ) -> Result<Vec<Descriptor>> {
-        let mut list = List::new(subject, self.options().limits.referrers);
+        let mut list = ReferrerList::new(subject, self.options().limits.referrers);
         let tag = subject.digest().referrers_tag();
         let served = match self.served(repository, &tag, &list.what).await {
             Ok(served) => served,
@@ -272,7 +272,7 @@ fn may_be_index(answer: &Answer) -> bool {
 }
 
 /// The list while it is read.
-pub(super) struct List {
+pub(super) struct ReferrerList {
     what: String,
     limit: usize,
     /// How many entries were read, including those left out.
@@ -281,7 +281,7 @@ pub(super) struct List {
     digests: HashSet<Digest>,
 }
 
-impl List {
+impl ReferrerList {
     pub(super) fn new(subject: &PinnedReference, limit: usize) -> Self {
         Self {
             what: format!("the list of referrers of {subject}"),
@@ -304,7 +304,7 @@ impl List {
         Ok(())
     }
 
-    /// Adds the entries of a page. They were read with [`List::room`] as the limit.
+    /// Adds the entries of a page. They were read with [`ReferrerList::room`] as the limit.
     fn add(&mut self, page: Listed) {
         self.read += page.entries;
         for descriptor in page.descriptors {

@@ -19,10 +19,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 use url::{Url, form_urlencoded};
+use zeroize::Zeroizing;
 
 use super::challenge::Challenge;
 use super::scope::{Access, Scope};
-use crate::credentials::{Login, Secret};
+use crate::credentials::{Login, Secret, secret_if_any};
 use crate::error::Error;
 use crate::http::{AttemptError, Body, Connection, Credential, Request, host, shown};
 
@@ -190,7 +191,7 @@ async fn authorize(
     };
     match (challenge, login.map(|login| login.secret)) {
         (_, Some(Secret::Registry(token))) => Ok(Authorization {
-            credential: Credential::new(&format!("Bearer {token}"), target)
+            credential: bearer(&token, target)
                 .ok_or_else(|| unauthorized("the registry token given holds control characters"))?,
             login: whose,
             expires: None,
@@ -280,7 +281,7 @@ impl TokenQuestion<'_> {
             serde_json::from_slice(&bytes).map_err(|_| unlike("something else"))?;
         let lifetime = answer.lifetime();
         let token = answer.token().ok_or_else(|| unlike("JSON without one"))?;
-        let credential = Credential::new(&format!("Bearer {token}"), self.registry)
+        let credential = bearer(&token, self.registry)
             .ok_or_else(|| unlike("a token with control characters"))?;
         Ok(Authorization {
             credential,
@@ -332,8 +333,10 @@ impl TokenQuestion<'_> {
 /// not read: we count from the time of our request.
 #[derive(Deserialize)]
 struct TokenAnswer {
-    token: Option<String>,
-    access_token: Option<String>,
+    #[serde(default, deserialize_with = "secret_if_any")]
+    token: Option<Zeroizing<String>>,
+    #[serde(default, deserialize_with = "secret_if_any")]
+    access_token: Option<Zeroizing<String>>,
     /// Seconds. Some services write the number in quotes.
     #[serde(default)]
     expires_in: Value,
@@ -353,8 +356,8 @@ impl TokenAnswer {
         Duration::from_secs_f64(life * 0.9)
     }
 
-    fn token(self) -> Option<String> {
-        let filled = |token: &String| !token.is_empty();
+    fn token(self) -> Option<Zeroizing<String>> {
+        let filled = |token: &Zeroizing<String>| !token.is_empty();
         self.token
             .filter(filled)
             .or(self.access_token.filter(filled))
@@ -362,8 +365,15 @@ impl TokenAnswer {
 }
 
 fn basic(user: &str, password: &str, server: &Url) -> Option<Credential> {
-    let encoded = BASE64.encode(format!("{user}:{password}"));
-    Credential::new(&format!("Basic {encoded}"), server)
+    let login = Zeroizing::new(format!("{user}:{password}"));
+    let encoded = Zeroizing::new(BASE64.encode(login.as_bytes()));
+    let header = Zeroizing::new(format!("Basic {}", *encoded));
+    Credential::new(&header, server)
+}
+
+fn bearer(token: &str, server: &Url) -> Option<Credential> {
+    let header = Zeroizing::new(format!("Bearer {token}"));
+    Credential::new(&header, server)
 }
 
 #[cfg(test)]
@@ -409,7 +419,9 @@ mod tests {
             (r#"{"token":""}"#, None),
         ] {
             let answer: TokenAnswer = serde_json::from_str(json).unwrap();
-            assert_eq!(answer.token().as_deref(), expected, "{json}");
+            let token = answer.token();
+            let token = token.as_ref().map(|token| token.as_str());
+            assert_eq!(token, expected, "{json}");
         }
     }
 }

@@ -26,7 +26,7 @@ fn every_key_is_read() {
     assert_eq!(settings.store.unwrap().value, Path::new("/c/st ore"));
     let proxy = settings.proxy.unwrap().value;
     assert_eq!(proxy.url.host_str(), Some("proxy"));
-    assert_eq!(proxy.no_proxy, "localhost,.example.org");
+    assert_eq!(proxy.no_proxy.to_string(), "localhost,.example.org");
     let settings = read("allow = ['/home/me/work', '/srv']").unwrap();
     assert_eq!(settings.allow, ["/home/me/work", "/srv"].map(PathBuf::from));
     for wrong in ["'/srv'", "['srv']", "['~/srv']", "['']", "[1]"] {
@@ -46,7 +46,7 @@ fn every_key_is_read() {
 fn all_mistakes_are_told_at_once_each_with_a_mark() {
     let said = read(
         "signing_config = 's.json'\ngallery = 3\n  store = \"\" # here\ntrust = 'gihub'\n\
-         no-proxy = ['a', 7, 'b,c']\npolicy = '~/p.yaml'\nnonsense = true\n[proxy]\nurl = 'x'\n",
+         no-proxy = ['a', 7, 'b,c', 'h:p']\npolicy = '~/p.yaml'\nnonsense = true\n[proxy]\nurl = 'x'\n",
     );
     insta::assert_snapshot!(said.unwrap_err(), @r#"
     /c/countersign.toml:1:1: signing_config: unknown key: did you mean `signing-config`?
@@ -71,8 +71,12 @@ fn all_mistakes_are_told_at_once_each_with_a_mark() {
       |                  ^
     /c/countersign.toml:5:21: no-proxy: expected one host
       |
-    5 | no-proxy = ['a', 7, 'b,c']
+    5 | no-proxy = ['a', 7, 'b,c'…
       |                     ^^^^^
+    /c/countersign.toml:5:28: no-proxy: expected a host name, an address, or a network such as 10.0.0.0/8, found `h:p`
+      |
+    5 | no-proxy = ['a', 7, 'b,c', 'h:p']
+      |                            ^^^^^
     /c/countersign.toml:6:10: policy: `~` has no meaning here: write the whole path, or one that is relative to this file
       |
     6 | policy = '~/p.yaml'

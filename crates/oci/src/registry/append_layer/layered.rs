@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::super::append::List;
+use super::super::append::EntryList;
 use crate::descriptor::{Descriptor, media_type};
 use crate::manifest::{Manifest, ManifestError};
 use crate::resolved::ResolvedImage;
 
-/// The time at which such an image was created.
+/// The time at which an image of layers without a base was created, as go-containerregistry gives it.
 const CREATED: &str = "0001-01-01T00:00:00Z";
 
 /// A manifest, and its configuration. Fields that nobody here knows stay as they are.
@@ -63,7 +63,7 @@ impl Layered {
     }
 }
 
-impl List for Layered {
+impl EntryList for Layered {
     type Entry = Value;
 
     fn entries(&self) -> &[Value] {

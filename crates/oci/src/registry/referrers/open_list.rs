@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::super::append::List;
+use super::super::append::EntryList;
 use super::super::entries::{ListError, Sink, walk};
 use crate::descriptor::media_type;
 
@@ -61,7 +61,7 @@ impl OpenList {
     }
 }
 
-impl List for OpenList {
+impl EntryList for OpenList {
     type Entry = Box<RawValue>;
 
     fn entries(&self) -> &[Box<RawValue>] {

@@ -11,7 +11,7 @@ use super::common::{not_followed, options, requests};
 fn by(proxy: &str, no_proxy: &str) -> Registry {
     Registry::new(Options {
         proxy: Some(proxy_url(proxy).unwrap()),
-        no_proxy: no_proxy.into(),
+        no_proxy: no_proxy.parse().unwrap(),
         ..options()
     })
     .unwrap()

@@ -410,7 +410,7 @@ async fn the_proxy_is_left_out_for_named_hosts_and_their_subdomains() {
     options.plain_http = countersign_oci::PlainHttp::Always;
     options.retries.times = 0;
     options.proxy = Some(proxy.uri().parse().unwrap());
-    options.no_proxy = "10.0.0.0/8, inside.invalid".into();
+    options.no_proxy = "10.0.0.0/8, inside.invalid".parse().unwrap();
     let client = countersign_oci::Registry::new(options).unwrap();
 
     for direct in ["inside.invalid/a/b:t", "registry.inside.invalid/a/b:t"] {

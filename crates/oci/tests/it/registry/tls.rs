@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign_oci::http::RedirectRefused::HttpsRequired;
 use countersign_oci::{
     ClientIdentity, Error, Options, PlainHttp, Reference, Registry, ResolvedImage, Result,
-    media_type,
+    RootCertificates, RootCertificatesError, media_type,
 };
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use tokio::net::TcpListener;
@@ -66,7 +66,7 @@ impl TlsServer {
     /// Options by which the server is trusted.
     fn trusted(&self) -> Options {
         Options {
-            extra_roots: vec![self.certificate.clone().into_bytes()],
+            extra_roots: RootCertificates::from_pem(self.certificate.as_bytes()).unwrap(),
             ..untrusted()
         }
     }
@@ -149,6 +149,21 @@ async fn a_client_certificate_is_shown_to_those_who_ask() {
         ..server.trusted()
     };
     server.resolve(options).await.unwrap();
+}
+
+#[test]
+fn a_text_without_a_certificate_is_no_list_of_authorities() {
+    let error = |pem: &str| RootCertificates::from_pem(pem.as_bytes()).unwrap_err();
+    let key = self_signed().signing_key.serialize_pem();
+    for text in ["", "no PEM", &key] {
+        assert_eq!(error(text), RootCertificatesError::NoCertificate, "{text}");
+    }
+    let damaged = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
+    let error = error(damaged);
+    assert!(
+        matches!(error, RootCertificatesError::Damaged(_)),
+        "{error}"
+    );
 }
 
 #[test]
