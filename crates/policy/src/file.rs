@@ -238,8 +238,8 @@ impl Source<'_> {
             mirrors,
             verification,
         } = spec;
-        let name = self.required("name", name, path)?;
-        let url = self.required("url", url, path)?;
+        let name = self.required("name", name.as_deref(), path)?;
+        let url = self.required("url", url.as_deref(), path)?;
         let policy = verification
             .as_ref()
             .map(|policy| self.policy(policy, &path.key(VERIFICATION)))

@@ -10,17 +10,21 @@ mod files;
 mod forms;
 mod mirrors;
 mod mistakes;
+mod ruling;
 mod spec;
 mod values;
+mod weakness;
 
 use std::time::Duration;
 
-use countersign_oci::{Digest, Reference, Repository};
+use countersign_oci::Repository;
 use serde_json::Value;
 
 pub use self::files::NamedFile;
 use self::mirrors::Mirrors;
+pub use self::ruling::{RuleMatch, Ruling};
 use self::spec::{ConfigSpec, RuleSpec, TufSpec};
+pub use self::weakness::Weakness;
 use crate::age::Age;
 use crate::error::{KeyPath, PolicyError, Problem};
 use crate::image_pattern::ImagePattern;
@@ -141,15 +145,6 @@ impl Mode {
     }
 }
 
-/// What the configuration says of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ruling<'a> {
-    /// The number of the rule, from 1, the rule, and the pattern that matched. `None` if no rule matches.
-    pub matched: Option<(usize, &'a ImageRule, &'a ImagePattern)>,
-    /// Whether a refusal is carried out.
-    pub mode: Mode,
-}
-
 impl ImageVerifierConfig {
     /// Reads a file's text. `file_name` is only for errors.
     ///
@@ -186,20 +181,6 @@ impl ImageVerifierConfig {
     pub fn is_one(text: &str) -> bool {
         Source::new(text, "", &no_key_files)
             .is_ok_and(|source| source.tree.keys().any(|key| OWN_KEYS.contains(&key)))
-    }
-
-    /// What the first matching rule says of the image that is asked for as `reference`, and has this `digest`.
-    pub fn ruling(&self, reference: &Reference, digest: &Digest) -> Ruling<'_> {
-        let matched = self.rules.iter().enumerate().find_map(|(index, rule)| {
-            let mut patterns = rule.images.iter();
-            let pattern = patterns.find(|pattern| pattern.matches(reference, digest))?;
-            Some((index + 1, rule, pattern))
-        });
-        let mode = matched.and_then(|(_, rule, _)| rule.mode);
-        Ruling {
-            matched,
-            mode: mode.unwrap_or(self.mode),
-        }
     }
 
     /// `enforce` if any rule, or all that no rule matches, is enforced.
@@ -245,7 +226,7 @@ fn read(source: &Source<'_>, spec: &ConfigSpec) -> Result<ImageVerifierConfig, P
     only_one_of_each(source)?;
     let root = KeyPath::default();
     let failed = |(path, problem)| source.error(path, problem);
-    let file = |key: &'static str, value: &Option<String>| {
+    let file = |key: &'static str, value: Option<&str>| {
         let present = value.is_some().then(|| source.required(key, value, &root));
         present.transpose()
     };
@@ -256,24 +237,28 @@ fn read(source: &Source<'_>, spec: &ConfigSpec) -> Result<ImageVerifierConfig, P
     Ok(ImageVerifierConfig {
         default: one_of(
             source,
-            default,
+            default.as_deref(),
             &root.key("default"),
             Unmatched::ALL,
             Unmatched::as_str,
         )?
         .unwrap_or(Unmatched::Deny),
-        mode: one_of(source, mode, &root.key("mode"), Mode::ALL, Mode::as_str)?
-            .unwrap_or(Mode::Enforce),
-        trust: read_trust(source, trust, trusted_root, tuf)?,
-        login_file: file("login_file", login_file)?,
-        ca_file: file("ca_file", ca_file)?,
+        mode: read_mode(source, mode.as_deref(), &root)?.unwrap_or(Mode::Enforce),
+        trust: read_trust(
+            source,
+            trust.as_deref(),
+            trusted_root.as_deref(),
+            tuf.as_ref(),
+        )?,
+        login_file: file("login_file", login_file.as_deref())?,
+        ca_file: file("ca_file", ca_file.as_deref())?,
         mirrors: Mirrors::read(mirrors, &root.key("mirrors")).map_err(failed)?,
         deadline: values::deadline(deadline.as_deref()).map_err(at("deadline"))?,
-        state_directory: file("state_directory", state_directory)?,
+        state_directory: file("state_directory", state_directory.as_deref())?,
         cache_age: values::cache_age(cache_age.as_deref()).map_err(at("cache_age"))?,
-        log_file: file("log_file", log_file)?,
+        log_file: file("log_file", log_file.as_deref())?,
         log_bytes: values::log_bytes(*log_bytes).map_err(at("log_bytes"))?,
-        journal_socket: file("journal_socket", journal_socket)?,
+        journal_socket: file("journal_socket", journal_socket.as_deref())?,
         rules: read_rules(source, rules.as_deref(), &root)?,
     })
 }
@@ -320,17 +305,23 @@ fn read_rule(
             .enumerate()
             .map(pattern)
             .collect::<Result<_, _>>()?,
-        mode: one_of(source, mode, &path.key("mode"), Mode::ALL, Mode::as_str)?,
-        demand: demand(source, verification, *allow, reason, path)?,
+        mode: read_mode(source, mode.as_deref(), path)?,
+        demand: demand(
+            source,
+            verification.as_ref(),
+            *allow,
+            reason.as_deref(),
+            path,
+        )?,
     })
 }
 
 /// Who must have signed, or why nobody has to.
 fn demand(
     source: &Source<'_>,
-    verification: &Option<PolicySpec>,
+    verification: Option<&PolicySpec>,
     allow: Option<bool>,
-    reason: &Option<String>,
+    reason: Option<&str>,
     path: &KeyPath,
 ) -> Result<Demand, PolicyError> {
     match (verification, allow, reason) {
@@ -383,9 +374,9 @@ fn only_one_of_each(source: &Source<'_>) -> Result<(), PolicyError> {
 /// Where the trusted root comes from. At most one of the three keys is there.
 fn read_trust(
     source: &Source<'_>,
-    instance: &Option<String>,
-    trusted_root: &Option<String>,
-    tuf: &Option<TufSpec>,
+    instance: Option<&str>,
+    trusted_root: Option<&str>,
+    tuf: Option<&TufSpec>,
 ) -> Result<Option<Trust>, PolicyError> {
     let root = KeyPath::default();
     let all = SigstoreInstance::ALL;
@@ -402,17 +393,25 @@ fn read_trust(
         return Ok(None);
     };
     let path = root.key("tuf");
-    let text = source.required("url", url, &path)?;
+    let text = source.required("url", url.as_deref(), &path)?;
     let url = Trust::tuf_url(&text);
     let url = url.map_err(|problem| source.error(path.key("url"), problem))?;
-    let root_file = source.required("root", file, &path)?;
+    let root_file = source.required("root", file.as_deref(), &path)?;
     Ok(Some(Trust::Tuf { url, root_file }))
+}
+
+fn read_mode(
+    source: &Source<'_>,
+    text: Option<&str>,
+    path: &KeyPath,
+) -> Result<Option<Mode>, PolicyError> {
+    one_of(source, text, &path.key("mode"), Mode::ALL, Mode::as_str)
 }
 
 /// The one of `all` that `text` names.
 fn one_of<T: Copy, const N: usize>(
     source: &Source<'_>,
-    text: &Option<String>,
+    text: Option<&str>,
     path: &KeyPath,
     all: [T; N],
     name: fn(T) -> &'static str,

@@ -17,7 +17,7 @@ use crate::matcher::Matcher;
 use crate::policy::{AcceptedSigner, CertificateSigner, KeySigner, LogUse, Policy};
 use crate::predicate::PredicateRule;
 use crate::public_key::PublicKey;
-use crate::violation::{Mismatch, Miss, NeedOfTime, SignerMismatch, Violation};
+use crate::violation::{Mismatch, Miss, NeedOfTime, SignerMismatch, TimeCondition, Violation};
 
 /// What a verified signature claims. Cryptography, certificate and log are checked already.
 #[derive(Debug, Clone, Copy)]
@@ -146,7 +146,7 @@ impl Policy {
         judge_signer(signers, &claimed)?;
         if let Some(not_before) = *not_before {
             let found = claimed.earliest.ok_or(Violation::NoTime {
-                condition: "not_before",
+                condition: TimeCondition::NotBefore,
             })?;
             if found < not_before {
                 return Err(Violation::SignedBefore { not_before, found });
@@ -179,7 +179,7 @@ fn judge_signer(signers: &[AcceptedSigner], claimed: &Claimed<'_>) -> Result<(),
 
 fn judge_age(min_age: Age, claimed: &Claimed<'_>) -> Result<(), Violation> {
     let found = claimed.latest.ok_or(Violation::NoTime {
-        condition: "min_age",
+        condition: TimeCondition::MinAge,
     })?;
     let reached = min_age.reached(found);
     match reached {

@@ -75,7 +75,7 @@ pub use file::{Gallery, PolicyFile};
 pub use format::SignatureFormat;
 pub use image_pattern::{ImagePattern, PatternError};
 pub use image_verifier::{
-    Demand, ImageRule, ImageVerifierConfig, Mode, NamedFile, Ruling, Unmatched,
+    Demand, ImageRule, ImageVerifierConfig, Mode, NamedFile, RuleMatch, Ruling, Unmatched, Weakness,
 };
 pub use import::{ImportError, ImportedPolicy, import};
 pub use index::{EntryContent, GalleryEntry, GalleryIndex, IndexPlaces, MisspeltKey};
@@ -95,5 +95,5 @@ pub use spec::{
     AttestationSpec, PolicySpec, RequirementSpec, SignerSpec, TrustFilesSpec, TrustSpec,
 };
 pub use summary::PolicySummary;
-pub use violation::{Mismatch, Miss, NeedOfTime, SignerMismatch, Violation};
+pub use violation::{Mismatch, Miss, NeedOfTime, SignerMismatch, TimeCondition, Violation};
 pub use warning::{Level, Warning};

@@ -6,7 +6,7 @@
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use crate::error::{KeyPath, PolicyError, Position, Problem, Step};
+use crate::error::{About, KeyPath, PolicyError, Position, Problem, Step};
 use crate::keys::{IDENTITY, ISSUER, KEY};
 use crate::yaml;
 use countersign_oci::excerpt;
@@ -187,12 +187,10 @@ impl Node {
         let (mut place, mut problem) = error.into_parts();
         let Some((path, node)) = place.position.and_then(|position| {
             let found = self.at(position)?;
-            match problem {
-                Problem::Form { .. } | Problem::MissingKey { .. } => {
-                    Some(self.around(position, found))
-                }
-                _ => Some(found),
-            }
+            Some(match problem.about() {
+                About::Value | About::Lack => self.around(position, found),
+                About::Text | About::Key(_) | About::Second(_) | About::LackBeside => found,
+            })
         }) else {
             return PolicyError::new(place, problem);
         };

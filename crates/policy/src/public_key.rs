@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use der::asn1::UintRef;
+use der::{Decode as _, Reader as _, SliceReader};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sigstore_crypto::{KeyAlgorithm, VerificationKey, validate_raw_public_key};
 use sigstore_types::DerPublicKey;
@@ -83,7 +85,12 @@ impl PublicKey {
             .and_then(|key| validate_raw_public_key(key.scheme(), key.as_bytes()));
         match (usable, kind) {
             (Ok(()), _) => {}
-            (Err(_), KeyKind::Rsa) => return Err(PublicKeyError::RsaSize),
+            (Err(_), KeyKind::Rsa) => {
+                return Err(match rsa_bits(key) {
+                    Some(bits) => PublicKeyError::RsaSize { bits },
+                    None => PublicKeyError::Unsupported,
+                });
+            }
             (Err(_), _) => return Err(PublicKeyError::Unsupported),
         }
         Ok(Self {
@@ -236,8 +243,26 @@ pub enum PublicKeyError {
     )]
     Unsupported,
     /// An RSA key that is too short or too long.
-    #[error("the RSA key can't be used: expected one of 2048 to 8192 bits")]
-    RsaSize,
+    #[error("expected an RSA key of 2048 to 8192 bits, found one of {bits}")]
+    RsaSize {
+        /// The length of its modulus, in bits.
+        bits: usize,
+    },
+}
+
+/// The length of an RSA key's modulus, in bits. `None` if there is no such key in `key`.
+fn rsa_bits(key: &DerPublicKey) -> Option<usize> {
+    let key = VerificationKey::from_spki(key).ok()?;
+    let mut reader = SliceReader::new(key.as_bytes()).ok()?;
+    // RFC 8017, `RSAPublicKey`: the modulus and the exponent.
+    let bits = reader.sequence(|key| {
+        let modulus = UintRef::decode(key)?;
+        UintRef::decode(key)?;
+        let digits = modulus.as_bytes();
+        let zeros = digits.first().map_or(0, |first| first.leading_zeros());
+        Ok(8 * digits.len() - zeros as usize)
+    });
+    reader.finish(bits.ok()?).ok()
 }
 
 #[cfg(test)]

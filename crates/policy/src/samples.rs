@@ -16,7 +16,7 @@ use crate::image_pattern::PatternError;
 use crate::matcher::{Matcher, RegexError};
 use crate::predicate::JsonPointer;
 use crate::public_key::{KeyFingerprint, PublicKeyError};
-use crate::violation::{Mismatch, Miss, NeedOfTime, SignerMismatch, Violation};
+use crate::violation::{Mismatch, Miss, NeedOfTime, SignerMismatch, TimeCondition, Violation};
 
 /// Each problem, in a file; and one in a flag.
 pub fn errors() -> Vec<PolicyError> {
@@ -81,7 +81,7 @@ pub fn violations() -> Vec<Violation> {
         PredicateType { expected: vec![text()], found: text() },
         Signer(Box::new(SignerMismatch::of(&[]))),
         SignedBefore { not_before: Timestamp::MAX, found: Timestamp::UNIX_EPOCH },
-        NoTime { condition: "not_before" },
+        NoTime { condition: TimeCondition::NotBefore },
         TooYoung {
             min_age: age::parse("24h").unwrap(),
             found: Timestamp::UNIX_EPOCH,

@@ -41,7 +41,7 @@ impl Source<'_> {
     pub(crate) fn required(
         &self,
         key: &'static str,
-        text: &Option<String>,
+        text: Option<&str>,
         path: &KeyPath,
     ) -> Result<String, PolicyError> {
         match text {
@@ -49,7 +49,7 @@ impl Source<'_> {
             Some(text) if text.trim().is_empty() => {
                 Err(self.error(path.key(key), Problem::Empty { expected: "a text" }))
             }
-            Some(text) => Ok(text.clone()),
+            Some(text) => Ok(text.to_owned()),
         }
     }
 

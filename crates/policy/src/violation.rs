@@ -67,7 +67,7 @@ pub enum Violation {
     #[error("the policy's `{condition}` can't hold: nothing proves when the signature was made")]
     NoTime {
         /// The condition.
-        condition: &'static str,
+        condition: TimeCondition,
     },
     /// Younger than the policy's `min_age`.
     #[error(
@@ -126,6 +126,25 @@ pub enum Violation {
         /// The statement's.
         found: Option<String>,
     },
+}
+
+/// A condition of a policy on the time of signing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeCondition {
+    /// The policy's `not_before`.
+    NotBefore,
+    /// The policy's `min_age`.
+    MinAge,
+}
+
+/// Its key.
+impl fmt::Display for TimeCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotBefore => "not_before",
+            Self::MinAge => "min_age",
+        })
+    }
 }
 
 /// No signer of the policy made this signature.

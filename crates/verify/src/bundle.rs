@@ -17,7 +17,7 @@ use countersign_policy::{Policy, SignatureFormat};
 
 pub(crate) use self::der::check_certificate;
 use self::wire::{AcceptedVersion, Bounded, Decodable, OneKey, Wire};
-use crate::failure::Failure;
+use crate::failure::{Failure, MalformedPart};
 use crate::names::IN_TOTO;
 use crate::simple_signing::{self, SimpleSigning};
 use crate::statement::Statement;
@@ -109,9 +109,7 @@ impl SignedBundle {
             OneKey::Named(_) => KeyMaterial::Key,
             OneKey::Certificate(_) => {
                 let certificate = bundle.signing_certificate().cloned();
-                KeyMaterial::Certificate(certificate.ok_or(Failure::NoCertificate {
-                    found: "nothing in its place",
-                })?)
+                KeyMaterial::Certificate(certificate.ok_or(Failure::CertificateLost)?)
             }
         };
         Ok(Self {
@@ -154,7 +152,7 @@ impl SignedBundle {
 
 fn malformed(error: &dyn std::error::Error) -> Failure {
     Failure::Malformed {
-        part: "bundle",
+        part: MalformedPart::Bundle,
         detail: excerpt(&error.to_string()),
     }
 }

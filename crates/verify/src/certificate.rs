@@ -11,7 +11,7 @@ use x509_cert::der::asn1::{ObjectIdentifier, Utf8StringRef};
 use x509_cert::ext::pkix::name::{GeneralName, OtherName};
 use x509_cert::ext::pkix::{SignedCertificateTimestampList, SubjectAltName};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, MalformedPart};
 
 /// The type of a user's name at Fulcio, `name!domain`, as an alternative name.
 const USER_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.7");
@@ -27,7 +27,7 @@ const USER_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57
 /// [`Failure::Identity`] with all names found, or [`Failure::Malformed`].
 pub(crate) fn identity(certificate: &DerCertificate) -> Result<String, Failure> {
     let malformed = |detail: String| Failure::Malformed {
-        part: "certificate",
+        part: MalformedPart::Certificate,
         detail,
     };
     let certificate = Certificate::from_der(certificate.as_bytes())
@@ -247,7 +247,7 @@ mod tests {
         assert!(matches!(
             identity(&twice),
             Err(Failure::Malformed {
-                part: "certificate",
+                part: MalformedPart::Certificate,
                 ..
             })
         ));

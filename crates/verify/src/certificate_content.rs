@@ -7,7 +7,7 @@ use sigstore_verify::crypto::{CertificateInfo, parse_certificate_info};
 
 use crate::bundle;
 use crate::certificate;
-use crate::failure::Failure;
+use crate::failure::{Failure, MalformedPart};
 
 /// What a signing certificate says of its holder, read as [`verify_bundle`](crate::verify_bundle)
 /// reads it.
@@ -39,7 +39,7 @@ impl CertificateContent {
         let bounded = bundle::check_certificate(der)?;
         let certificate = DerCertificate::new(bounded.bytes().to_vec());
         let info = parse_certificate_info(&certificate).map_err(|error| Failure::Malformed {
-            part: "certificate",
+            part: MalformedPart::Certificate,
             detail: error.to_string(),
         })?;
         Self::of(&certificate, &info)

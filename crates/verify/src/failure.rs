@@ -3,11 +3,15 @@
 //! A [`Failure`] is the first check that a candidate failed, with the expected and the found value. It
 //! never holds anything from which a proof could be made.
 
+mod part;
+
 use countersign_oci::Digest;
 use countersign_policy::{COSIGN_SIGN_PREDICATE, KeyFingerprint, Violation};
 use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};
 
 use crate::kind::RefusalKind;
+
+pub use part::{LogKind, MalformedPart};
 
 /// The first check that a candidate failed.
 #[derive(Debug, thiserror::Error)]
@@ -70,8 +74,8 @@ pub enum Failure {
     /// Bytes that don't parse.
     #[error("the {part} is malformed: {detail}")]
     Malformed {
-        /// What doesn't parse: `bundle`, `in-toto statement`, `certificate`, `checkpoint`, `timestamp` and others.
-        part: &'static str,
+        /// What doesn't parse.
+        part: MalformedPart,
         /// The parser's message.
         detail: String,
     },
@@ -105,6 +109,11 @@ pub enum Failure {
         /// The value in the other place.
         found: String,
     },
+    /// The bundle's certificate, which was read, is not among what was checked. Nothing is proven then.
+    #[error(
+        "the certificate was lost during the check, which is a bug in this program; please report it"
+    )]
+    CertificateLost,
     /// The check panicked. Nothing is proven then.
     #[error("the check crashed, which is a bug in this program; please report it")]
     Aborted,
@@ -130,7 +139,7 @@ pub enum Failure {
     },
     /// The bundle does not name one signer: neither by one certificate nor by a hint at one key.
     #[error("expected one certificate or one key hint in the bundle, found {found}")]
-    NoCertificate {
+    NoKeyMaterial {
         /// What is in its place.
         found: &'static str,
     },
@@ -222,8 +231,8 @@ pub enum Failure {
         "the {log} {id} can't be checked: its key in the trusted root is of a kind that is not supported ({kind})"
     )]
     UnsupportedLogKey {
-        /// `transparency log` or `certificate transparency log`.
-        log: &'static str,
+        /// Which kind of log it is.
+        log: LogKind,
         /// The log's ID, in hex.
         id: String,
         /// The kind of key, as the trusted root states it.
@@ -352,11 +361,12 @@ impl Failure {
             | Self::TooMany { .. }
             | Self::TooLarge { .. }
             | Self::Disagreement { .. }
+            | Self::CertificateLost
             | Self::Aborted
             | Self::Repeated { .. }
             | Self::BundleVersion { .. }
             | Self::Content { .. }
-            | Self::NoCertificate { .. }
+            | Self::NoKeyMaterial { .. }
             | Self::OtherKey { .. }
             | Self::PayloadType { .. }
             | Self::StatementType { .. }

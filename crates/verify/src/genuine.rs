@@ -18,7 +18,7 @@ use sigstore_verify::{
 use crate::bundle::{KeyMaterial, SignedBundle};
 use crate::certificate;
 use crate::certificate_content::CertificateContent;
-use crate::failure::Failure;
+use crate::failure::{Failure, LogKind, MalformedPart};
 use crate::log_entries::LogEntries;
 use crate::trust::RootInUse;
 
@@ -44,16 +44,14 @@ impl<'a> Genuine<'a> {
     /// The content of the certificate. A trusted authority has issued it.
     ///
     /// # Errors
-    /// [`Failure::Malformed`], [`Failure::Identity`], [`Failure::NoIssuer`] and [`Failure::NoCertificate`].
+    /// [`Failure::Malformed`], [`Failure::Identity`], [`Failure::NoIssuer`] and [`Failure::CertificateLost`].
     pub(crate) fn certificate_content(&self) -> Result<CertificateContent, Failure> {
         match (&self.signed.material, self.result.certificate()) {
             (KeyMaterial::Certificate(certificate), Some(info)) => {
                 CertificateContent::of(certificate, info)
             }
             (KeyMaterial::Certificate(_), None) | (KeyMaterial::Key, _) => {
-                Err(Failure::NoCertificate {
-                    found: "one that was not verified",
-                })
+                Err(Failure::CertificateLost)
             }
         }
     }
@@ -187,8 +185,8 @@ pub(crate) fn verify<'a>(
         .verifier()
         .verify(signed_artifact(digest, signed)?, &signed.bundle, &policy)
         .map_err(|error| {
-            let failure = Failure::from(error);
-            unsupported_certificate_log(&failure, certificate, root).unwrap_or(failure)
+            let unsupported = unsupported_certificate_log(&error, certificate, root);
+            unsupported.unwrap_or_else(|| Failure::from(error))
         })?;
     Ok(Genuine { result, signed })
 }
@@ -204,7 +202,7 @@ fn signed_artifact<'a>(digest: &Digest, signed: &'a SignedBundle) -> Result<Arti
 
 fn artifact(digest: &Digest) -> Result<ArtifactDigest, Failure> {
     let malformed = |detail: String| Failure::Malformed {
-        part: "image digest",
+        part: MalformedPart::ImageDigest,
         detail,
     };
     let algorithm = match digest.algorithm() {
@@ -216,20 +214,19 @@ fn artifact(digest: &Digest) -> Result<ArtifactDigest, Failure> {
     ArtifactDigest::new(algorithm, bytes).map_err(|error| malformed(error.to_string()))
 }
 
-/// The reason for `failure`, if it is that a certificate log has a kind of key that is not supported.
+/// The reason for `error`, if it is that a certificate log has a kind of key that is not supported.
 fn unsupported_certificate_log(
-    failure: &Failure,
+    error: &sigstore_verify::Error,
     certificate: &DerCertificate,
     root: RootInUse<'_>,
 ) -> Option<Failure> {
-    let of_the_log = match failure {
-        Failure::Certificate(CertificateError::Sct(_)) => true,
-        // This error comes if no certificate log has a key for the kind of signature.
-        Failure::Sigstore(error) => {
-            matches!(**error, sigstore_verify::Error::InvalidTrustRoot(_))
-        }
-        _ => false,
-    };
+    use sigstore_verify::Error;
+    let of_the_log = matches!(
+        error,
+        Error::Certificate(CertificateError::Sct(_))
+            // This error comes if no certificate log has a key for the kind of signature.
+            | Error::InvalidTrustRoot(_)
+    );
     if !of_the_log {
         return None;
     }
@@ -238,7 +235,7 @@ fn unsupported_certificate_log(
         .find_map(|id| {
             let kind = root.unusable_certificate_log_key(id)?;
             Some(Failure::UnsupportedLogKey {
-                log: "certificate transparency log",
+                log: LogKind::Certificates,
                 id: hex::encode(id),
                 kind: kind.to_owned(),
             })

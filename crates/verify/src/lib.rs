@@ -114,7 +114,7 @@ pub use denial::Denied;
 pub use document_proof::VerifiedDocument;
 pub use error::Error;
 pub use evidence::{CertificateHolder, Evidence, SignedBy};
-pub use failure::Failure;
+pub use failure::{Failure, LogKind, MalformedPart};
 pub use judge::{judge_digest, judge_found, verify_bundle, verify_simple_signing};
 pub use kind::RefusalKind;
 pub use limits::Limits;

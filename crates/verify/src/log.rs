@@ -13,7 +13,7 @@ use sigstore_types::{Checkpoint, KindVersion, Sha256Hash, SignatureBytes, Transp
 use countersign_oci::excerpt;
 
 use crate::bundle::LegacyForm;
-use crate::failure::Failure;
+use crate::failure::{Failure, MalformedPart};
 use crate::genuine::Genuine;
 use crate::log_entries::{Provable, is_rekor_v2};
 use crate::trust::RootInUse;
@@ -222,7 +222,7 @@ struct NoteSignature<'a> {
 /// [spec]: https://c2sp.org/signed-note
 fn note_signatures(note: &str) -> Result<Vec<NoteSignature<'_>>, Failure> {
     let malformed = || Failure::Malformed {
-        part: "checkpoint",
+        part: MalformedPart::Checkpoint,
         detail: "expected lines of the form `— NAME SIGNATURE` after the one empty line".into(),
     };
     let (_, lines) = note.split_once("\n\n").ok_or_else(malformed)?;

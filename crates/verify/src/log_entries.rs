@@ -3,7 +3,7 @@
 use sigstore_types::{KindVersion, TransparencyLogEntry};
 
 use crate::bundle::{KeyMaterial, SignedBundle};
-use crate::failure::Failure;
+use crate::failure::{Failure, LogKind};
 use crate::trust::{NoLog, RootInUse};
 
 /// Log entries that have everything that a proof needs. Only [`check_provable`] makes one.
@@ -63,7 +63,7 @@ pub(crate) fn check_provable<'a>(
         let id = entry.log_id.key_id.as_bytes();
         if let Some(kind) = root.unusable_log_key(id) {
             return Err(Failure::UnsupportedLogKey {
-                log: "transparency log",
+                log: LogKind::Signatures,
                 id: hex::encode(id),
                 kind: kind.to_owned(),
             });

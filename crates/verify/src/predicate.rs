@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 
 use countersign_oci::excerpt;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, MalformedPart};
 
 /// A predicate. No key is twice in any of its objects: some readers take the first value, others the last.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Predicate {
     /// [`Failure::Malformed`] if a key is twice in an object, or the predicate is nested too deeply.
     pub(crate) fn new(json: Option<Box<RawValue>>) -> Result<Self, Failure> {
         let malformed = |error: serde_json::Error| Failure::Malformed {
-            part: "predicate",
+            part: MalformedPart::Predicate,
             detail: excerpt(&error.to_string()),
         };
         let json = match json {
@@ -127,7 +127,7 @@ mod tests {
                 Ok(value)
             }
             Err(Failure::Malformed {
-                part: "predicate",
+                part: MalformedPart::Predicate,
                 detail,
             }) => Err(detail),
             Err(other) => panic!("{other:?}"),

@@ -16,7 +16,7 @@ use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};
 
 use crate::denial::Denied;
 use crate::error::Error;
-use crate::failure::Failure;
+use crate::failure::{Failure, LogKind, MalformedPart};
 use crate::refusal::{Candidate, Refusal, RequirementState};
 use crate::trust::{TrustError, TufError};
 
@@ -113,15 +113,16 @@ pub fn failures() -> Vec<Failure> {
         OtherSubject { expected: digest(), found: None },
         LayerCount { found: 2 },
         MissingAnnotation { key: "dev.sigstore.cosign/bundle" },
-        Malformed { part: "bundle", detail: text() },
+        Malformed { part: MalformedPart::Bundle, detail: text() },
         TooMany { what: "log entries", limit: 1, found: 2 },
         TooLarge { what: "a timestamp", limit: 1, found: 2 },
         Disagreement { what: "index in the log", expected: text(), found: text() },
+        CertificateLost {},
         Aborted {},
         Repeated { what: "log entry" },
         BundleVersion { expected: "v0.3", found: text() },
         Content { found: "a message signature" },
-        NoCertificate { found: "a key" },
+        NoKeyMaterial { found: "a key" },
         CertificateForKey {},
         KeyForCertificate {},
         OtherKey { expected: vec![countersign_policy::samples::fingerprint()] },
@@ -136,7 +137,7 @@ pub fn failures() -> Vec<Failure> {
         Timestamp(TimestampError::Invalid(text())),
         NoInclusionProof { index: 0 },
         CheckpointLog { expected: text(), found: text() },
-        UnsupportedLogKey { log: "transparency log", id: text(), kind: text() },
+        UnsupportedLogKey { log: LogKind::Signatures, id: text(), kind: text() },
         NoLogEntry {},
         KeyNotLogged {},
         EntryWithoutLog { found: 1 },

@@ -25,7 +25,7 @@ use sigstore_types::DerCertificate;
 use countersign_oci::{Descriptor, Digest, excerpt, from_object_alone};
 use countersign_policy::{COSIGN_SIGN_PREDICATE, LogUse, Policy};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, MalformedPart};
 use crate::names::{
     CERTIFICATE_ANNOTATION, LOG_BUNDLE_ANNOTATION, SIGNATURE_ANNOTATION, SIMPLE_SIGNING_TYPE,
 };
@@ -42,11 +42,6 @@ const ENTRY_VERSION: &str = "0.0.1";
 
 /// The most bytes of an annotation. The largest is the log entry, which has the certificate in it.
 const ANNOTATION_BYTES: usize = 64 << 10;
-/// Name of the log entry in failures.
-const ENTRY: &str = "log entry of the signature";
-/// Name of the payload in failures.
-const PAYLOAD: &str = "simple signing payload";
-
 /// A signature as the registry stores it. The payload has the size and the digest in the layer's descriptor. Nothing
 /// else of it is checked.
 #[derive(Debug)]
@@ -76,7 +71,7 @@ impl SimpleSigning {
             let found = Digest::of(digest.algorithm(), &payload);
             let found = format!("{} bytes with {found}", payload.len());
             return Err(malformed(
-                PAYLOAD,
+                MalformedPart::SimpleSigningPayload,
                 &format!("expected {size} bytes with {digest}, found {found}"),
             ));
         }
@@ -148,7 +143,7 @@ impl SimpleSigning {
 /// The certificate in a PEM text. A second block would be ignored by some readers, so it is refused.
 fn certificate(pem: &str) -> Result<DerCertificate, Failure> {
     let malformed = |detail: String| Failure::Malformed {
-        part: "certificate",
+        part: MalformedPart::Certificate,
         detail,
     };
     match pem.matches("-----BEGIN ").count() {
@@ -194,7 +189,8 @@ struct EntryKind {
 
 impl LogBundle {
     fn parse(json: &str) -> Result<Self, Failure> {
-        serde_json::from_str(json).map_err(|error| malformed(ENTRY, &error.to_string()))
+        serde_json::from_str(json)
+            .map_err(|error| malformed(MalformedPart::LogEntry, &error.to_string()))
     }
 
     /// The entry as a bundle has it.
@@ -205,15 +201,17 @@ impl LogBundle {
             log_index,
             log_id,
         } = &self.payload;
-        let id = hex::decode(log_id).map_err(|error| malformed(ENTRY, &error.to_string()))?;
+        let id = hex::decode(log_id)
+            .map_err(|error| malformed(MalformedPart::LogEntry, &error.to_string()))?;
         let decoded = BASE64.decode(body);
-        let decoded = decoded.map_err(|error| malformed(ENTRY, &error.to_string()))?;
+        let decoded =
+            decoded.map_err(|error| malformed(MalformedPart::LogEntry, &error.to_string()))?;
         let EntryKind { kind, api_version } = serde_json::from_slice(&decoded)
-            .map_err(|error| malformed(ENTRY, &error.to_string()))?;
+            .map_err(|error| malformed(MalformedPart::LogEntry, &error.to_string()))?;
         if (kind.as_str(), api_version.as_str()) != (ENTRY_KIND, ENTRY_VERSION) {
             let found =
                 format!("expected {ENTRY_KIND} {ENTRY_VERSION}, found {kind} {api_version}");
-            return Err(malformed(ENTRY, &found));
+            return Err(malformed(MalformedPart::LogEntry, &found));
         }
         Ok(json!({
             "logIndex": log_index.to_string(),
@@ -266,8 +264,8 @@ from_object_alone!(
 /// # Errors
 /// [`Failure::Malformed`], [`Failure::PayloadType`], [`Failure::SubjectDigest`], [`Failure::TooMany`].
 pub(crate) fn statement(digest: &Digest, payload: &[u8]) -> Result<Statement, Failure> {
-    let Payload { critical, optional } =
-        serde_json::from_slice(payload).map_err(|error| malformed(PAYLOAD, &error.to_string()))?;
+    let Payload { critical, optional } = serde_json::from_slice(payload)
+        .map_err(|error| malformed(MalformedPart::SimpleSigningPayload, &error.to_string()))?;
     if critical.kind != SIMPLE_SIGNING_TYPE {
         return Err(Failure::PayloadType {
             expected: SIMPLE_SIGNING_TYPE,
@@ -291,7 +289,7 @@ pub(crate) fn statement(digest: &Digest, payload: &[u8]) -> Result<Statement, Fa
     })
 }
 
-fn malformed(part: &'static str, detail: &str) -> Failure {
+fn malformed(part: MalformedPart, detail: &str) -> Failure {
     Failure::Malformed {
         part,
         detail: excerpt(detail),

@@ -16,7 +16,7 @@ use countersign_oci::{Digest, excerpt, from_object_alone};
 use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy};
 
 use self::subjects::Subjects;
-use crate::failure::Failure;
+use crate::failure::{Failure, MalformedPart};
 use crate::names::STATEMENT_V1;
 use crate::predicate::Predicate;
 
@@ -53,7 +53,7 @@ impl Statement {
     /// [`Failure::Malformed`] for anything that isn't a statement.
     pub(crate) fn about(digest: &Digest, payload: &[u8], policy: &Policy) -> Result<Self, Failure> {
         let wire: Wire = serde_json::from_slice(payload).map_err(|error| Failure::Malformed {
-            part: "in-toto statement",
+            part: MalformedPart::Statement,
             detail: excerpt(&error.to_string()),
         })?;
         // `Policy::judge` checks this again, because any caller can call it. This early check reports an

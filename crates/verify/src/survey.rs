@@ -43,22 +43,8 @@ pub struct Attached {
 pub enum AttachedPlace {
     /// In the list of referrers.
     Referrer,
-    /// At the tag for legacy signatures, `sha256-<hex>.sig`.
-    SignatureTag,
-    /// At the tag for cosign's old attestations, `sha256-<hex>.att`.
-    AttestationTag,
-    /// At the tag for cosign's old SBOMs, `sha256-<hex>.sbom`.
-    SbomTag,
-}
-
-impl From<CosignTag> for AttachedPlace {
-    fn from(tag: CosignTag) -> Self {
-        match tag {
-            CosignTag::Signatures => Self::SignatureTag,
-            CosignTag::Attestations => Self::AttestationTag,
-            CosignTag::Sbom => Self::SbomTag,
-        }
-    }
+    /// At one of cosign's tags.
+    Tag(CosignTag),
 }
 
 /// What a manifest that refers to an image holds.

@@ -16,7 +16,7 @@ use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_tsp::TimeStampResp;
 
 use crate::bundle::SignedBundle;
-use crate::failure::Failure;
+use crate::failure::{Failure, MalformedPart};
 use crate::genuine::Genuine;
 use crate::trust::RootInUse;
 
@@ -217,7 +217,7 @@ fn is_plain(algorithm: &AlgorithmIdentifierOwned) -> bool {
 
 fn malformed(detail: impl Into<String>) -> Failure {
     Failure::Malformed {
-        part: "timestamp",
+        part: MalformedPart::Timestamp,
         detail: detail.into(),
     }
 }

@@ -1,7 +1,5 @@
 //! Which fields of a policy another program has no word for.
 
-use std::collections::BTreeSet;
-
 use super::{Difference, Enforcer};
 use crate::SignatureFormat;
 use crate::claims::ClaimRule;
@@ -25,15 +23,33 @@ pub(super) fn differences(policy: &Policy, enforcer: Enforcer) -> Vec<Difference
 }
 
 fn collect(policy: &Policy, enforcer: Enforcer, lose: &mut dyn FnMut(&'static str, &str)) {
+    collect_conditions(policy, enforcer, lose);
+    collect_proofs(policy, enforcer, lose);
+    collect_forms(policy, enforcer, lose);
+    for proof in &policy.require {
+        // What is different about the types of several proofs was told above.
+        collect_conditions(proof, enforcer, lose);
+        collect_forms(proof, enforcer, lose);
+    }
+}
+
+/// What is different about the conditions on one signature.
+fn collect_conditions(
+    policy: &Policy,
+    enforcer: Enforcer,
+    lose: &mut dyn FnMut(&'static str, &str),
+) {
     // A field that is left out here does not compile.
     let Policy {
         signers,
         not_before,
         min_age,
-        predicate_types,
+        // Of `collect_proofs`.
+        predicate_types: _,
         predicate,
-        require,
-        signature_formats,
+        require: _,
+        // Of `collect_forms`.
+        signature_formats: _,
         annotations,
         bind_name,
         trust,
@@ -93,15 +109,6 @@ fn collect(policy: &Policy, enforcer: Enforcer, lose: &mut dyn FnMut(&'static st
         "deny_digests",
         "these images are accepted there",
     );
-    collect_proofs(predicate_types, require, enforcer, lose);
-    collect_forms(signers, signature_formats, enforcer, lose);
-    for proof in require {
-        // What is different about the types of several proofs was told above.
-        collect(proof, enforcer, &mut |field, effect| match field {
-            "predicate_types" => {}
-            _ => lose(field, effect),
-        });
-    }
 }
 
 /// Whether the program compares the name in the signature with the image's.
@@ -114,18 +121,13 @@ fn compares_names(enforcer: Enforcer) -> bool {
 }
 
 /// What is different about the statements that count.
-fn collect_proofs(
-    predicate_types: &[String],
-    require: &[Policy],
-    enforcer: Enforcer,
-    lose: &mut dyn FnMut(&'static str, &str),
-) {
+fn collect_proofs(policy: &Policy, enforcer: Enforcer, lose: &mut dyn FnMut(&'static str, &str)) {
     match enforcer {
         Enforcer::Talos | Enforcer::Flux => {}
         Enforcer::Containers | Enforcer::PolicyController | Enforcer::Kyverno => return,
     }
-    let signature = predicate_types == [COSIGN_SIGN_PREDICATE];
-    match (require.is_empty(), signature) {
+    let signature = policy.predicate_types == [COSIGN_SIGN_PREDICATE];
+    match (policy.require.is_empty(), signature) {
         (true, true) => {}
         (true, false) => lose("predicate_types", "a statement of any type counts there"),
         (false, _) => lose("require", "any one proof is enough there"),
@@ -133,12 +135,8 @@ fn collect_proofs(
 }
 
 /// What is different about the forms of signatures, and about keys.
-fn collect_forms(
-    signers: &[AcceptedSigner],
-    formats: &BTreeSet<SignatureFormat>,
-    enforcer: Enforcer,
-    lose: &mut dyn FnMut(&'static str, &str),
-) {
+fn collect_forms(policy: &Policy, enforcer: Enforcer, lose: &mut dyn FnMut(&'static str, &str)) {
+    let (signers, formats) = (&policy.signers, &policy.signature_formats);
     let bundles = formats.contains(&SignatureFormat::Bundle);
     let field = "signature_formats";
     match enforcer {

@@ -201,7 +201,7 @@ impl Authority {
     }
 
     fn signers(self, key: &str) -> Result<Vec<SignerSpec>, ImportError> {
-        let public = |url: &Option<String>, name: &str, expected: &str| match url.as_deref() {
+        let public = |url: Option<&str>, name: &str, expected: &str| match url {
             None => Ok(()),
             Some(url) if url.trim_end_matches('/') == expected => Ok(()),
             Some(url) => {
@@ -214,14 +214,14 @@ impl Authority {
         };
         let logged = match &self.ctlog {
             Some(log) => {
-                public(&log.url, "ctlog", PUBLIC_REKOR)?;
+                public(log.url.as_deref(), "ctlog", PUBLIC_REKOR)?;
                 true
             }
             None => false,
         };
         match (self.keyless, self.key) {
             (Some(keyless), None) => {
-                public(&keyless.url, "keyless", PUBLIC_FULCIO)?;
+                public(keyless.url.as_deref(), "keyless", PUBLIC_FULCIO)?;
                 let identities = keyless.identities.into_iter().enumerate();
                 identities
                     .map(|(index, identity)| {

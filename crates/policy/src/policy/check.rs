@@ -168,8 +168,13 @@ fn signer(
     }
     let own = claim_rules(claims, &path.key("claims"))?;
     Ok(AcceptedSigner::Certificate(CertificateSigner {
-        issuer: pair(&ISSUER, issuer, issuer_regex, path)?,
-        identity: pair(&IDENTITY, identity, identity_regex, path)?,
+        issuer: pair(&ISSUER, issuer.as_deref(), issuer_regex.as_deref(), path)?,
+        identity: pair(
+            &IDENTITY,
+            identity.as_deref(),
+            identity_regex.as_deref(),
+            path,
+        )?,
         claims: common.claims.iter().cloned().chain(own).collect(),
         not_before: instant(not_before.as_deref(), path)?,
     }))
@@ -177,8 +182,8 @@ fn signer(
 
 fn pair(
     keys: &Pair,
-    exact: &Option<String>,
-    regex: &Option<String>,
+    exact: Option<&str>,
+    regex: Option<&str>,
     path: &KeyPath,
 ) -> Result<Matcher, PolicyError> {
     match (exact, regex) {

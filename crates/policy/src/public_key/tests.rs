@@ -87,7 +87,11 @@ fn what_is_no_such_key_is_refused_and_not_repeated() {
     assert_eq!(refused(""), PublicKeyError::NoPem);
     assert_eq!(refused("cosign.pub"), PublicKeyError::NoPem);
     assert_eq!(refused(P521), PublicKeyError::Unsupported);
-    assert_eq!(refused(RSA_1024), PublicKeyError::RsaSize);
+    assert_eq!(refused(RSA_1024), PublicKeyError::RsaSize { bits: 1024 });
+    insta::assert_snapshot!(refused(RSA_1024), @"expected an RSA key of 2048 to 8192 bits, found one of 1024");
+    // Another type stands in place of the modulus.
+    let other = RSA_2048.replace("MIIBCgKC", "MIIBCgSC");
+    assert_eq!(refused(&other), PublicKeyError::Unsupported);
     assert_eq!(
         refused(&P256.replace("MFkw", "MFkx")),
         PublicKeyError::Unsupported

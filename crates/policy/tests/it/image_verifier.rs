@@ -106,7 +106,7 @@ fn the_first_rule_that_matches_counts() {
         (
             ruling
                 .matched
-                .map(|(number, _, pattern)| format!("{number} {pattern}")),
+                .map(|matched| format!("{} {}", matched.number, matched.pattern)),
             ruling.mode,
         )
     };

@@ -306,7 +306,7 @@ impl<'a> Bounded<'a> {
     /// Checks that the bundle has one certificate and no other key, or names one key and has no certificate.
     ///
     /// # Errors
-    /// [`Failure::NoCertificate`].
+    /// [`Failure::NoKeyMaterial`].
     pub(super) fn check_key(self) -> Result<OneKey<'a>, Failure> {
         let material = &self.0.verification_material;
         let found = match (
@@ -322,7 +322,7 @@ impl<'a> Bounded<'a> {
             (None, None, None) => "nothing",
             _ => "several kinds of key material",
         };
-        Err(Failure::NoCertificate { found })
+        Err(Failure::NoKeyMaterial { found })
     }
 
     /// Checks how many parts the certificate and the timestamps have, before anything decodes them.

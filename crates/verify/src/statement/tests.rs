@@ -34,7 +34,7 @@ fn an_annotation_that_is_there_twice_is_refused() {
     let Failure::Malformed { part, detail } = error else {
         panic!("{error:?}");
     };
-    assert_eq!(part, "in-toto statement");
+    assert_eq!(part, MalformedPart::Statement);
     assert!(
         detail.starts_with("an annotation is there twice"),
         "{detail}"
@@ -115,7 +115,7 @@ fn a_field_that_stands_twice_is_refused() {
     assert!(matches!(
         parse(&statement(STATEMENT_V1, &twice)),
         Err(Failure::Malformed {
-            part: "in-toto statement",
+            part: MalformedPart::Statement,
             ..
         })
     ));

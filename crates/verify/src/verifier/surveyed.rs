@@ -129,7 +129,7 @@ impl Verifier {
         };
         Ok(Some(FoundManifest {
             manifest,
-            place: tag.into(),
+            place: AttachedPlace::Tag(tag),
             held,
         }))
     }

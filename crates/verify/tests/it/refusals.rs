@@ -8,7 +8,7 @@ use countersign_policy::COSIGN_SIGN_PREDICATE;
 use countersign_sandbox::image::Image;
 use countersign_sandbox::{BUNDLE, Effect, Fault};
 use countersign_verify::{
-    Error, Failure, Limits, RefusalKind, TrustedRoot, VerifiedImage, Verifier,
+    Error, Failure, Limits, MalformedPart, RefusalKind, TrustedRoot, VerifiedImage, Verifier,
 };
 use serde_json::{Value, json};
 use sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT as PRODUCTION;
@@ -326,7 +326,10 @@ async fn junk_is_told_from_what_is_no_signature() {
     assert_eq!(kind(&result), Some(RefusalKind::Invalid));
     assert!(matches!(
         failure(result),
-        Failure::Malformed { part: "bundle", .. }
+        Failure::Malformed {
+            part: MalformedPart::Bundle,
+            ..
+        }
     ));
     insta::assert_snapshot!(scene.told(verify(&scene).await), @r"
     registry.example/acme/app@[image] has no valid signature:

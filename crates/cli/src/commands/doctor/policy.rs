@@ -36,7 +36,7 @@ pub(super) async fn check(
     let mut findings = vec![Finding::ok(CHECK, format!("{file}, with {rules}"))];
     for weakness in configuration.content.weaknesses() {
         let hint = "`countersign policy check` explains the file";
-        findings.push(Finding::warning(CHECK, weakness, hint));
+        findings.push(Finding::warning(CHECK, weakness.to_string(), hint));
     }
     findings.extend(check_permissions(CHECK, &configuration.file));
     findings.extend(files(&configuration));

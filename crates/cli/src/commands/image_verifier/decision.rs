@@ -66,7 +66,7 @@ impl Decision {
             digest: Some(request.digest.to_string()),
             rule: ruling
                 .matched
-                .map(|(number, _, pattern)| (number, pattern.to_string())),
+                .map(|matched| (matched.number, matched.pattern.to_string())),
             mode: ruling.mode,
             answer: Answer::Refused(unanswered),
             started,

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::Instant;
 
 use countersign_oci::{Consequence, Location, ResolvedImage};
-use countersign_policy::{Demand, Policy, Ruling, Unmatched};
+use countersign_policy::{Demand, Policy, RuleMatch, Ruling, Unmatched};
 use countersign_verify::{Error as VerifyError, Evidence, SignedDocument, Verifier};
 
 use super::configuration::Configuration;
@@ -36,7 +36,7 @@ pub(super) async fn judge(
     step: &Step,
     until: Instant,
 ) -> Result<Answer, Failure> {
-    let Some((_, rule, _)) = ruling.matched else {
+    let Some(RuleMatch { rule, .. }) = ruling.matched else {
         return match configuration.content.default {
             Unmatched::Allow => Ok(Answer::Allowed(
                 "no rule matches the image, and the default is `allow`".to_owned(),

@@ -271,10 +271,10 @@ fn rules(config: &ImageVerifierConfig) -> Vec<Part<'_>> {
             denied: None,
         }
     });
-    let weaknesses = config.weaknesses().into_iter().map(|text| Finding {
+    let weaknesses = config.weaknesses().into_iter().map(|weakness| Finding {
         name: IMAGE_RULES,
         level: Level::Warning,
-        text,
+        text: weakness.to_string(),
     });
     let rest = Part {
         gallery: None,

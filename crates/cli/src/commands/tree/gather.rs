@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use countersign_oci::{
-    Descriptor, Document, INDEX_DEPTH_MAX, Manifest, Platform, Registry, ResolvedImage, excerpt,
-    in_one_line,
+    CosignTag, Descriptor, Document, INDEX_DEPTH_MAX, Manifest, Platform, Registry, ResolvedImage,
+    excerpt, in_one_line,
 };
 use countersign_policy::{COSIGN_SIGN_PREDICATE, Policy};
 use countersign_verify::{
@@ -391,8 +391,8 @@ fn kind_of(manifest: &Manifest) -> (TreeImageKind, Vec<String>) {
 fn place(attached: &Attached) -> TreePlace {
     match attached.place {
         AttachedPlace::Referrer => TreePlace::Referrers,
-        AttachedPlace::SignatureTag => TreePlace::SignatureTag,
-        AttachedPlace::AttestationTag => TreePlace::AttestationTag,
-        AttachedPlace::SbomTag => TreePlace::SbomTag,
+        AttachedPlace::Tag(CosignTag::Signatures) => TreePlace::SignatureTag,
+        AttachedPlace::Tag(CosignTag::Attestations) => TreePlace::AttestationTag,
+        AttachedPlace::Tag(CosignTag::Sbom) => TreePlace::SbomTag,
     }
 }

@@ -8,7 +8,7 @@ use serde::de::{IgnoredAny, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::bundle::at_most_bytes;
-use crate::failure::Failure;
+use crate::failure::{Failure, MalformedPart};
 
 /// Bytes in base64.
 #[derive(Deserialize)]
@@ -35,7 +35,7 @@ impl Base64 {
 /// Decodes base64 of the standard alphabet, with padding.
 pub(crate) fn decode(text: &str, what: &'static str) -> Result<Vec<u8>, Failure> {
     BASE64.decode(text).map_err(|error| Failure::Malformed {
-        part: "bundle",
+        part: MalformedPart::Bundle,
         detail: format!("expected {what} in base64 (standard alphabet, padded): {error}"),
     })
 }

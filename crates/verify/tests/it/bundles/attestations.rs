@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use countersign_oci::{Algorithm, Digest};
 use countersign_policy::{Policy, Violation};
 use countersign_sandbox::{BundleSpec, Statement};
-use countersign_verify::Failure;
+use countersign_verify::{Failure, MalformedPart};
 use serde_json::{Value, json};
 
 use super::{BOTH, Fixture, refused};
@@ -179,7 +179,7 @@ async fn a_predicate_that_readers_read_differently_is_refused_though_genuine() {
         );
         let failure = refused(fixture.judge(&BundleSpec::new(statement, IDENTITY), &policy));
         assert!(
-            matches!(&failure, Failure::Malformed { part: "predicate", detail } if detail.starts_with(why)),
+            matches!(&failure, Failure::Malformed { part: MalformedPart::Predicate, detail } if detail.starts_with(why)),
             "{failure:?}"
         );
     }

@@ -2,7 +2,7 @@
 
 use countersign_oci::Digest;
 use countersign_sandbox::{BundleSpec, RekorVersion, Statement};
-use countersign_verify::{Failure, RefusalKind};
+use countersign_verify::{Failure, MalformedPart, RefusalKind};
 use serde_json::{Value, json};
 
 use super::{Fixture, refused};
@@ -44,7 +44,7 @@ async fn statements_that_do_not_prove_the_image_are_refused_though_genuine() {
     assert!(matches!(
         fixture.failure(&spec),
         Failure::Malformed {
-            part: "in-toto statement",
+            part: MalformedPart::Statement,
             ..
         }
     ));
@@ -91,7 +91,7 @@ async fn bundles_of_another_shape_are_refused() {
     });
     assert!(matches!(
         chain,
-        Failure::NoCertificate {
+        Failure::NoKeyMaterial {
             found: "a certificate chain"
         }
     ));
@@ -129,7 +129,10 @@ async fn a_bundle_that_two_readers_could_read_differently_is_refused() {
     let twice = format!(r#"{{"dsseEnvelope":{envelope},{}"#, &good[1..]);
     assert!(matches!(
         refused(fixture.judge_text(&twice, &fixture.policy())),
-        Failure::Malformed { part: "bundle", .. }
+        Failure::Malformed {
+            part: MalformedPart::Bundle,
+            ..
+        }
     ));
 }
 
@@ -251,7 +254,13 @@ async fn fields_that_nobody_knows_and_other_ways_to_write_base64_are_refused() {
         fixture.failure_after(certificate(|text| format!("{text}\n"))),
     ] {
         assert!(
-            matches!(failure, Failure::Malformed { part: "bundle", .. }),
+            matches!(
+                failure,
+                Failure::Malformed {
+                    part: MalformedPart::Bundle,
+                    ..
+                }
+            ),
             "{failure:?}"
         );
     }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use countersign_sandbox::{BundleSpec, RekorVersion};
 use countersign_verify::{
-    CertificateError, Failure, TimestampError, TrustError, TrustedRoot, VerifiedDocument,
+    CertificateError, Failure, LogKind, TimestampError, TrustError, TrustedRoot, VerifiedDocument,
     verify_bundle,
 };
 use jiff::Timestamp;
@@ -171,11 +171,11 @@ async fn a_signature_that_needs_a_key_of_an_unknown_kind_is_refused_for_it() {
         }
     };
     for (kind, key) in unsupported() {
-        assert_eq!(needed("tlogs", kind, &key), "transparency log");
+        assert_eq!(needed("tlogs", kind, &key), LogKind::Signatures);
         // In certificate logs an RSA key may stand in PKCS#1.
         if kind != PKCS1 {
             let log = needed("ctlogs", kind, &key);
-            assert_eq!(log, "certificate transparency log");
+            assert_eq!(log, LogKind::Certificates);
         }
     }
 }

@@ -247,12 +247,12 @@ async fn key_material_that_two_readers_could_read_differently_is_refused() {
         refused(fixture.judge_text(&bundle.to_string(), &fixture.policy()))
     };
     let both = after(|material| material["certificate"] = json!({ "rawBytes": "" }));
-    assert!(matches!(both, Failure::NoCertificate { .. }), "{both:?}");
+    assert!(matches!(both, Failure::NoKeyMaterial { .. }), "{both:?}");
     let neither = after(|material| {
         material.as_object_mut().unwrap().remove("publicKey");
     });
     assert!(
-        matches!(neither, Failure::NoCertificate { .. }),
+        matches!(neither, Failure::NoKeyMaterial { .. }),
         "{neither:?}"
     );
     let raw = after(|material| material["publicKey"]["rawBytes"] = json!("AAAA"));

@@ -55,7 +55,7 @@ impl Rules {
         let content = &self.0.content;
         let Ruling { matched, mode } = content.ruling(image, digest);
         let (ruling, explanation) = match matched {
-            Some((_, rule, _)) => match &rule.demand {
+            Some(matched) => match &matched.rule.demand {
                 Demand::Signature(policy) => (JsonRuling::SignatureRequired, policy.explain()),
                 Demand::Nothing { reason } => (JsonRuling::Allowed, reason.clone()),
             },
@@ -66,8 +66,8 @@ impl Rules {
         };
         ImageResult {
             image: image.to_string(),
-            rule: matched.map(|(number, _, _)| number),
-            pattern: matched.map(|(_, _, pattern)| pattern.to_string()),
+            rule: matched.map(|matched| matched.number),
+            pattern: matched.map(|matched| matched.pattern.to_string()),
             mode: mode.into(),
             ruling,
             explanation,
@@ -128,7 +128,7 @@ impl Rules {
         let asked = case.name_for_rules()?;
         let digest = case.digest(directory, asked)?;
         let matched = self.0.content.ruling(asked, &digest).matched;
-        let step = match matched.map(|(_, rule, _)| &rule.demand) {
+        let step = match matched.map(|matched| &matched.rule.demand) {
             None => Step::Settled(self.unmatched(asked)),
             Some(Demand::Nothing { .. }) => Step::Settled(Verdict::Accepted),
             Some(Demand::Signature(policy)) => match case.signatures(directory)? {
@@ -138,7 +138,7 @@ impl Rules {
         };
         Ok(Prepared {
             case,
-            rule: matched.map(|(number, _, _)| number),
+            rule: matched.map(|matched| matched.number),
             step,
         })
     }
