@@ -96,14 +96,17 @@ pub(crate) fn refuse_registry(text: &str) -> Result<(), Box<dyn Error + Send + S
     Ok(())
 }
 
-/// The path in what is meant for a layout and not written as one: `ocifile:PATH`, `file://PATH`, or an archive.
+/// The path in what is meant for a layout and not written as one: `ocifile:PATH`, `file://PATH`, an archive, or a layout that
+/// is there.
 fn path_of_layout(text: &str) -> Option<&str> {
     let path = match text.split_once(':') {
         Some(("ocifile", path)) if !path.starts_with("//") => path,
         Some(("file", path)) if path.starts_with('/') => path.strip_prefix("//").unwrap_or(path),
         Some(_) | None => {
-            let is_name = text.contains(['/', ':', '@']) && !Path::new(text).is_file();
-            return (text.ends_with(".tar") && !is_name).then_some(text);
+            let path = Path::new(text);
+            let is_name = text.contains(['/', ':', '@']) && !path.is_file();
+            let is_archive = text.ends_with(".tar") && !is_name;
+            return (is_archive || path.join("oci-layout").is_file()).then_some(text);
         }
     };
     (!path.is_empty()).then_some(path)
@@ -239,4 +242,21 @@ pub(crate) fn text(operand: OsString, what: &str) -> Result<String, Failure> {
         let message = format!("expected a {what} in UTF-8, found `{found}`");
         Failure::new(Kind::Usage, message).hint("check the encoding of the terminal or the script")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Docker Hub would be asked for it, and time out.
+    #[test]
+    fn a_layout_that_is_there_is_told_from_an_image() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().to_str().unwrap();
+        std::fs::write(directory.path().join("oci-layout"), "{}").unwrap();
+        let said = image(path).unwrap_err().to_string();
+        assert!(said.ends_with(&format!("write ocifile://{path}")), "{said}");
+        assert!(in_registry(path).is_err());
+        assert!(image("acme/app").is_ok());
+    }
 }
