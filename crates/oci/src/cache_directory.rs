@@ -9,12 +9,13 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 
 use crate::digest::Digest;
+use crate::lock::lock;
 
 /// How the name of a file begins that is being written.
 const UNFINISHED: &str = ".countersign-";
@@ -178,7 +179,7 @@ impl CacheDirectory {
     }
 
     fn write_file(&self, name: &Digest, content: &mut dyn io::Read, size: u64) -> io::Result<()> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _writing = lock(&self.writing);
         create_directory(&self.path)?;
         self.make_room(size)?;
         let mut file = tempfile::Builder::new()

@@ -71,8 +71,7 @@ impl Credentials {
     /// # Errors
     /// [`Error::Credentials`], if the text is not such JSON.
     pub fn with_config(mut self, name: &str, json: &str) -> Result<Self> {
-        let file = LoginFile::parse(name, json)
-            .map_err(|error| unreadable("any registry", name, error))?;
+        let file = LoginFile::parse(name, json).map_err(|error| unreadable(None, name, error))?;
         self.files.push(Arc::new(file));
         Ok(self)
     }
@@ -85,7 +84,7 @@ impl Credentials {
         use std::io::Read;
 
         let name = path.display().to_string();
-        let unreadable = |e: std::io::Error| unreadable("any registry", &name, e);
+        let unreadable = |e: std::io::Error| unreadable(None, &name, e);
         let file = std::fs::File::open(path).map_err(unreadable)?;
         let mut json = Zeroizing::new(String::new());
         let read = file.take(FILE_MAX + 1).read_to_string(&mut json);
@@ -135,7 +134,7 @@ impl Credentials {
         }
         let from = file.name();
         let secret = file.secret(keys);
-        let secret = secret.map_err(|e| unreadable(repository.registry(), from, e))?;
+        let secret = secret.map_err(|e| unreadable(Some(repository.registry()), from, e))?;
         if let Some(secret) = secret {
             let from = from.into();
             return Ok(Some(Login { secret, from }));
@@ -167,7 +166,7 @@ impl Credentials {
             answer_time,
         )
         .await
-        .map_err(|e: HelperError| unreadable(repository.registry(), &program, e))?;
+        .map_err(|e: HelperError| unreadable(Some(repository.registry()), &program, e))?;
         Ok(answer.map(|secret| Login {
             secret,
             from: program,
@@ -187,12 +186,12 @@ impl fmt::Debug for Credentials {
 }
 
 fn unreadable(
-    registry: &str,
+    registry: Option<&str>,
     from: &str,
     source: impl std::error::Error + Send + Sync + 'static,
 ) -> Error {
     Error::Credentials {
-        registry: registry.into(),
+        registry: registry.map(str::to_owned),
         from: from.into(),
         source: Box::new(source),
     }

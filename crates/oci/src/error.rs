@@ -187,10 +187,10 @@ pub enum Error {
         source: LayoutError,
     },
     /// A credential file or a credential helper can't be used.
-    #[error("the credentials for {registry} can't be read from {from}")]
+    #[error("the credentials{} can't be read from {from}", .registry.as_ref().map(|host| format!(" for {host}")).unwrap_or_default())]
     Credentials {
-        /// Host of the registry.
-        registry: String,
+        /// Host of the registry. `None` if the file can't be read, whichever registry is asked.
+        registry: Option<String>,
         /// The file or the helper.
         from: String,
         /// Why not.

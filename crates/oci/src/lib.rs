@@ -49,6 +49,7 @@ mod index;
 mod json;
 mod kind;
 mod layout;
+mod lock;
 mod manifest;
 mod options;
 mod patience;

@@ -1,10 +1,12 @@
 //! How long to wait during an outage.
 
 use std::fmt::{self, Display};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::lock::lock;
 
 /// How often to report what failed.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
@@ -63,11 +65,7 @@ impl Patience {
         if now.checked_add(pause).is_none_or(|then| then >= self.end) {
             return false;
         }
-        let mut told = self
-            .shared
-            .told
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.shared.told);
         if told.is_none_or(|told| now.duration_since(told) >= REPORT_EVERY) {
             *told = Some(now);
             (self.shared.tell)(&failed.to_string());

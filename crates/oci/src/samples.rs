@@ -135,7 +135,7 @@ pub fn errors() -> Vec<Error> {
         WrongPlatform { what: what(), expected: Box::new(platform()), found: Box::new(platform()) },
         Layout { layout: layout(), source: LayoutError::NoImage },
         Credentials {
-            registry: "registry.example".into(),
+            registry: Some("registry.example".into()),
             from: "/root/.docker/config.json".into(),
             source: Box::new(no_such_file()),
         },

@@ -49,17 +49,23 @@ pub(crate) fn parse(text: &str) -> Result<Age, Problem> {
         expected: "an age such as 30m, 24h or 7d".into(),
         found: Some(format!("`{text}`")),
     };
-    let (digits, minutes) = [("m", 1), ("h", 60), ("d", 24 * 60)]
-        .into_iter()
-        .find_map(|(unit, minutes)| Some((text.strip_suffix(unit)?, minutes)))
-        .ok_or_else(wrong)?;
+    let units = [("m", 1), ("h", 60), ("d", 24 * 60)];
+    let minutes = in_units(text, &units, MAX_DIGITS).ok_or_else(wrong)?;
+    Ok(Age(SignedDuration::from_mins(minutes)))
+}
+
+/// A number with a unit: the number times what its unit counts. `None` if there is another unit, a sign, a zero in
+/// front or more than `digits` digits.
+pub(crate) fn in_units(text: &str, units: &[(&str, i64)], digits: usize) -> Option<i64> {
+    let mut units = units.iter();
+    let (number, unit) =
+        units.find_map(|(name, counts)| Some((text.strip_suffix(name)?, counts)))?;
     // A number's own parser would take a sign too.
-    let plain = digits.len() <= MAX_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if !plain || digits.starts_with('0') {
-        return Err(wrong());
+    let plain = number.len() <= digits && number.bytes().all(|byte| byte.is_ascii_digit());
+    if !plain || number.starts_with('0') {
+        return None;
     }
-    let count: i64 = digits.parse().map_err(|_| wrong())?;
-    Ok(Age(SignedDuration::from_mins(count * minutes)))
+    number.parse::<i64>().ok()?.checked_mul(*unit)
 }
 
 #[cfg(test)]

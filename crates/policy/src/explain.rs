@@ -6,6 +6,7 @@ use std::fmt::{self, Display, Write as _};
 use crate::format::SignatureFormat;
 use crate::instance::SigstoreInstance;
 use crate::matcher::Matcher;
+use crate::one_or_more::OneOrMore;
 use crate::policy::{
     AcceptedSigner, COSIGN_SIGN_PREDICATE, CertificateSigner, KeySigner, LogUse, Policy, Trust,
 };
@@ -124,17 +125,17 @@ fn bound_name(formats: &BTreeSet<SignatureFormat>) -> &'static str {
     }
 }
 
-fn write_signers(out: &mut String, signers: &[AcceptedSigner]) -> fmt::Result {
-    match signers {
-        [signer @ AcceptedSigner::Certificate(_)] => {
+fn write_signers(out: &mut String, signers: &OneOrMore<AcceptedSigner>) -> fmt::Result {
+    match signers.only() {
+        Some(signer @ AcceptedSigner::Certificate(_)) => {
             out.push_str("- its certificate says:\n");
             write_signer(out, signer)
         }
-        [signer @ AcceptedSigner::Key(_)] => {
+        Some(signer @ AcceptedSigner::Key(_)) => {
             out.push_str("- it is signed with this key, and not with a certificate:\n");
             write_signer(out, signer)
         }
-        signers => {
+        None => {
             let any_key = signers.iter().any(|signer| signer.key().is_some());
             out.push_str(if any_key {
                 "- it is by one of these signers:\n"

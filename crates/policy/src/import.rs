@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::error::PolicyError;
 use crate::policy::Policy;
 use crate::spec::{PolicySpec, SignerSpec};
 use crate::yaml::{self, Bounds};
@@ -37,10 +38,22 @@ pub struct ImportedPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
-    /// Not YAML or JSON, or not of this form.
+    /// Not YAML or JSON.
+    #[error(transparent)]
+    Syntax(PolicyError),
+    /// Not of the form that its kind has.
     #[error("{reason}")]
     Form {
-        /// What is wrong, with its place.
+        /// What is wrong.
+        reason: String,
+    },
+    /// What it demands is no policy here.
+    #[error(transparent)]
+    Policy(PolicyError),
+    /// The new policy can't be written as YAML.
+    #[error("the new policy can't be written: {reason}")]
+    Written {
+        /// Why not.
         reason: String,
     },
     /// A kind of document that is not known.
@@ -74,10 +87,8 @@ struct Draft {
 /// # Errors
 /// [`ImportError`].
 pub fn import(text: &str, file_name: &str) -> Result<ImportedPolicy, ImportError> {
-    let document: Value = yaml::parse(text, file_name, &Bounds::POLICY).map_err(|error| {
-        let reason = error.to_string();
-        ImportError::Form { reason }
-    })?;
+    let document: Value =
+        yaml::parse(text, file_name, &Bounds::POLICY).map_err(ImportError::Syntax)?;
     let kind = document.get("kind").and_then(Value::as_str);
     let draft = match (kind, document.get("transports"), document.get("verify")) {
         (Some("ClusterImagePolicy"), _, _) => cluster_image_policy::draft(of(document)?)?,
@@ -100,9 +111,7 @@ pub fn import(text: &str, file_name: &str) -> Result<ImportedPolicy, ImportError
             return Err(ImportError::Kind { found });
         }
     };
-    let policy = Policy::try_from(draft.spec.clone()).map_err(|error| ImportError::Form {
-        reason: error.to_string(),
-    })?;
+    let policy = Policy::try_from(draft.spec.clone()).map_err(ImportError::Policy)?;
     Ok(ImportedPolicy {
         policy,
         text: written(&draft.spec)?,
@@ -125,12 +134,31 @@ fn no_word(key: impl Into<String>, reason: impl Into<String>) -> ImportError {
     }
 }
 
+/// Takes the value that all entries have to have.
+///
+/// # Errors
+/// [`ImportError::NoWord`] for an entry, at `key`, with another value than those before it.
+fn same_for_all<T: PartialEq>(
+    found: &mut Option<T>,
+    this: T,
+    key: String,
+    reason: &str,
+) -> Result<(), ImportError> {
+    match found {
+        Some(before) if *before != this => Err(no_word(key, reason)),
+        Some(_) | None => {
+            *found = Some(this);
+            Ok(())
+        }
+    }
+}
+
 fn written(spec: &PolicySpec) -> Result<String, ImportError> {
     #[derive(serde::Serialize)]
     struct File<'s> {
         verification: &'s PolicySpec,
     }
-    yaml::write(&File { verification: spec }).map_err(|error| ImportError::Form {
+    yaml::write(&File { verification: spec }).map_err(|error| ImportError::Written {
         reason: error.to_string(),
     })
 }

@@ -14,6 +14,7 @@ use crate::bound_name::BoundName;
 use crate::claims::CertificateClaims;
 use crate::format::SignatureFormat;
 use crate::matcher::Matcher;
+use crate::one_or_more::OneOrMore;
 use crate::policy::{AcceptedSigner, CertificateSigner, KeySigner, LogUse, Policy};
 use crate::predicate::PredicateRule;
 use crate::public_key::PublicKey;
@@ -166,15 +167,12 @@ impl Policy {
     }
 }
 
-fn judge_signer(signers: &[AcceptedSigner], claimed: &Claimed<'_>) -> Result<(), Violation> {
-    let mut misses = Vec::with_capacity(signers.len());
-    for signer in signers {
-        match signer.judge(claimed) {
-            Ok(()) => return Ok(()),
-            Err(miss) => misses.push(miss),
-        }
-    }
-    Err(Violation::Signer(Box::new(SignerMismatch::of(&misses))))
+fn judge_signer(
+    signers: &OneOrMore<AcceptedSigner>,
+    claimed: &Claimed<'_>,
+) -> Result<(), Violation> {
+    let judged = signers.first_ok(|signer| signer.judge(claimed));
+    judged.map_err(|misses| Violation::Signer(Box::new(SignerMismatch::of(&misses))))
 }
 
 fn judge_age(min_age: Age, claimed: &Claimed<'_>) -> Result<(), Violation> {

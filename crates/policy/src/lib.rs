@@ -12,7 +12,7 @@
 //! ",
 //!     "policy.yaml",
 //! )?;
-//! assert_eq!(policy.signers().len(), 1);
+//! assert_eq!(policy.signers().count(), 1);
 //!
 //! let error = Policy::from_yaml("isuer: https://gitlab.com", "policy.yaml").unwrap_err();
 //! assert!(matches!(error.problem(), Problem::UnknownKey { nearest: Some(key), .. } if key == "issuer"));
@@ -50,6 +50,7 @@ mod matcher;
 mod mistakes;
 mod nearest;
 mod node;
+mod one_or_more;
 mod policy;
 mod predicate;
 mod public_key;
@@ -85,6 +86,7 @@ pub use keys::SIGNATURE_SOURCES_MAX;
 pub use matcher::{Matcher, RegexError, WholeRegex};
 pub use mistakes::MISTAKES_MAX;
 pub use nearest::nearest;
+pub use one_or_more::OneOrMore;
 pub use policy::{
     AcceptedSigner, COSIGN_SIGN_PREDICATE, CertificateSigner, KeyReader, KeySigner, LogUse,
     OneSigner, Policy, Trust,

@@ -2,19 +2,22 @@
 
 use crate::keys::{TRUST, VERIFICATION};
 
+/// Whether a text is too long to be a misspelling. Comparing it would take quadratic time.
+pub(crate) fn is_too_long(text: &str) -> bool {
+    text.len() > 128
+}
+
 /// The candidate that is most similar to `text`, if it is similar enough: at most one edit for three characters
 /// (Damerau-Levenshtein; case is ignored, and `-` is the same as `_`).
 pub fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
-    // A very long text is not a misspelling, and comparing it takes quadratic time.
-    let short = |text: &str| text.len() <= 128;
-    if !short(text) {
+    if is_too_long(text) {
         return None;
     }
     let plain = |text: &str| text.to_lowercase().replace('-', "_");
     let meant = plain(text);
     candidates
         .into_iter()
-        .filter(|candidate| short(candidate))
+        .filter(|candidate| !is_too_long(candidate))
         .map(|candidate| {
             let distance = strsim::damerau_levenshtein(&meant, &plain(candidate));
             (distance, candidate)

@@ -16,6 +16,7 @@ use crate::error::{KeyPath, PolicyError, Problem};
 use crate::format::SignatureFormat;
 use crate::instance::SigstoreInstance;
 use crate::matcher::Matcher;
+use crate::one_or_more::OneOrMore;
 use crate::predicate::PredicateRule;
 use crate::public_key::PublicKey;
 use crate::spec::PolicySpec;
@@ -38,7 +39,7 @@ pub const COSIGN_SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 /// until it is added there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    pub(crate) signers: Vec<AcceptedSigner>,
+    pub(crate) signers: OneOrMore<AcceptedSigner>,
     pub(crate) not_before: Option<Timestamp>,
     pub(crate) min_age: Option<Age>,
     pub(crate) predicate_types: Vec<String>,
@@ -161,8 +162,8 @@ impl Trust {
 }
 
 impl Policy {
-    /// The accepted signers. One match is enough. Never empty.
-    pub fn signers(&self) -> &[AcceptedSigner] {
+    /// The accepted signers. One match is enough.
+    pub fn signers(&self) -> &OneOrMore<AcceptedSigner> {
         &self.signers
     }
 

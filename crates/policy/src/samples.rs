@@ -14,6 +14,7 @@ use crate::error::{Place, PolicyError, Position, Problem, TimestampFault};
 use crate::format::SignatureFormat;
 use crate::image_pattern::PatternError;
 use crate::matcher::{Matcher, RegexError};
+use crate::one_or_more::OneOrMore;
 use crate::predicate::JsonPointer;
 use crate::public_key::{KeyFingerprint, PublicKeyError};
 use crate::violation::{Mismatch, Miss, NeedOfTime, SignerMismatch, TimeCondition, Violation};
@@ -79,7 +80,7 @@ pub fn violations() -> Vec<Violation> {
         DeniedDigest { digest: samples::digest() },
         Format { expected: vec![SignatureFormat::Bundle], found: SignatureFormat::SimpleSigning },
         PredicateType { expected: vec![text()], found: text() },
-        Signer(Box::new(SignerMismatch::of(&[]))),
+        Signer(Box::new(SignerMismatch::of(&OneOrMore::one(Miss::NoTime { needed_by: NeedOfTime::Log })))),
         SignedBefore { not_before: Timestamp::MAX, found: Timestamp::UNIX_EPOCH },
         NoTime { condition: TimeCondition::NotBefore },
         TooYoung {
@@ -95,7 +96,7 @@ pub fn violations() -> Vec<Violation> {
         },
         Name { expected: text(), found: None },
     });
-    let signer = |miss| Violation::Signer(Box::new(SignerMismatch::of(&[miss])));
+    let signer = |miss| Violation::Signer(Box::new(SignerMismatch::of(&OneOrMore::one(miss))));
     violations.extend(misses().into_iter().map(signer));
     violations
 }

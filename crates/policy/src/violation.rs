@@ -13,6 +13,7 @@ use crate::age::Age;
 use crate::claims::Claim;
 use crate::format::SignatureFormat;
 use crate::matcher::{Matcher, common_prefix};
+use crate::one_or_more::OneOrMore;
 use crate::predicate::JsonPointer;
 use crate::public_key::KeyFingerprint;
 
@@ -152,37 +153,29 @@ impl fmt::Display for TimeCondition {
 pub struct SignerMismatch {
     signer: usize,
     signers: usize,
-    nearest: Option<Miss>,
+    nearest: Miss,
 }
 
 impl SignerMismatch {
     /// From one [`Miss`] for each signer, in the policy's order.
-    pub(crate) fn of(misses: &[Miss]) -> Self {
-        // If several are equally close, the first one is taken: `max_by` alone would take the last.
-        let nearest = misses
-            .iter()
-            .enumerate()
-            .rev()
-            .max_by(|(_, a), (_, b)| a.compare(b));
+    pub(crate) fn of(misses: &OneOrMore<Miss>) -> Self {
+        // If several are equally close, the first one is taken.
+        let (signer, nearest) = misses.greatest(Miss::compare);
         Self {
-            signer: nearest.map_or(0, |(position, _)| position),
-            signers: misses.len(),
-            // A policy has at least one signer, so this is not `None`.
-            nearest: nearest.map(|(_, miss)| miss.clone()),
+            signer,
+            signers: misses.count(),
+            nearest: nearest.clone(),
         }
     }
 
-    /// Why that signer does not match. `None` only if the policy has no signer.
-    pub fn nearest(&self) -> Option<&Miss> {
-        self.nearest.as_ref()
+    /// Why the signer that is closest does not match.
+    pub fn nearest(&self) -> &Miss {
+        &self.nearest
     }
 }
 
 impl fmt::Display for SignerMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(miss) = &self.nearest else {
-            return f.write_str("the policy has no signer");
-        };
         if self.signers > 1 {
             write!(
                 f,
@@ -193,7 +186,7 @@ impl fmt::Display for SignerMismatch {
         } else {
             f.write_str("not by the policy's signer: ")?;
         }
-        fmt::Display::fmt(miss, f)
+        fmt::Display::fmt(&self.nearest, f)
     }
 }
 

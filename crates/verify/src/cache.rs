@@ -12,7 +12,7 @@ mod entry;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use countersign_oci::{
     CacheDirectory, CacheLimits, Digest, Location, PinnedReference, Reference, ResolvedImage,
@@ -22,6 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 pub(crate) use self::entry::Entry;
+use crate::lock::lock;
 use crate::signature::FetchedLayer;
 
 /// A directory with the signatures that proved images.
@@ -72,12 +73,12 @@ impl SignatureCache {
     /// Whether a signature of this cache, and none of a registry, has proved the document with this digest.
     #[must_use]
     pub fn has_proved(&self, document: &Digest) -> bool {
-        let proved = self.proved.lock().unwrap_or_else(PoisonError::into_inner);
+        let proved = lock(&self.proved);
         proved.contains(document)
     }
 
     pub(crate) fn mark_proved(&self, document: &Digest) {
-        let mut proved = self.proved.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut proved = lock(&self.proved);
         proved.insert(document.clone());
     }
 

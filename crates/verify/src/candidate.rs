@@ -99,7 +99,7 @@ pub(crate) fn refuse_old_attestation(
 fn require_no_old_attestation(manifest: &Manifest, policy: &Policy) -> Result<(), Failure> {
     let layers = &mut manifest.layers.iter();
     let is_old = layers.any(|layer| layer.media_type == OLD_ATTESTATION_LAYER);
-    if is_old && policy.requirements().iter().any(asks_for_attestation) {
+    if is_old && policy.requirements().into_iter().any(asks_for_attestation) {
         Err(Failure::OldAttestation)
     } else {
         Ok(())

@@ -6,7 +6,7 @@
 //! of a policy lists the images too: `countersign policy check --resolve` prints them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -15,6 +15,8 @@ use countersign_oci::{
     ResolvedImage,
 };
 use countersign_policy::Policy;
+
+use crate::lock::lock;
 
 /// How many denied digests are fetched at the same time.
 const AT_ONCE: usize = 6;
@@ -170,7 +172,7 @@ struct CachedDocuments {
 
 impl DenialCache {
     fn listed(&self, location: &Location, document: &Digest) -> Option<Arc<[Digest]>> {
-        let documents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let documents = lock(&self.0);
         let key = (location.clone(), document.clone());
         documents.listed.get(&key).cloned()
     }
@@ -179,7 +181,7 @@ impl DenialCache {
         if listed.len() > CACHED_DIGESTS_MAX {
             return;
         }
-        let mut documents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut documents = lock(&self.0);
         let documents = &mut *documents;
         let key = (location.clone(), document.clone());
         if documents.listed.contains_key(&key) {

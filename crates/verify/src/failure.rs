@@ -6,7 +6,7 @@
 mod part;
 
 use countersign_oci::Digest;
-use countersign_policy::{COSIGN_SIGN_PREDICATE, KeyFingerprint, Violation};
+use countersign_policy::{COSIGN_SIGN_PREDICATE, KeyFingerprint, OneOrMore, Violation};
 use sigstore_verify::{CertificateError, TimestampError, TransparencyLogError};
 
 use crate::kind::RefusalKind;
@@ -342,6 +342,20 @@ fn keys(expected: &[KeyFingerprint]) -> String {
 }
 
 impl Failure {
+    /// The failure of the one that passed the most checks, and of several such the first: so the order in which they
+    /// are tried hides no reason.
+    pub(crate) fn nearest(failures: OneOrMore<Self>) -> Self {
+        let nearer = |nearest: Self, failure: Self| {
+            if nearest.kind() < failure.kind() {
+                failure
+            } else {
+                nearest
+            }
+        };
+        let (first, rest) = failures.into_parts();
+        rest.into_iter().fold(first, nearer)
+    }
+
     /// The class of the failure. The order of [`RefusalKind`] says how many checks the candidate passed.
     /// The match names every variant, so a new one does not compile until it is added here.
     pub fn kind(&self) -> RefusalKind {
@@ -393,26 +407,6 @@ impl Failure {
             | Self::Sigstore(_) => RefusalKind::Invalid,
         }
     }
-}
-
-/// The first that counts. Else the failure of the one that passed the most checks, and of several such the first: so
-/// the order in which they are tried hides no reason. `None` if there is nothing to try.
-pub(crate) fn first_accepted<T>(
-    judged: impl IntoIterator<Item = Result<T, Failure>>,
-) -> Result<T, Option<Failure>> {
-    let mut nearest: Option<Failure> = None;
-    for one in judged {
-        match one {
-            Ok(accepted) => return Ok(accepted),
-            Err(failure) => {
-                let nearer = |nearest: &Failure| nearest.kind() < failure.kind();
-                if nearest.as_ref().is_none_or(nearer) {
-                    nearest = Some(failure);
-                }
-            }
-        }
-    }
-    Err(nearest)
 }
 
 impl From<sigstore_verify::Error> for Failure {

@@ -28,7 +28,7 @@ impl Gathered {
 
     /// The requirements without a proof, with their positions.
     pub(crate) fn unmet(&self) -> Unmet {
-        let places = self.policy.requirements().iter().zip(&self.places);
+        let places = self.policy.requirements().into_iter().zip(&self.places);
         let unmet = places.enumerate().filter(|(_, (_, place))| place.is_none());
         let unmet = unmet.map(|(position, (requirement, _))| (position, requirement.clone()));
         Unmet(unmet.collect())
@@ -49,7 +49,7 @@ impl Gathered {
 
     /// What is required, and whether there is a proof of it.
     pub(crate) fn states(&self) -> Vec<RequirementState> {
-        let places = self.policy.requirements().iter().zip(&self.places);
+        let places = self.policy.requirements().into_iter().zip(&self.places);
         let states = places.map(|(requirement, place)| RequirementState {
             name: requirement.proof_name(),
             attestation: candidate::asks_for_attestation(requirement),
@@ -62,7 +62,7 @@ impl Gathered {
     /// Puts a proof in the place of the requirement that it was made by. Whoever has a proof by another policy
     /// fills no place with it. Of several for one place, the first stays.
     fn add(&mut self, proven: Proven) {
-        let places = self.policy.requirements().iter().zip(&mut self.places);
+        let places = self.policy.requirements().into_iter().zip(&mut self.places);
         for (requirement, place) in places {
             if place.is_none() && *requirement == proven.policy {
                 *place = Some(proven);

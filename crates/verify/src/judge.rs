@@ -14,14 +14,14 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use countersign_oci::{Descriptor, Digest, Location, Reference, ResolvedImage};
-use countersign_policy::{Claimed, ClaimedSigner, Policy, Violation};
+use countersign_policy::{Claimed, ClaimedSigner, OneOrMore, Policy, Violation};
 use sigstore_types::DerCertificate;
 
 use crate::bundle::{KeyMaterial, SignedBundle};
 use crate::denial::DeniedChildren;
 use crate::document_proof::VerifiedDocument;
 use crate::evidence::Evidence;
-use crate::failure::{Failure, first_accepted};
+use crate::failure::Failure;
 use crate::gathered::Complete;
 use crate::genuine::{self, Genuine, SignedByKey};
 use crate::log;
@@ -198,7 +198,7 @@ impl<'a> Judge<'a> {
             }
         };
         // Each root is judged by alone.
-        let judged = roots_for(&signed, roots).into_iter().map(|root| {
+        let judged = roots_for(&signed, roots).first_ok(|root| {
             let under_check = BundleUnderCheck {
                 digest,
                 location,
@@ -206,7 +206,7 @@ impl<'a> Judge<'a> {
                 signature_manifest,
                 signed: &signed,
                 policy,
-                root,
+                root: *root,
                 now,
             };
             match &signed.material {
@@ -214,7 +214,7 @@ impl<'a> Judge<'a> {
                 KeyMaterial::Key => under_check.by_key(),
             }
         });
-        first_accepted(judged).map_err(|nearest| nearest.unwrap_or(Failure::OtherTrust))
+        judged.map_err(Failure::nearest)
     }
 }
 
@@ -252,15 +252,20 @@ impl BundleUnderCheck<'_> {
 
     /// Each key with which the signature verifies is tried, until one is accepted. Most policies have one key.
     fn by_key(self) -> Result<Proven, Failure> {
-        let judged =
-            self.policy.keys().filter_map(|signer| {
-                let by_key = genuine::verify_signature_alone(self.signed, signer).ok()?;
-                let log_and_times = log_and_times_by_key(self.digest, by_key, self.root);
-                Some(log_and_times.and_then(|log_and_times| {
-                    self.accept(log_and_times, VerifiedWith::Key(by_key))
-                }))
-            });
-        first_accepted(judged).map_err(|nearest| nearest.unwrap_or_else(|| no_key(self.policy)))
+        let mut failures = Vec::new();
+        for signer in self.policy.keys() {
+            let Ok(by_key) = genuine::verify_signature_alone(self.signed, signer) else {
+                continue;
+            };
+            let log_and_times = log_and_times_by_key(self.digest, by_key, self.root);
+            let accept = |log_and_times| self.accept(log_and_times, VerifiedWith::Key(by_key));
+            match log_and_times.and_then(accept) {
+                Ok(proven) => return Ok(proven),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        let failures = OneOrMore::of(failures);
+        Err(failures.map_or_else(|| no_key(self.policy), Failure::nearest))
     }
 
     /// Asks the policy.
@@ -305,13 +310,16 @@ impl BundleUnderCheck<'_> {
 }
 
 /// The roots to judge a bundle by: those of the authority that its certificate names, or all if there are none.
-fn roots_for<'a>(signed: &SignedBundle, mut roots: Vec<RootInUse<'a>>) -> Vec<RootInUse<'a>> {
+fn roots_for<'a>(
+    signed: &SignedBundle,
+    roots: OneOrMore<RootInUse<'a>>,
+) -> OneOrMore<RootInUse<'a>> {
     if let KeyMaterial::Certificate(certificate) = &signed.material
-        && roots.len() > 1
+        && roots.only().is_none()
     {
-        let named = |root: &RootInUse<'_>| root.has_issuer_of(certificate);
-        if roots.iter().any(named) {
-            roots.retain(named);
+        let named = |root: &&RootInUse<'a>| root.has_issuer_of(certificate);
+        if let Some(named) = OneOrMore::of(roots.iter().filter(named).copied()) {
+            return named;
         }
     }
     roots

@@ -82,6 +82,7 @@ mod genuine;
 mod judge;
 mod kind;
 mod limits;
+mod lock;
 mod log;
 mod log_and_times;
 mod log_entries;

@@ -2,12 +2,13 @@
 //!
 //! They are kept as they were found. Nothing here is a proof.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use countersign_oci::{Descriptor, Digest};
 use countersign_policy::SignatureFormat;
 
+use crate::lock::lock;
 use crate::signature::FetchedLayer;
 
 /// A signature as it was found, in a registry or in a file.
@@ -70,14 +71,14 @@ pub struct SeenSignatures(Arc<Mutex<Vec<(Digest, FoundSignature)>>>);
 impl SeenSignatures {
     /// What was judged for the document with this digest, in the order of the judgements.
     pub fn of(&self, document: &Digest) -> Vec<FoundSignature> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = lock(&self.0);
         let kept = kept.iter().filter(|(of, _)| of == document);
         kept.map(|(_, found)| found.clone()).collect()
     }
 
     /// Keeps it, unless it is kept already.
     pub(crate) fn keep_new(&self, document: &Digest, found: FoundSignature) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.0);
         let is_it = |(of, one): &(Digest, FoundSignature)| {
             of == document && one.layer == found.layer && one.bytes == found.bytes
         };
@@ -87,7 +88,7 @@ impl SeenSignatures {
     }
 
     pub(crate) fn keep(&self, document: &Digest, found: FoundSignature) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.0);
         kept.push((document.clone(), found));
     }
 }

@@ -10,7 +10,7 @@ use countersign_policy::{
 use jiff::Timestamp;
 
 use crate::evidence::Evidence;
-use crate::failure::{Failure, first_accepted};
+use crate::failure::Failure;
 use crate::judge::Judge;
 use crate::signature::FetchedLayer;
 use crate::trust::TrustedRoot;
@@ -154,9 +154,9 @@ impl SurveyContext {
     /// Whether the signature is one of the proofs that the policy requires. If not, why it is not the one that it
     /// is nearest to.
     fn any_requirement(&self, stored: &FetchedLayer, policy: &Policy) -> Result<Evidence, Failure> {
-        let requirements = policy.requirements().iter();
-        let judged = requirements.map(|requirement| self.judge(stored, requirement));
-        first_accepted(judged).map_err(|nearest| nearest.unwrap_or(Failure::Aborted))
+        let requirements = policy.requirements();
+        let judged = requirements.first_ok(|requirement| self.judge(stored, requirement));
+        judged.map_err(Failure::nearest)
     }
 
     fn judge(&self, stored: &FetchedLayer, policy: &Policy) -> Result<Evidence, Failure> {
@@ -169,7 +169,7 @@ impl SurveyContext {
 /// The keys that a policy names, each once.
 pub(crate) fn keys_of(policy: &Policy) -> Vec<PublicKey> {
     let mut keys: Vec<PublicKey> = Vec::new();
-    for signer in policy.requirements().iter().flat_map(Policy::keys) {
+    for signer in policy.requirements().into_iter().flat_map(Policy::keys) {
         if !keys.contains(&signer.key) {
             keys.push(signer.key.clone());
         }

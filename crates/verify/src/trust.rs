@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use countersign_oci::ErrorKind;
 use countersign_oci::http::Connection;
-use countersign_policy::{Policy, Trust};
+use countersign_policy::{OneOrMore, Policy, Trust};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use sigstore_trust_root::SigstoreInstance;
@@ -126,8 +126,7 @@ pub enum TufNetwork {
 /// caller loads it and says so with [`TrustedRoot::for_trust`].
 #[derive(Clone)]
 pub struct TrustedRoot {
-    /// Never empty.
-    roots: Arc<[TrustMaterial]>,
+    roots: Arc<OneOrMore<TrustMaterial>>,
     /// Of the TUF repository, if it is from one.
     metadata: Arc<[TufMetadata]>,
     trust: Option<Arc<Trust>>,
@@ -163,14 +162,12 @@ impl TrustedRoot {
             }
             roots.push(TrustMaterial::from_json(name, root.get())?);
         }
-        if roots.is_empty() {
-            return Err(TrustError::Malformed {
-                name: name.to_owned(),
-                detail: "it is empty".to_owned(),
-            });
-        }
+        let roots = OneOrMore::of(roots).ok_or_else(|| TrustError::Malformed {
+            name: name.to_owned(),
+            detail: "it is empty".to_owned(),
+        })?;
         Ok(Self {
-            roots: roots.into(),
+            roots: Arc::new(roots),
             metadata: Arc::default(),
             trust: None,
             json: json.into(),
@@ -189,7 +186,7 @@ impl TrustedRoot {
     /// [`TrustError`], if the empty root can't be built, which the tests rule out.
     pub fn empty() -> Result<Self, TrustError> {
         Ok(Self {
-            roots: [TrustMaterial::empty()?].into(),
+            roots: Arc::new(OneOrMore::one(TrustMaterial::empty()?)),
             metadata: Arc::default(),
             trust: None,
             json: Arc::default(),
@@ -224,11 +221,17 @@ impl TrustedRoot {
         &self.metadata
     }
 
-    /// The roots, if `policy` names none or these. Never empty.
-    pub(crate) fn serving(&self, policy: &Policy, now: Timestamp) -> Option<Vec<RootInUse<'_>>> {
+    /// The roots, if `policy` names none or these.
+    pub(crate) fn serving(
+        &self,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Option<OneOrMore<RootInUse<'_>>> {
         let serves = policy.trust().is_none() || policy.trust() == self.trust.as_deref();
-        let roots = self.roots.iter();
-        serves.then(|| roots.map(|root| root.in_use(now)).collect())
+        if !serves {
+            return None;
+        }
+        OneOrMore::of(self.roots.iter().map(|root| root.in_use(now)))
     }
 
     /// Loads the trusted root that `source` names. TUF repositories are reached by `connection`, which

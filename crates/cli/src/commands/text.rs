@@ -154,7 +154,7 @@ pub(super) fn key_files<'a>(
         let SignedBy::Key { key } = &proof.signer else {
             continue;
         };
-        let mut keys = requirements.iter().flat_map(Policy::keys);
+        let mut keys = requirements.iter().flat_map(|one| one.keys());
         let named = keys.find(|one| one.key.fingerprint() == *key);
         if let Some(file) = named.and_then(|one| one.key.file()) {
             let line = format!("  key        from {}\n", countersign_oci::printable(file));

@@ -146,7 +146,7 @@ async fn a_credential_file_that_is_named_and_missing_is_an_error() {
     command.env("REGISTRY_AUTH_FILE", "nowhere/auth.json");
     let run = run(&mut command);
     assert_eq!(run.code, 2, "{}", run.stderr);
-    let said = "the credentials for any registry can't be read from nowhere/auth.json";
+    let said = "the credentials can't be read from nowhere/auth.json";
     assert!(run.stderr.contains(said), "{}", run.stderr);
     let hint = "hint: REGISTRY_AUTH_FILE names this file; log in with `podman login`, or unset the variable";
     assert!(run.stderr.contains(hint), "{}", run.stderr);

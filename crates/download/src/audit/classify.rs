@@ -96,8 +96,8 @@ fn violated(violation: &Violation) -> Verdict {
     match violation {
         Violation::SignedBefore { not_before, found } => Verdict::stale(*found, *not_before),
         Violation::Signer(mismatch) => match mismatch.nearest() {
-            Some(Miss::SignedBefore { not_before, found }) => Verdict::stale(*found, *not_before),
-            Some(Miss::Issuer(miss)) => Verdict::by_other_signer(
+            Miss::SignedBefore { not_before, found } => Verdict::stale(*found, *not_before),
+            Miss::Issuer(miss) => Verdict::by_other_signer(
                 FoundSigner {
                     issuer: Some(miss.found.clone()),
                     identity: None,
@@ -107,15 +107,14 @@ fn violated(violation: &Violation) -> Verdict {
                     shown(&miss.found)
                 ),
             ),
-            Some(Miss::Identity(miss)) => Verdict::by_other_signer(
+            Miss::Identity(miss) => Verdict::by_other_signer(
                 FoundSigner {
                     issuer: None,
                     identity: Some(miss.found.clone()),
                 },
                 format!("a genuine signature by {}", shown(&miss.found)),
             ),
-            Some(_) => short(State::OtherCondition),
-            None => Verdict::by_other_signer(FoundSigner::default(), line(violation)),
+            _ => short(State::OtherCondition),
         },
         Violation::Format {
             found: SignatureFormat::SimpleSigning,
@@ -232,7 +231,7 @@ mod tests {
         }
         // A file of settings is this machine's own.
         let credentials = RegistryError::Credentials {
-            registry: "quay.io".into(),
+            registry: Some("quay.io".into()),
             from: "config.json".into(),
             source: "not JSON".into(),
         };
@@ -246,8 +245,7 @@ mod tests {
         for violation in countersign_policy::samples::violations() {
             let label = match &violation {
                 Violation::Signer(mismatch) => {
-                    let nearest = mismatch.nearest().map(label);
-                    format!("Signer/{}", nearest.unwrap_or_default())
+                    format!("Signer/{}", label(mismatch.nearest()))
                 }
                 other => label(other),
             };

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use reqwest::Response;
@@ -15,6 +15,8 @@ use tokio::time::Instant;
 use url::{Origin, Url};
 
 use super::rate_limit::RateLimit;
+
+use crate::lock::lock;
 
 /// How many hosts are remembered before those are forgotten that nobody asks.
 const HOSTS_MAX: usize = 1024;
@@ -89,7 +91,7 @@ impl Traffic {
             rate,
             hosts,
         } = self.shared.as_ref();
-        let mut hosts = hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = lock(hosts);
         if hosts.len() >= HOSTS_MAX {
             let now = Instant::now();
             hosts.retain(|_, host| Arc::strong_count(host) > 1 || host.lock().is_busy(now));
@@ -175,7 +177,7 @@ impl Host {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -11,10 +11,9 @@ mod archive;
 mod directory;
 mod listing;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tokio::sync::{Mutex as Lock, MutexGuard, OwnedMutexGuard};
@@ -24,6 +23,7 @@ use super::{Content, Layout, Part, failure, too_long};
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::{Error, LayoutError, Result};
+use crate::lock::{KeyedLocks, lock};
 use crate::reference::{LayoutPath, Reference};
 use crate::resolved::ResolvedImage;
 
@@ -51,7 +51,7 @@ struct Shared {
     /// Who changes the listing.
     turn: Lock<()>,
     /// Who writes a blob, by its digest.
-    writers: Mutex<HashMap<Digest, Arc<Lock<()>>>>,
+    writers: KeyedLocks<Digest>,
 }
 
 /// The turn of one image to be listed. It ends when this is dropped, and entries that were not accepted by then are
@@ -123,7 +123,7 @@ impl LayoutDraft {
                     staged: Mutex::new(listing.bytes().into()),
                     listing: Mutex::new(listing),
                     turn: Lock::new(()),
-                    writers: Mutex::default(),
+                    writers: KeyedLocks::default(),
                 }),
             })
         })
@@ -191,12 +191,7 @@ impl LayoutDraft {
 
     /// Waits until nobody else writes this blob: a file has one name until it is whole.
     pub(crate) async fn writing(&self, digest: &Digest) -> OwnedMutexGuard<()> {
-        let lock = {
-            let writers = self.shared.writers.lock();
-            let mut writers = writers.unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(writers.entry(digest.clone()).or_default())
-        };
-        lock.lock_owned().await
+        self.shared.writers.turn(digest.clone()).await
     }
 
     /// Whether the layout has this blob, whole and unchanged.
@@ -249,13 +244,11 @@ impl LayoutDraft {
     }
 
     fn staged(&self) -> std::sync::MutexGuard<'_, Bytes> {
-        let staged = self.shared.staged.lock();
-        staged.unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.staged)
     }
 
     fn listing(&self) -> std::sync::MutexGuard<'_, Listing> {
-        let listing = self.shared.listing.lock();
-        listing.unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.listing)
     }
 
     /// Works on the files, on a thread that may block.

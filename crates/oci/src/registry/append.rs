@@ -8,13 +8,11 @@
 //!   write has written its own.
 //! - A client and its clones write the document at one tag one after the other: [`Appending`].
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
-use tokio::sync::{Mutex as Lock, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::Registry;
@@ -22,6 +20,7 @@ use super::manifests::{Outgoing, Served};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::http::{AttemptError, pauses};
+use crate::lock::KeyedLocks;
 use crate::options::Retries;
 use crate::reference::Repository;
 
@@ -121,8 +120,8 @@ impl<'a, F: Form> Append<'a, F> {
 
     /// Writes and reads until the document at the tag has all entries. Returns its digest.
     pub(super) async fn append_until_kept(mut self) -> Result<Digest> {
-        let appending = &self.registry.shared.appending;
-        let _turn = appending.turn(self.repository, self.tag).await;
+        let place = (self.repository.clone(), self.tag.to_owned());
+        let _turn = self.registry.shared.appending.turn(place).await;
         let retries = &self.registry.options().retries;
         let (mut rounds, mut failures) = (rounds(retries), pauses(retries));
         loop {
@@ -237,26 +236,8 @@ impl<'a, F: Form> Append<'a, F> {
     }
 }
 
-/// Who appends to what is at a tag, of a client and its clones.
-#[derive(Default)]
-pub(super) struct Appending(Mutex<HashMap<Tagged, Arc<Lock<()>>>>);
-
-/// A repository and a tag.
-type Tagged = (Repository, String);
-
-impl Appending {
-    /// Waits until nobody else appends to what is at this tag.
-    async fn turn(&self, repository: &Repository, tag: &str) -> OwnedMutexGuard<()> {
-        let lock = {
-            let mut tags = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            // Those that nobody has or waits for.
-            tags.retain(|_, lock| Arc::strong_count(lock) > 1);
-            let tag = (repository.clone(), tag.to_owned());
-            Arc::clone(tags.entry(tag).or_default())
-        };
-        lock.lock_owned().await
-    }
-}
+/// Who appends to what is at a tag, of a client and its clones: by the repository and the tag.
+pub(super) type Appending = KeyedLocks<(Repository, String)>;
 
 /// The entries that were read or written, each once.
 struct Seen<F: Form> {

@@ -7,7 +7,7 @@
 //! registry uses TLS, the token service must use it too.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine;
@@ -26,6 +26,7 @@ use super::scope::{Access, Scope};
 use crate::credentials::{Login, Secret, secret_if_any};
 use crate::error::Error;
 use crate::http::{AttemptError, Body, Connection, Credential, Request, host, shown};
+use crate::lock::lock;
 
 /// Our client id at token services.
 const CLIENT_ID: &str = "countersign";
@@ -161,12 +162,12 @@ impl Authenticator {
     }
 
     fn existing(&self, scope: &Scope) -> Option<Slot> {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = lock(&self.slots);
         slots.get(scope).cloned()
     }
 
     fn slot(&self, scope: &Scope) -> Slot {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = lock(&self.slots);
         slots.entry(scope.clone()).or_default().clone()
     }
 }

@@ -9,17 +9,18 @@ use super::{Difference, Export, Missing, images, missing, some_images};
 use crate::image_pattern::ImagePattern;
 use crate::image_verifier::Mode;
 
+const ATTACHMENTS: &str = "signatures are looked for only where a file in registries.d says `use-sigstore-attachments: true`";
+const NO_MIRRORS: &str =
+    "the repository that the signature names must be the image's: a copy in a mirror is refused";
+
 pub(super) const NOTES: &[&str] = &[
     "`default` refuses all other images; put the scopes below `transports` into the policy.json that you have",
-    "signatures are looked for only where a file in registries.d says `use-sigstore-attachments: true`",
-    "the repository that the signature names must be the image's: a copy in a mirror is refused",
+    ATTACHMENTS,
+    NO_MIRRORS,
 ];
 
 /// As [`NOTES`], where a whole configuration is exported.
-pub(super) const RULES_NOTES: &[&str] = &[
-    "signatures are looked for only where a file in registries.d says `use-sigstore-attachments: true`",
-    "the repository that the signature names must be the image's: a copy in a mirror is refused",
-];
+pub(super) const RULES_NOTES: &[&str] = &[ATTACHMENTS, NO_MIRRORS];
 
 /// A note, where a scope takes more images than its pattern.
 const WIDER: &str = "a scope there is a repository with everything below it, or all below a path with the repository of that name: \

@@ -9,17 +9,20 @@ use crate::image_verifier::{Mode, Unmatched};
 use crate::instance::{PUBLIC_FULCIO, PUBLIC_REKOR};
 use crate::policy::LogUse;
 
+const LABELLED: &str =
+    "only namespaces with the label `policy.sigstore.dev/include=true` are looked at";
+
 pub(super) const NOTES: &[&str] = &[
     "every ClusterImagePolicy that matches an image must accept it, not only the first",
     "an image that no ClusterImagePolicy matches is admitted or not by `no-match-policy` in the ConfigMap \
      `config-policy-controller`",
-    "only namespaces with the label `policy.sigstore.dev/include=true` are looked at",
+    LABELLED,
 ];
 
 /// As [`NOTES`], where a whole configuration is exported.
 pub(super) const RULES_NOTES: &[&str] = &[
     "the ConfigMap must be in policy-controller's own namespace: replace `cosign-system` if yours has another name",
-    "only namespaces with the label `policy.sigstore.dev/include=true` are looked at",
+    LABELLED,
 ];
 
 pub(super) fn document(export: &Export<'_>) -> Result<Value, Missing> {

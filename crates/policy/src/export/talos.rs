@@ -8,17 +8,17 @@ use crate::SignatureFormat;
 use crate::image_pattern::ImagePattern;
 use crate::image_verifier::Mode;
 
+const ATTESTATION_COUNTS: &str = "an attestation by the same signer counts as a signature";
+const LEGACY_COUNTS: &str = "a signature in the legacy form counts where an image has no bundle";
+
 pub(super) const NOTES: &[&str] = &[
     "the first rule that matches an image counts, and an image that no rule matches is not verified",
-    "an attestation by the same signer counts as a signature",
-    "a signature in the legacy form counts where an image has no bundle",
+    ATTESTATION_COUNTS,
+    LEGACY_COUNTS,
 ];
 
 /// As [`NOTES`], where an order of rules is exported.
-pub(super) const RULES_NOTES: &[&str] = &[
-    "an attestation by the same signer counts as a signature",
-    "a signature in the legacy form counts where an image has no bundle",
-];
+pub(super) const RULES_NOTES: &[&str] = &[ATTESTATION_COUNTS, LEGACY_COUNTS];
 
 /// Rules for images that are pulled (`skip`), or not (`deny`), whoever signed them.
 pub(super) fn fixed(

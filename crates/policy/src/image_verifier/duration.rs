@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::age::in_units;
 use crate::error::Problem;
 
 /// The form, for the schema: what [`parse`] reads, and nothing else.
@@ -15,11 +16,8 @@ const MAX_DIGITS: usize = 3;
 ///
 /// [`Problem::Form`] for any other text.
 pub(super) fn parse(text: &str) -> Result<Duration, Problem> {
-    let digits = text.strip_suffix('s').filter(|digits| {
-        let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
-        plain && digits.len() <= MAX_DIGITS && !digits.starts_with('0')
-    });
-    match digits.and_then(|digits| digits.parse().ok()) {
+    let seconds = in_units(text, &[("s", 1)], MAX_DIGITS);
+    match seconds.and_then(|seconds| u64::try_from(seconds).ok()) {
         Some(seconds) => Ok(Duration::from_secs(seconds)),
         None => Err(Problem::Form {
             expected: "a time in seconds such as 8s".into(),

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Draft, Identity, ImportError, no_word, with_signers};
+use super::{Draft, Identity, ImportError, no_word, same_for_all, with_signers};
 use crate::instance::{PUBLIC_FULCIO, PUBLIC_REKOR};
 use crate::spec::{AttestationSpec, PolicySpec, RequirementSpec, SignerSpec};
 
@@ -110,14 +110,9 @@ pub(super) fn draft(document: Document) -> Result<Draft, ImportError> {
             }
         }
         let this = authority.common(&key)?;
-        match &common {
-            Some(before) if *before != this => {
-                let reason = "the authorities differ in `signatureFormat` or `attestations`, and a policy says \
-                              these once for all signers; import them one by one";
-                return Err(no_word(key, reason));
-            }
-            _ => common = Some(this),
-        }
+        let reason = "the authorities differ in `signatureFormat` or `attestations`, and a policy says these once for \
+                      all signers; import them one by one";
+        same_for_all(&mut common, this, key.clone(), reason)?;
         for signer in authority.signers(&key)? {
             if !signers.contains(&signer) {
                 signers.push(signer);

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Draft, Identity, ImportError, no_word, with_signers};
+use super::{Draft, Identity, ImportError, no_word, same_for_all, with_signers};
 use crate::spec::PolicySpec;
 
 #[derive(Debug, Deserialize)]
@@ -61,13 +61,8 @@ pub(super) fn draft(document: Document) -> Result<Draft, ImportError> {
         let Some(keyless) = rule.keyless else {
             return Err(no_word(key, "expected `keyless`, `skip` or `deny`"));
         };
-        match &found {
-            Some(before) if *before != keyless => {
-                let reason = "the rules have different signers, and a policy is for one rule; import them one by one";
-                return Err(no_word(key, reason));
-            }
-            _ => found = Some(keyless),
-        }
+        let reason = "the rules have different signers, and a policy is for one rule; import them one by one";
+        same_for_all(&mut found, keyless, key, reason)?;
         images.push(rule.image);
     }
     let Some(keyless) = found else {

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Draft, ImportError, no_word, with_signers};
+use super::{Draft, ImportError, no_word, same_for_all, with_signers};
 use crate::spec::{PolicySpec, SignerSpec};
 
 #[derive(Debug, Deserialize)]
@@ -60,13 +60,8 @@ pub(super) fn draft(document: Document) -> Result<Draft, ImportError> {
                     format!("expected `sigstoreSigned`, found `{kind}`"),
                 ));
             }
-            match &found {
-                Some(before) if before != requirement => {
-                    let reason = "the scopes have different requirements; import them one by one";
-                    return Err(no_word(key, reason));
-                }
-                _ => found = Some(requirement.clone()),
-            }
+            let reason = "the scopes have different requirements; import them one by one";
+            same_for_all(&mut found, requirement.clone(), key, reason)?;
             images.push(scope);
         }
     }

@@ -38,7 +38,7 @@ fn a_cluster_image_policy_becomes_a_policy_for_the_same_signers() {
         imported.policy
     );
     // It searches, so what stands before and behind counts for nothing.
-    let [AcceptedSigner::Certificate(signer)] = imported.policy.signers() else {
+    let Some(AcceptedSigner::Certificate(signer)) = imported.policy.signers().only() else {
         panic!("one signer");
     };
     assert!(
@@ -88,26 +88,28 @@ fn what_was_exported_comes_back_as_the_same_policy() {
 
 /// Without the anchors that an export adds.
 fn unanchored(mut policy: Policy) -> Policy {
-    for signer in policy.signers.iter_mut().chain(
-        policy
-            .require
-            .iter_mut()
-            .flat_map(|proof| &mut proof.signers),
-    ) {
-        let AcceptedSigner::Certificate(signer) = signer else {
-            continue;
-        };
-        for matcher in [&mut signer.issuer, &mut signer.identity] {
-            if let Matcher::Regex(pattern) = matcher {
-                let inner = pattern
-                    .as_str()
-                    .strip_prefix("^(?:")
-                    .and_then(|rest| rest.strip_suffix(")$"));
-                *matcher = Matcher::Regex(WholeRegex::new(inner.unwrap()).unwrap());
-            }
-        }
+    policy.signers = policy.signers.map(signer_unanchored);
+    for proof in &mut policy.require {
+        proof.signers = proof.signers.map(signer_unanchored);
     }
     policy
+}
+
+fn signer_unanchored(signer: &AcceptedSigner) -> AcceptedSigner {
+    let AcceptedSigner::Certificate(signer) = signer else {
+        return signer.clone();
+    };
+    let mut signer = signer.clone();
+    for matcher in [&mut signer.issuer, &mut signer.identity] {
+        if let Matcher::Regex(pattern) = matcher {
+            let inner = pattern
+                .as_str()
+                .strip_prefix("^(?:")
+                .and_then(|rest| rest.strip_suffix(")$"));
+            *matcher = Matcher::Regex(WholeRegex::new(inner.unwrap()).unwrap());
+        }
+    }
+    AcceptedSigner::Certificate(signer)
 }
 
 #[test]
@@ -210,6 +212,11 @@ fn nothing_is_left_out_in_silence() {
         "#);
     assert!(matches!(
         import("", "empty"),
-        Err(ImportError::Form { .. } | ImportError::Kind { .. })
+        Err(ImportError::Syntax(_) | ImportError::Kind { .. })
+    ));
+    assert!(matches!(import("a: [", "it"), Err(ImportError::Syntax(_))));
+    assert!(matches!(
+        import("kind: ClusterImagePolicy\nspec: 1", "it"),
+        Err(ImportError::Form { .. })
     ));
 }

@@ -16,6 +16,7 @@ use crate::format::SignatureFormat;
 use crate::keys::{IDENTITY, IGNORE_TLOG, ISSUER, KEY, Pair, SIGNATURE_SOURCES_MAX};
 use crate::matcher::{Matcher, WholeRegex};
 use crate::nearest::nearest;
+use crate::one_or_more::OneOrMore;
 use crate::predicate::{JsonPointer, PredicateRule};
 use crate::spec::{PolicySpec, SignerSpec, TrustFilesSpec, TrustSpec};
 
@@ -115,10 +116,10 @@ fn signers(
     identities: &[SignerSpec],
     path: &KeyPath,
     common: &Common<'_>,
-) -> Result<Vec<AcceptedSigner>, PolicyError> {
-    if identities.is_empty() {
-        return Ok(vec![signer(one, path, common)?]);
-    }
+) -> Result<OneOrMore<AcceptedSigner>, PolicyError> {
+    let Some(identities) = OneOrMore::of(identities.iter().enumerate()) else {
+        return Ok(OneOrMore::one(signer(one, path, common)?));
+    };
     let keys = [
         (ISSUER.exact, &one.issuer),
         (ISSUER.regex, &one.issuer_regex),
@@ -132,11 +133,7 @@ fn signers(
         return Err(at(path.key(key), Problem::SignerBesideIdentities { key }));
     }
     let path = path.key("identities");
-    identities
-        .iter()
-        .enumerate()
-        .map(|(position, spec)| signer(spec, &path.index(position), common))
-        .collect()
+    identities.try_map(|(position, spec)| signer(spec, &path.index(*position), common))
 }
 
 fn signer(
@@ -221,11 +218,7 @@ pub(super) fn claim_rules(
         if is_pattern && claims.contains_key(name) {
             return Err(at(path_here, both(name, key)));
         }
-        let matcher = if is_pattern {
-            regex_matcher(text, &path_here)?
-        } else {
-            exact_matcher(text, &path_here)?
-        };
+        let matcher = matcher(is_pattern, text, &path_here)?;
         Ok(ClaimRule { claim, matcher })
     };
     claims.iter().map(rule).collect()
@@ -253,6 +246,15 @@ fn by_last_words(key: &str, all: &[String]) -> Option<String> {
     match (ending.next(), ending.next()) {
         (Some(one), None) => Some(one.clone()),
         _ => None,
+    }
+}
+
+/// The matcher of a key that ends like a pattern's, or doesn't.
+fn matcher(is_pattern: bool, text: &str, path: &KeyPath) -> Result<Matcher, PolicyError> {
+    if is_pattern {
+        regex_matcher(text, path)
+    } else {
+        exact_matcher(text, path)
     }
 }
 
@@ -322,11 +324,7 @@ pub(super) fn predicate_rules(
         if is_pattern && rules.contains_key(name) {
             return Err(at(path_here, both(name, key)));
         }
-        let matcher = if is_pattern {
-            regex_matcher(text, &path_here)?
-        } else {
-            exact_matcher(text, &path_here)?
-        };
+        let matcher = matcher(is_pattern, text, &path_here)?;
         Ok(PredicateRule { pointer, matcher })
     };
     rules.iter().map(rule).collect()

@@ -5,6 +5,7 @@ use super::{AcceptedSigner, KeyReader, KeySigner, LogUse};
 use crate::claims::ClaimRule;
 use crate::error::{KeyPath, PolicyError, Problem};
 use crate::keys::{IDENTITY, ISSUER, KEY, TIME_CONDITIONS};
+use crate::one_or_more::OneOrMore;
 use crate::public_key::PublicKey;
 use crate::spec::{PolicySpec, SignerSpec};
 
@@ -69,7 +70,7 @@ pub(super) fn signer(
 
 /// Refuses conditions on the time of a signature where nothing proves it.
 pub(super) fn check_time_conditions(
-    signers: &[AcceptedSigner],
+    signers: &OneOrMore<AcceptedSigner>,
     spec: &PolicySpec,
     path: &KeyPath,
 ) -> Result<(), PolicyError> {

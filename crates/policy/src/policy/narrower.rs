@@ -2,6 +2,7 @@
 
 use super::{AcceptedSigner, CertificateSigner, KeySigner, Policy};
 use crate::matcher::Matcher;
+use crate::one_or_more::OneOrMore;
 use crate::public_key::KeyFingerprint;
 
 /// A signer, for [`Policy::only_each`].
@@ -55,10 +56,10 @@ impl Policy {
     }
 
     fn narrowed(&self, narrow: &dyn Fn(&AcceptedSigner) -> Option<AcceptedSigner>) -> Option<Self> {
-        let signers: Vec<AcceptedSigner> = self.signers.iter().filter_map(narrow).collect();
+        let signers = OneOrMore::of(self.signers.iter().filter_map(narrow))?;
         let require = self.require.iter().map(|one| one.narrowed(narrow));
         let require = require.collect::<Option<Vec<Self>>>()?;
-        (!signers.is_empty()).then(|| Self {
+        Some(Self {
             signers,
             require,
             ..self.clone()
@@ -77,7 +78,7 @@ impl Policy {
     /// `None` also where there are more or fewer signers than requirements.
     #[must_use]
     pub fn only_each(&self, signers: &[OneSigner<'_>]) -> Option<Self> {
-        if signers.len() != self.requirements().len() {
+        if signers.len() != self.requirements().count() {
             return None;
         }
         if let ([], [signer]) = (self.require.as_slice(), signers) {
@@ -112,7 +113,7 @@ bind_name: true
     #[test]
     fn one_signer_remains_with_its_conditions_and_the_policy_s() {
         let narrowed = policy().only(ISSUER, "nightly").unwrap();
-        let [AcceptedSigner::Certificate(signer)] = narrowed.signers() else {
+        let Some(AcceptedSigner::Certificate(signer)) = narrowed.signers().only() else {
             panic!("several signers: {narrowed:?}");
         };
         assert_eq!(signer.identity, Matcher::Exact("nightly".into()));
@@ -124,7 +125,7 @@ bind_name: true
     #[test]
     fn a_pattern_becomes_the_text_that_it_matched() {
         let narrowed = policy().only(ISSUER, "release-7").unwrap();
-        let [AcceptedSigner::Certificate(signer)] = narrowed.signers() else {
+        let Some(AcceptedSigner::Certificate(signer)) = narrowed.signers().only() else {
             panic!("several signers: {narrowed:?}");
         };
         assert_eq!(signer.identity, Matcher::Exact("release-7".into()));
@@ -150,16 +151,14 @@ require: [signature, { predicate_type: a, claims: { build_trigger: push } }]
         let narrowed = policy
             .only_each(&[by(ISSUER, "one"), by(ISSUER, "two")])
             .unwrap();
-        let identities = narrowed.requirements().iter().map(|one| &one.signers);
+        let identities = narrowed.requirements().into_iter().map(|one| &one.signers);
         let identities: Vec<&str> = identities
             .flatten()
             .map(|one| certified(one).identity.as_str())
             .collect();
         assert_eq!(identities, ["one", "two"]);
         assert_eq!(
-            certified(&narrowed.requirements()[1].signers[0])
-                .claims
-                .len(),
+            certified(narrowed.require[1].signers.first()).claims.len(),
             1
         );
         for others in [&[by(ISSUER, "one")][..], &[by(ISSUER, "one"); 3], &[]] {
@@ -170,7 +169,7 @@ require: [signature, { predicate_type: a, claims: { build_trigger: push } }]
             None
         );
         let new = policy.clone().dangerous_for_new_signature();
-        assert_eq!(new.requirements(), std::slice::from_ref(&new));
+        assert_eq!(new.requirements().only(), Some(&&new));
         assert_eq!((new.predicate_types().len(), new.min_age()), (1, None));
     }
 

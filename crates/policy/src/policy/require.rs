@@ -9,15 +9,16 @@ use super::values::{at, non_empty};
 use super::{AcceptedSigner, COSIGN_SIGN_PREDICATE, CertificateSigner, Policy};
 use crate::claims::ClaimRule;
 use crate::error::{KeyPath, PolicyError, Problem};
+use crate::one_or_more::OneOrMore;
 use crate::spec::{AttestationSpec, PolicySpec, RequirementSpec};
 
 impl Policy {
-    /// The proofs that must be there, all of them. Each is a policy for one statement. Never empty: a policy
-    /// without `require` has one, itself.
-    pub fn requirements(&self) -> &[Self] {
+    /// The proofs that must be there, all of them. Each is a policy for one statement. A policy without `require`
+    /// has one, itself.
+    pub fn requirements(&self) -> OneOrMore<&Self> {
         match self.require.as_slice() {
-            [] => std::slice::from_ref(self),
-            several => several,
+            [] => OneOrMore::one(self),
+            [first, rest @ ..] => OneOrMore::new(first, rest.iter().collect()),
         }
     }
 
@@ -79,7 +80,7 @@ impl Policy {
         }
         let with_claims = |signer: &AcceptedSigner| with_claims(signer, &claims);
         Ok(Self {
-            signers: self.signers.iter().map(with_claims).collect(),
+            signers: self.signers.map(with_claims),
             predicate_types: vec![predicate_type.clone()],
             predicate: predicate_rules(predicate, &path.key("predicate"))?,
             annotations: self.and_annotations(annotations, &path.key("annotations"))?,

@@ -39,7 +39,7 @@ impl Policy {
     /// certificate; never to accept anything by.
     #[must_use]
     pub fn dangerous_as_far_as_known(&self, known: impl Fn(Claim) -> bool + Copy) -> Self {
-        let signers = self.signers.iter().map(|signer| match signer {
+        let signers = self.signers.map(|signer| match signer {
             AcceptedSigner::Certificate(signer) => {
                 let rules = signer.claims.iter().filter(|rule| known(rule.claim));
                 AcceptedSigner::Certificate(CertificateSigner {
@@ -50,7 +50,7 @@ impl Policy {
             AcceptedSigner::Key(signer) => AcceptedSigner::Key(signer.clone()),
         });
         Self {
-            signers: signers.collect(),
+            signers,
             require: self
                 .require
                 .iter()
@@ -78,7 +78,7 @@ bind_name: true
 ";
         let policy = Policy::from_yaml(text, "policy.yaml").unwrap();
         let known = policy.dangerous_as_far_as_known(|claim| claim == Claim::BuildTrigger);
-        let [AcceptedSigner::Certificate(signer)] = known.signers() else {
+        let Some(AcceptedSigner::Certificate(signer)) = known.signers().only() else {
             panic!("several signers: {known:?}");
         };
         let claims: Vec<Claim> = signer.claims.iter().map(|rule| rule.claim).collect();

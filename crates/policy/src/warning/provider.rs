@@ -5,6 +5,7 @@
 
 use crate::issuers::{BUILDKITE, GITHUB_ACTIONS, GITHUB_LOGIN, GITLAB, GOOGLE, MICROSOFT};
 use crate::matcher::{Matcher, WholeRegex};
+use crate::nearest::is_too_long;
 
 /// One issuer of each provider that the public-good Fulcio accepts.
 pub(super) const PROVIDERS: [&str; 7] = [
@@ -114,7 +115,7 @@ pub(super) fn providers_matching(pattern: &WholeRegex) -> Vec<&'static str> {
 
 /// The known issuer that a text with a slip was meant to be: a slash at the end, another case, a letter or two off.
 pub(super) fn meant_issuer(issuer: &str) -> Option<&'static str> {
-    if Form::of_issuer(issuer).is_some() || issuer.len() > 128 {
+    if Form::of_issuer(issuer).is_some() || is_too_long(issuer) {
         return None;
     }
     let plain = issuer.trim().trim_end_matches('/').to_lowercase();

@@ -15,7 +15,7 @@ fn error(text: &str) -> PolicyError {
 }
 
 fn certificate_signer(policy: &Policy) -> &CertificateSigner {
-    match &policy.signers()[0] {
+    match policy.signers().first() {
         AcceptedSigner::Certificate(signer) => signer,
         AcceptedSigner::Key(signer) => panic!("a key: {signer:?}"),
     }

@@ -68,7 +68,7 @@ fn every_key_is_read() {
     assert_eq!(config.log_bytes, 65_536);
     assert_eq!(config.rules[0].mode, Some(Mode::Enforce));
     assert!(
-        matches!(&config.rules[0].demand, Demand::Signature(policy) if policy.signers().len() == 1)
+        matches!(&config.rules[0].demand, Demand::Signature(policy) if policy.signers().count() == 1)
     );
     assert_eq!(
         config.rules[1].demand,

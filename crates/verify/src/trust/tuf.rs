@@ -7,7 +7,7 @@ mod error;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
@@ -21,6 +21,8 @@ use countersign_oci::Digest;
 use countersign_oci::http::{AttemptError, Connection, Request, retrying};
 
 use super::{TrustError, TrustedRoot, TufMetadata, TufNetwork};
+
+use crate::lock::lock;
 
 pub use error::TufError;
 
@@ -127,8 +129,7 @@ impl<'a> TufRepository<'a> {
             Digest::sha256(self.root),
             self.cache.to_owned(),
         );
-        // The map is valid after a panic elsewhere: entries are only added.
-        let mut roots = SHARED_ROOTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut roots = lock(&SHARED_ROOTS);
         Arc::clone(roots.entry(key).or_default())
     }
 

@@ -89,7 +89,7 @@ impl Signed {
 
     fn miss(&self, policy: &str) -> Miss {
         match self.violation(policy) {
-            Violation::Signer(mismatch) => mismatch.nearest().unwrap().clone(),
+            Violation::Signer(mismatch) => mismatch.nearest().clone(),
             other => panic!("{policy}{other:?}"),
         }
     }
@@ -255,7 +255,7 @@ fn policy_refused(failure: &Failure, test: fn(&Violation) -> bool) -> bool {
 fn signer_missed(failure: &Failure, test: fn(&Miss) -> bool) -> bool {
     match failure {
         Failure::Policy(violation) => match &**violation {
-            Violation::Signer(mismatch) => mismatch.nearest().is_some_and(test),
+            Violation::Signer(mismatch) => test(mismatch.nearest()),
             _ => false,
         },
         _ => false,

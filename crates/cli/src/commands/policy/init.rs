@@ -70,7 +70,7 @@ pub(super) async fn run(
         policy: text,
         results: draft.signers.iter().map(Signer::to_json).collect(),
     });
-    output.note(match policy.signers().len() {
+    output.note(match policy.signers().count() {
         1 => "compare the signer with what the project publishes: anybody can sign an image",
         _ => "compare the signers with what the project publishes: anybody can sign an image",
     });

@@ -61,7 +61,7 @@ impl<'a> PredicateTo<'a> {
     pub(super) fn check(&self, policy: &Policy) -> Result<(), Failure> {
         let types = policy
             .requirements()
-            .iter()
+            .into_iter()
             .flat_map(Policy::predicate_types);
         match self {
             Self::File(_) | Self::StandardOutput if types.clone().all(|one| is_signature(one)) => {

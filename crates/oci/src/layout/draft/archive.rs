@@ -9,7 +9,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rustix::fs::{
     CWD, FlockOperation, OFlags, RenameFlags, flock, link, lstat, rename, renameat_with, unlink,
@@ -22,6 +22,7 @@ use crate::archive::BLOCK;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::LayoutError;
+use crate::lock::lock;
 
 /// The longest name that a header has room for, in bytes.
 const NAME_BYTES: usize = 100;
@@ -187,7 +188,7 @@ impl ArchiveDraft {
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.members)
     }
 
     /// Keeps room for a blob, under a name that no reader of layouts looks for.

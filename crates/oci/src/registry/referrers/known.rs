@@ -2,7 +2,7 @@
 //! another round trip.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -10,6 +10,7 @@ use futures_util::future::{Either, select};
 use super::ByApi;
 use crate::error::Result;
 use crate::host::HostKind;
+use crate::lock::lock;
 use crate::reference::Repository;
 
 /// How long a registry near by takes to answer. One that is farther away is asked for the tag too, before it
@@ -38,12 +39,12 @@ struct Known {
 impl KnownReferrersApi {
     /// Whether the repository's registry has the API, if that is known.
     pub(super) fn of(&self, repository: &Repository) -> Option<ReferrersApi> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock(&self.0);
         known.repositories.get(repository).copied()
     }
 
     pub(super) fn remember(&self, repository: &Repository, api: ReferrersApi) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.0);
         known.repositories.insert(repository.clone(), api);
         match api {
             ReferrersApi::Present => drop(known.hosts.insert(repository.api_host().to_owned())),
@@ -57,7 +58,7 @@ impl KnownReferrersApi {
         if HostKind::of_authority(repository.api_host()) == Some(HostKind::ThisMachine) {
             return None;
         }
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock(&self.0);
         (!known.hosts.contains(repository.api_host())).then_some(HEAD_START)
     }
 }

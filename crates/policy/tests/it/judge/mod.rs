@@ -99,7 +99,7 @@ fn policy(extra: &str) -> String {
 
 fn miss(violation: &Violation) -> &Miss {
     match violation {
-        Violation::Signer(mismatch) => mismatch.nearest().unwrap(),
+        Violation::Signer(mismatch) => mismatch.nearest(),
         other => panic!("{other:?}"),
     }
 }

@@ -20,7 +20,7 @@ async fn each_field_of_a_policy_refuses_on_its_own() {
         fixture.violation(&fixture.good(), &policy)
     };
     let miss = |violation| match violation {
-        Violation::Signer(mismatch) => mismatch.nearest().unwrap().clone(),
+        Violation::Signer(mismatch) => mismatch.nearest().clone(),
         other => panic!("{other:?}"),
     };
     let other_issuer = miss(refused(&|spec| {
