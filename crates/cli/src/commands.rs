@@ -32,6 +32,7 @@ mod text;
 mod told;
 mod tree;
 mod trust;
+mod unusable;
 mod upgrade;
 mod verify;
 mod version;

@@ -23,6 +23,7 @@ use std::path::Path;
 
 use countersign_oci::http::Unresolved;
 use countersign_oci::{Location, MachineFault, Platform, Reference, ResolvedImage, printable};
+use countersign_sign::NotCopied;
 
 pub(crate) use countersign_oci::ErrorKind as Kind;
 #[cfg(test)]
@@ -49,6 +50,8 @@ pub(crate) struct Failure {
     references: Option<Box<References>>,
     /// What became of the tags that were to be written.
     tags: Option<Box<Tags>>,
+    /// What refers to an image and was not copied with it.
+    not_copied: Box<[NotCopied]>,
     /// The signal that ended the run, if one did.
     signal: Option<Signal>,
     /// How the command is used, for a program. A person is told by clap.
@@ -65,6 +68,7 @@ impl Failure {
             mistakes: Box::default(),
             references: None,
             tags: None,
+            not_copied: Box::default(),
             signal: None,
             usage: None,
         }
@@ -93,7 +97,11 @@ impl Failure {
             0 => String::new(),
             more => format!(", and {more} more"),
         };
-        let hint = format!("not judged: {}{more}", shown.join(", "));
+        let waited = match shown.as_slice() {
+            [first, _, ..] => format!("; the first of them, {first}, was still waited for"),
+            _ => String::new(),
+        };
+        let hint = format!("not judged: {}{more}{waited}", shown.join(", "));
         self.references = Some(Box::new(References::NotJudged(not_judged)));
         self.also(hint)
     }
@@ -106,11 +114,6 @@ impl Failure {
         };
         failure.tags = Some(Box::new(tags));
         failure
-    }
-
-    /// Whether it says where the tags are.
-    pub(crate) fn tells_tags(&self) -> bool {
-        self.tags.is_some()
     }
 
     /// A command line that can't be read. `said` is what clap says of it: the mistake, what may have been meant,
@@ -197,7 +200,7 @@ impl Failure {
     }
 
     /// The same, with other hints.
-    fn with_hints(mut self, change: impl Fn(&str) -> String) -> Self {
+    pub(crate) fn with_hints(mut self, change: impl Fn(&str) -> String) -> Self {
         for hint in &mut self.hints {
             *hint = change(hint);
         }

@@ -24,10 +24,11 @@ impl LockFile {
         self.0.path()
     }
 
-    /// Checks that the file can be read, if it is there, and written.
-    pub(crate) fn require(&self) -> Result<(), Failure> {
-        self.0.read()?;
-        Ok(self.0.require_writable()?)
+    /// What it says, as [`Self::read_if_there`], if it can be written too.
+    pub(crate) fn require(&self) -> Result<Lock, Failure> {
+        let lock = self.read_if_there()?;
+        self.0.require_writable()?;
+        Ok(lock)
     }
 
     /// What it says.

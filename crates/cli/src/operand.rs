@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::path::Path;
 
 use countersign_oci::{
@@ -12,6 +13,7 @@ use countersign_oci::{
 };
 
 use crate::failure::{Failure, Kind};
+use crate::input::text_of;
 
 /// Whether what is given where a file is expected names a layout or a kit.
 pub(crate) fn names_layout(path: &Path) -> bool {
@@ -29,14 +31,19 @@ pub(crate) fn image(text: &str) -> Result<Reference, Box<dyn Error + Send + Sync
     match text.strip_prefix("ocifile://") {
         Some(text) => {
             // A digest says which of the layout's images is meant.
-            let pinned = text.rsplit_once('@');
-            let pinned = pinned.and_then(|(path, digest)| Some((path, digest.parse().ok()?)));
-            match pinned {
-                Some((path, digest)) => Ok(Location::from(layout(path)?).at(digest).into()),
-                None => Ok(layout(text)?.into()),
+            let Some((path, digest)) = text.rsplit_once('@') else {
+                return Ok(layout(text)?.into());
+            };
+            match digest.parse() {
+                Ok(digest) => Ok(Location::from(layout(path)?).at(digest).into()),
+                // One that is cut would be taken for a part of the path.
+                Err(error) if digest.starts_with("sha256:") && !Path::new(text).exists() => {
+                    Err(Box::<dyn Error + Send + Sync>::from(error))
+                }
+                Err(_) => Ok(layout(text)?.into()),
             }
         }
-        None if is_document(Path::new(text)) => Err(DOCUMENT.into()),
+        None if is_document(Path::new(text)) => Err(document(Path::new(text)).into()),
         None => {
             refuse_path(text)?;
             in_registry(text)
@@ -78,17 +85,13 @@ pub(crate) fn refuse_path(text: &str) -> Result<(), Box<dyn Error + Send + Sync>
 /// # Errors
 /// What is missing.
 pub(crate) fn refuse_registry(text: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let is_registry = match text.split_once(':') {
-        Some((host, port)) => {
-            let is_host = host == "localhost" || host.contains('.');
-            let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-            is_host && is_port && !host.contains(['/', '@'])
-        }
-        None => text == "localhost",
-    };
-    if is_registry {
+    let host = text.split_once('@').map_or(text, |(host, _)| host);
+    let (name, port) = host.split_once(':').unwrap_or((host, "443"));
+    let is_host = name == "localhost" || name.contains('.');
+    let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if is_host && is_port && !name.contains('/') {
         return Err(format!(
-            "expected an image, found a registry alone: write the repository behind it, as {text}/acme/app:v1; \
+            "expected an image, found a registry alone: write the repository behind it, as {host}/acme/app:v1; \
              for an image of that name on Docker Hub write docker.io/library/{text}"
         )
         .into());
@@ -202,6 +205,20 @@ pub(crate) fn layout(path: &str) -> Result<LayoutPath, Box<dyn Error + Send + Sy
 /// What is said of a policy file in the place of an image.
 const DOCUMENT: &str = "this is a file, not an image: pass a policy with --policy FILE, and name an \
     image as registry.example/acme/app:v1";
+/// What is said of a file of galleries there.
+const GALLERIES: &str = "this is a file of galleries, not an image: pass it with --gallery FILE, and name an entry of it";
+/// How much of a file is looked at to say what it is.
+const LOOKED_AT: u64 = 1 << 20;
+
+/// What is said of a file in the place of an image.
+fn document(path: &Path) -> &'static str {
+    let text = text_of(File::open(path), LOOKED_AT).unwrap_or_default();
+    if text.lines().any(|line| line.starts_with("galleries:")) {
+        GALLERIES
+    } else {
+        DOCUMENT
+    }
+}
 
 /// Whether this is a file with a name as policies have it.
 fn is_document(path: &Path) -> bool {

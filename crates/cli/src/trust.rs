@@ -212,6 +212,7 @@ impl Instance {
                 .hint(hint),
                 None => Failure::from(error).of_instance(self.trust.is_some()),
             };
+            let failure = failure.hinted(self.origin(environment));
             match COSIGN_ROOTS.into_iter().find(|variable| environment.variable(*variable).is_some()) {
                 Some(variable) => failure.also(format!(
                     "{variable} is not used: its authorities and logs belong into a trusted root; pass --trusted-root FILE"
@@ -223,6 +224,16 @@ impl Instance {
             Some(trust) => root.for_trust(trust.clone()),
             None => root,
         })
+    }
+
+    /// Which configuration names the trusted root, if one does.
+    fn origin(&self, environment: &Environment) -> Option<String> {
+        let Choice::File(path) = &self.choice else {
+            return None;
+        };
+        let set = environment.settings().trust.as_ref();
+        let set = set.filter(|_| self.trust.is_none())?;
+        (set.value == TrustSetting::File(path.clone())).then(|| set.origin())
     }
 
     /// As [`Self::trusted_root`], but a TUF repository is asked however fresh the cache is.

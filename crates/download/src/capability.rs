@@ -336,6 +336,20 @@ pub enum EntryError {
 }
 
 impl EntryError {
+    /// The entry, by the name that was asked for or by its own.
+    pub(crate) fn subject(&self) -> &str {
+        match self {
+            Self::Ambiguous { alias, .. } => alias,
+            Self::Cycle { names } => names.first().map_or("", String::as_str),
+            Self::Unknown { name, .. }
+            | Self::NotForCapability { name, .. }
+            | Self::MissingTarget { name, .. }
+            | Self::TooManySteps { name, .. }
+            | Self::Unreadable { name, .. }
+            | Self::NoContent { name } => name,
+        }
+    }
+
     /// Why nothing is known of the entry but its name, if it can't be read.
     pub(crate) fn of_fault(entry: &GalleryEntry) -> Option<Self> {
         match entry.content() {

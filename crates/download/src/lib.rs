@@ -160,7 +160,7 @@ pub use planned::{PlannedSource, Role};
 pub use record::{Installed, Provenance, Recorded};
 pub use request::InstallRequest;
 pub use requirement::{Integrity, Requirement, RequirementError, RequirementKind, UNPROVEN};
-pub use source::{Server, Source, SourceError, Tarball};
+pub use source::{ARCHIVE_ENDINGS, Server, Source, SourceError, Tarball};
 pub use store::{Installation, Name, NameError, RecordState, Store, StoreError};
 
 /// The Rust blocks of the page on embedding, compiled as the tests of documentation are.

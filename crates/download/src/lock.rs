@@ -119,14 +119,18 @@ impl Lock {
         self.entries.values()
     }
 
-    /// The entry of this name for this platform.
+    /// The entry of this name for this platform, which may be written in another way: `linux/arm64` is `linux/arm64/v8`.
     ///
     /// # Errors
     /// [`LockedError::Unknown`] or [`LockedError::Platform`].
     pub fn entry(&self, name: &str, platform: &Platform) -> Result<&LockedEntry, LockedError> {
         let named = || self.entries().filter(|entry| entry.name == name);
         let text = platform.to_string();
-        if let Some(found) = named().find(|entry| entry.platform.to_string() == text) {
+        let same = || named().find(|entry| entry.is_for(platform));
+        if let Some(found) = named()
+            .find(|entry| entry.platform.to_string() == text)
+            .or_else(same)
+        {
             return Ok(found);
         }
         let name = countersign_oci::excerpt(name);
@@ -150,9 +154,11 @@ impl LockedEntry {
         self.index.as_ref().unwrap_or(&self.digest)
     }
 
-    /// Whether an installation is what is locked: the same content and, if a signature is locked, by the same
-    /// signers. The record says so; nothing is verified.
+    /// Whether an installation is what is locked: the same entry, the same content and, if a signature is locked, by the
+    /// same signers. The record says so; nothing is verified.
     pub fn is_met_by(&self, recorded: &Recorded) -> bool {
+        let from = recorded.provenance.as_ref();
+        let same_entry = from.is_none_or(|from| from.entry == self.entry);
         let signers = match &self.grounds {
             LockedGrounds::Signature { .. } => {
                 let found = LockedGrounds::of(&recorded.grounds);
@@ -160,7 +166,12 @@ impl LockedEntry {
             }
             LockedGrounds::Digest | LockedGrounds::Nothing => true,
         };
-        self.digest == recorded.digest && signers
+        self.digest == recorded.digest && same_entry && signers
+    }
+
+    /// Whether it is of this platform, by whatever name of it.
+    fn is_for(&self, platform: &Platform) -> bool {
+        self.platform == *platform || self.platform.is_same_as(platform)
     }
 
     fn key(&self) -> Key {

@@ -39,7 +39,8 @@ pub enum Source {
 }
 
 /// How the path of a tarball's URL ends.
-const ENDINGS: [&str; 4] = [".tar", ".tar.gz", ".tgz", ".tar.zst"];
+/// How the path of an archive ends that is fetched; all but the first are compressed.
+pub const ARCHIVE_ENDINGS: [&str; 4] = [".tar", ".tar.gz", ".tgz", ".tar.zst"];
 
 /// An archive to fetch, and what its bytes must hash to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -249,8 +250,11 @@ fn by_bare_form(text: &str) -> Result<Source, SourceError> {
     let scheme = text.split_once(':').and_then(|(scheme, rest)| {
         let mut known = Scheme::ALL.into_iter();
         let found = known.find(|known| known.as_str().eq_ignore_ascii_case(scheme));
+        let (first, more) = rest.split_once('/').unwrap_or((rest, ""));
+        let is_port = first.bytes().all(|byte| byte.is_ascii_digit());
+        let is_path = rest.starts_with(['.', '/', '~']) || (!more.is_empty() && !is_port);
         // `oci:` before a path is skopeo's word for a layout. That is told of what is no reference.
-        found.filter(|found| *found != Scheme::Oci && rest.starts_with(['.', '/', '~']))
+        found.filter(|found| *found != Scheme::Oci && is_path)
     });
     if let Some(scheme) = scheme {
         let (rest, example) = scheme.example();
@@ -320,7 +324,7 @@ impl Tarball {
             });
         }
         let path = url.path().to_ascii_lowercase();
-        if !ENDINGS.iter().any(|ending| path.ends_with(ending)) {
+        if !ARCHIVE_ENDINGS.iter().any(|ending| path.ends_with(ending)) {
             return Err(SourceError::NotATarball {
                 found: excerpt(url.path()),
             });
@@ -398,7 +402,7 @@ pub enum SourceError {
     /// A URL of something else.
     #[error(
         "expected a URL whose path ends in one of {}, found `{found}`; an image is written without https://",
-        ENDINGS.join(", ")
+        ARCHIVE_ENDINGS.join(", ")
     )]
     NotATarball {
         /// The URL's path.

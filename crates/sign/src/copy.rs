@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use countersign_oci::{
     Copied, CosignTag, Digest, LayoutDraft, Location, PinnedReference, Platform, Reference,
-    Registry, Repository, ResolvedImage,
+    Registry, Repository, ResolvedImage, in_one_line,
 };
 use countersign_verify::{Evidence, VerifiedImage, Verifier};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -72,6 +72,9 @@ struct BesideTag {
     content: CosignTag,
 }
 
+/// How many characters of a reason are kept.
+const REASON_MAX: usize = 500;
+
 /// Something that refers to the image and was not copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotCopied {
@@ -79,6 +82,13 @@ pub struct NotCopied {
     pub name: String,
     /// Why not, in one line.
     pub reason: String,
+}
+
+impl NotCopied {
+    /// The error with its causes.
+    fn reason(error: &dyn std::error::Error) -> String {
+        in_one_line(error, REASON_MAX)
+    }
 }
 
 /// Where an image is copied to.

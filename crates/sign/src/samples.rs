@@ -15,7 +15,7 @@ use countersign_verify::{Error as VerifyError, Failure, TrustError};
 use jiff::Timestamp;
 
 use crate::clock::Skew;
-use crate::copy::CopyError;
+use crate::copy::{CopyError, NotCopied};
 use crate::error::{Error, Service};
 use crate::existing::own_policy;
 use crate::login::LoginError;
@@ -123,7 +123,16 @@ fn copy_errors() -> Vec<CopyError> {
             available: vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()],
         },
         NoIndex { image: image() },
-        Refused { image: image(), source: Box::new(VerifyError::Refused(Box::new(refusal()))) },
+        Refused {
+            image: image(),
+            not_copied: Vec::new(),
+            source: Box::new(VerifyError::Refused(Box::new(refusal()))),
+        },
+        Refused {
+            image: image(),
+            not_copied: vec![NotCopied { name: digest().to_string(), reason: "it has the wrong size".into() }],
+            source: Box::new(VerifyError::Refused(Box::new(refusal()))),
+        },
     })
 }
 

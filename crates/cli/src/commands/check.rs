@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign_download::{Change, CheckResult, Difference, Error, Name, RecordState, Store};
+use countersign_download::{
+    Change, CheckResult, Difference, Error, Installation, Name, RecordState, Store,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::report::Report;
+use super::unusable::unusable;
 use crate::arguments::store::{StoreArguments, store_directory};
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
@@ -44,6 +47,18 @@ struct Checked {
     /// As it is shown.
     name: String,
     directory: PathBuf,
+    /// In the store, why its record is of no use.
+    unusable: Option<Failure>,
+}
+
+impl Checked {
+    fn of_store(installation: Installation, store: Option<&Path>) -> Self {
+        Self {
+            unusable: unusable(&installation, store),
+            name: installation.name.to_string(),
+            directory: installation.directory,
+        }
+    }
 }
 
 pub(crate) async fn run(
@@ -59,6 +74,7 @@ pub(crate) async fn run(
             Ok(Checked {
                 name: printable::path(Path::new(name)),
                 directory: name.into(),
+                unusable: None,
             })
         } else {
             let found = entry(name, &store, environment).await;
@@ -70,7 +86,11 @@ pub(crate) async fn run(
         subjects = all.into_iter().map(Ok).collect();
     }
     for subject in subjects {
-        let Checked { name, directory } = match subject {
+        let Checked {
+            name,
+            directory,
+            unusable,
+        } = match subject {
             Ok(subject) => subject,
             Err((name, failure)) => {
                 let unknown = CheckedInstallation::unknown(name);
@@ -85,7 +105,11 @@ pub(crate) async fn run(
             check: checked.as_ref().ok().map(Into::into),
             error: None,
         };
-        match checked.map_err(Into::into).and_then(|check| {
+        let checked = checked.map_err(|error| match (&error, unusable) {
+            (Error::UnreadableRecord { .. } | Error::LaterRecord { .. }, Some(failure)) => failure,
+            _ => error.into(),
+        });
+        match checked.and_then(|check| {
             let shown = printable::path(&directory);
             differences(&name, &shown, &check, output)?;
             Ok((shown, check))
@@ -157,7 +181,8 @@ async fn entry(
     environment: &Environment,
 ) -> Result<Checked, Failure> {
     let name: Name = operand::text(name.to_owned(), "name")?.parse()?;
-    let store = Store::new(store_directory(store.store.as_deref(), environment)?);
+    let named = store.store.as_deref();
+    let store = Store::new(store_directory(named, environment)?);
     let installation = store.installation(&name).await.map_err(|error| {
         let failure = Failure::from(error);
         let here = name.to_string();
@@ -169,10 +194,7 @@ async fn entry(
             (false, false) => failure,
         }
     })?;
-    Ok(Checked {
-        name: name.to_string(),
-        directory: installation.directory,
-    })
+    Ok(Checked::of_store(installation, named))
 }
 
 /// All entries of the store. What has no record was not installed by us.
@@ -192,12 +214,8 @@ async fn entries(
         | RecordState::Later => true,
         RecordState::Missing | RecordState::Unfinished => false,
     });
-    let subjects: Vec<Checked> = ours
-        .map(|one| Checked {
-            name: one.name.to_string(),
-            directory: one.directory,
-        })
-        .collect();
+    let named = store.store.as_deref();
+    let subjects: Vec<Checked> = ours.map(|one| Checked::of_store(one, named)).collect();
     if subjects.is_empty() {
         let shown = printable::path(&directory);
         let message = if directory.exists() {

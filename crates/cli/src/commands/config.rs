@@ -314,16 +314,24 @@ fn text(results: &[ShownSetting], files: &[SettingsFile]) -> String {
     });
     let mut text = whole(["SETTING", "VALUE", "FROM"], rows);
     text.push('\n');
+    let shown = |state| match state {
+        FileState::Read => "read",
+        FileState::NotFound => "not found",
+        FileState::NotAllowed => "found, not allowed",
+        FileState::Hidden => "can't be looked at",
+    };
+    let width = files.iter().map(|file| shown(file.state).len()).max();
+    let width = width
+        .unwrap_or_default()
+        .max(shown(FileState::NotFound).len());
     if !files.iter().any(|file| is_nearest(file.scope)) {
-        text.push_str("not found  countersign.toml in this directory and those above it\n");
+        let state = shown(FileState::NotFound);
+        text.push_str(&format!(
+            "{state:<width$}  countersign.toml in this directory and those above it\n"
+        ));
     }
     for SettingsFile { path, scope, state } in files {
-        let state = match state {
-            FileState::Read => "read     ",
-            FileState::NotFound => "not found",
-            FileState::NotAllowed => "found, not allowed",
-            FileState::Hidden => "can't be looked at",
-        };
+        let state = shown(*state);
         let whose = match scope {
             Scope::Named => "named, and so no other is read",
             Scope::Project => "this directory or one above it",
@@ -331,7 +339,7 @@ fn text(results: &[ShownSetting], files: &[SettingsFile]) -> String {
             Scope::System => "this machine's",
         };
         let path = printable_path(path);
-        text.push_str(&format!("{state}  {path} ({whose})\n"));
+        text.push_str(&format!("{state:<width$}  {path} ({whose})\n"));
     }
     text
 }

@@ -208,9 +208,15 @@ async fn one_image(
             output.result(&text(source, &copied));
             report.done(CopyResult::new(source, &copied));
         }
-        Err(failure) => report.fail(&told.add_to(failure), |error| {
-            CopyResult::refused(source, error)
-        }),
+        Err(failure) => {
+            let failure = told.add_to(failure);
+            for one in failure.not_copied() {
+                output.warning(&format!("not copied: {}: {}", one.name, one.reason));
+            }
+            report.fail(&failure, |error| {
+                CopyResult::refused(source, error).without(failure.not_copied())
+            });
+        }
     }
     let (results, code) = report.end();
     output.document(&CopyOutput { results, kit: None });

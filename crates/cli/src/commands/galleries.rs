@@ -44,16 +44,14 @@ pub(super) async fn load(
     environment: &Environment,
 ) -> Result<Galleries, Failure> {
     refuse_kit(file)?;
-    let parsed = policy::parse_file(file, "gallery file").map_err(|failure| {
-        let set = environment.settings().gallery.as_ref();
-        failure.hinted(set.filter(|set| set.value == file).map(Setting::origin))
-    })?;
+    let parsed = policy::parse_file(file, "gallery file")
+        .map_err(|failure| failure.hinted(origin(file, environment)))?;
     if parsed.galleries().is_empty() {
-        return Err(
-            Failure::new(Kind::Usage, format!("{} names no gallery", file.display())).hint(
-                "add `galleries:`, a list with `name`, `url` and `verification` for each gallery",
-            ),
+        let failure = Failure::new(Kind::Usage, format!("{} names no gallery", file.display()));
+        let failure = failure.hint(
+            "add `galleries:`, a list with `name`, `url` and `verification` for each gallery",
         );
+        return Err(failure.hinted(origin(file, environment)));
     }
     let client = GalleryClient::new(GalleryOptions {
         cache: environment
@@ -70,6 +68,12 @@ pub(super) async fn load(
         fetched.push((gallery.clone(), index));
     }
     assemble(&parsed, fetched, arguments, environment)
+}
+
+/// Which configuration names the file, if one does.
+fn origin(file: &Path, environment: &Environment) -> Option<String> {
+    let set = environment.settings().gallery.as_ref();
+    set.filter(|set| set.value == file).map(Setting::origin)
 }
 
 /// Refuses a kit in the place of a gallery file: the path would be said not to be there.

@@ -355,6 +355,7 @@ async fn by_name(
     };
     let installer = StoreInstaller {
         store,
+        named_store: gallery.planning.store.clone(),
         options: replacing.options(),
         check: CheckFiles::asked(&replacing),
         layers: layers.cache(),
@@ -404,9 +405,9 @@ fn requested_entries(
     };
     if let Some(directory) = operands.iter().find(|name| name.as_bytes().contains(&b'/')) {
         let directory = directory.to_string_lossy();
-        let message = format!("expected names of entries, found the path `{directory}`");
+        let message = format!("expected names of entries, found `{directory}`");
         return Err(Failure::new(Kind::Usage, message).hint(
-            "with --gallery, entries are installed to the store; --store DIR says where it is",
+            "entries of a gallery or a kit are named as that has them, and installed to the store; --store DIR says where it is",
         ));
     }
     let names = operands.into_iter();
@@ -417,12 +418,8 @@ fn requested_entries(
         None => names,
     };
     let requested = names.into_iter().map(|name| RequestedEntry {
-        kept: None,
-        lock_of_kit: None,
-        installed: None,
-        name,
-        platform: platform.clone(),
         lock: lock.clone(),
+        ..RequestedEntry::new(name, platform.clone())
     });
     Ok(requested.collect())
 }

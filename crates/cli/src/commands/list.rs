@@ -15,6 +15,7 @@ use super::list_check;
 use super::report::Report;
 use super::table::table;
 use super::text::{details, digest_text};
+use super::unusable;
 use crate::arguments::store::{StoreArguments, store_directory};
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -64,11 +65,11 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let store = store_directory(arguments.store.store.as_deref(), environment)?;
+    let named = arguments.store.store.as_deref();
+    let store = store_directory(named, environment)?;
     let mut installations = Store::new(&store).list().await?;
     if let Some(lock) = &arguments.check {
         let platform = arguments.platform.as_ref();
-        let named = arguments.store.store.as_deref();
         let names = &arguments.names;
         return list_check::run(lock, names, platform, &installations, named, output);
     }
@@ -104,12 +105,12 @@ pub(crate) async fn run(
         );
     } else if arguments.long {
         for installation in &installations {
-            output.answer(&long(installation));
+            output.answer(&long(installation, named));
         }
     } else {
         output.answer(&table(&installations, output.width()));
         for installation in &installations {
-            if let Some(advice) = advice(installation) {
+            if let Some(advice) = advice(installation, named) {
                 output.answer(&format!("{}: {advice}\n", installation.name));
             }
         }
@@ -152,7 +153,7 @@ impl ListResult {
 }
 
 /// Everything that is recorded, in aligned lines.
-fn long(installation: &Installation) -> String {
+fn long(installation: &Installation, named: Option<&Path>) -> String {
     let directory = printable::path(&installation.directory);
     let mut text = format!("{} in {directory}\n", installation.name);
     if let Some(recorded) = installation.recorded() {
@@ -169,7 +170,7 @@ fn long(installation: &Installation) -> String {
             text.push_str(&format!("  size       {bytes} in {files}\n"));
         }
     }
-    if let Some(advice) = advice(installation) {
+    if let Some(advice) = advice(installation, named) {
         text.push_str(&format!("  warning    {advice}\n"));
     }
     text
@@ -189,8 +190,9 @@ fn origin(provenance: &Provenance) -> String {
 }
 
 /// What to do about one that has no record that can be read.
-fn advice(installation: &Installation) -> Option<String> {
+fn advice(installation: &Installation, store: Option<&Path>) -> Option<String> {
     let name = &installation.name;
+    let way_out = || unusable::way_out(installation, store).unwrap_or_default();
     Some(match installation.record {
         RecordState::Read(_) => return None,
         RecordState::Missing => format!(
@@ -199,15 +201,9 @@ fn advice(installation: &Installation) -> Option<String> {
         RecordState::Unfinished => format!(
             "unfinished: a run is at work or was killed; `countersign remove {name}` removes what it left"
         ),
-        RecordState::Later => {
-            "a later Countersign wrote the record; update Countersign, or remove the entry"
-                .to_owned()
-        }
-        RecordState::Illegible => format!(
-            "the record can't be read; `countersign remove --unrecorded {name}` removes the entry, then install it again"
-        ),
-        RecordState::Unreadable => {
-            "the record can't be read; remove the entry, then install it again".to_owned()
+        RecordState::Later => format!("a later Countersign wrote the record; {}", way_out()),
+        RecordState::Illegible | RecordState::Unreadable => {
+            format!("the record can't be read; {}", way_out())
         }
     })
 }

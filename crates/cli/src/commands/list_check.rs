@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
-use countersign_download::{Grounds, Installation, Lock, LockedEntry, Name};
+use countersign_download::{Grounds, Installation, Lock, LockedEntry, Name, Recorded};
 use countersign_oci::Platform;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::report::Report;
 use crate::failure::{Failure, Kind};
 use crate::json::error::JsonError;
-use crate::lock::LockFile;
+use crate::lock::{self, LockFile};
 use crate::output::Output;
 use crate::printable;
 
@@ -29,7 +29,16 @@ pub(super) fn run(
     store: Option<&Path>,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let lock = LockFile::new(path.to_owned()).read()?;
+    let lock = LockFile::new(path.to_owned()).read().map_err(|failure| {
+        let is_installed = |one: &Installation| path.as_os_str() == one.name.to_string().as_str();
+        if !path.exists() && installations.iter().any(is_installed) {
+            let (name, default) = (printable::path(path), lock::DEFAULT);
+            return failure.with_hints(|_| format!(
+                "the word behind --check is the lock file; to compare `{name}` alone, write --check={default} {name}"
+            ));
+        }
+        failure
+    })?;
     let mut report = Report::new(output);
     let host = Platform::host();
     let wanted = |name: &str| names.is_empty() || names.iter().any(|one| one.to_string() == name);
@@ -61,14 +70,13 @@ pub(super) fn run(
                 report.done(result);
             }
             LockState::Differs | LockState::NotInstalled | LockState::NotLocked => {
-                let grounds = found.map(|recorded| &recorded.grounds);
                 let asked = Asked {
                     path,
                     store,
                     platform,
                     is_named: asked.is_some(),
                 };
-                let failure = failure(&result, asked, grounds);
+                let failure = failure(&result, asked, expected.zip(found));
                 report.fail(&failure, |error| result.failed(error));
             }
         }
@@ -148,7 +156,12 @@ fn compare<'a>(
     Some(Compared { state, expected })
 }
 
-fn failure(result: &LockCheck, asked: Asked<'_>, grounds: Option<&Grounds>) -> Failure {
+/// `both` is what is locked, and what is installed.
+fn failure(
+    result: &LockCheck,
+    asked: Asked<'_>,
+    both: Option<(&LockedEntry, &Recorded)>,
+) -> Failure {
     let Asked {
         path,
         store,
@@ -164,13 +177,7 @@ fn failure(result: &LockCheck, asked: Asked<'_>, grounds: Option<&Grounds>) -> F
     let shown = printable::path(path);
     let message = match (expected, found) {
         (Some(expected), Some(found)) if expected == found => {
-            let how = match grounds {
-                Some(Grounds::Nothing) => "installed unverified",
-                Some(Grounds::Digest) => {
-                    "installed by the digest of a gallery's index, without a signature"
-                }
-                Some(Grounds::Signature { .. }) | None => "installed by another signature",
-            };
+            let how = both.map_or_else(String::new, |(locked, recorded)| how(locked, recorded));
             format!("`{name}` has the content that is locked, and was {how}")
         }
         (Some(expected), Some(found)) => {
@@ -188,6 +195,10 @@ fn failure(result: &LockCheck, asked: Asked<'_>, grounds: Option<&Grounds>) -> F
     let mut options = store.clone();
     if is_named {
         options.push_str(&format!(" --platform {platform}"));
+    }
+    // A name that stands for others by hardware leads to one of them.
+    if both.is_some_and(|(locked, _)| locked.entry != locked.name) {
+        options.push_str(" --capability CAPABILITY");
     }
     let hint = match expected {
         Some(_) if found.is_some() => format!(
@@ -208,6 +219,22 @@ fn failure(result: &LockCheck, asked: Asked<'_>, grounds: Option<&Grounds>) -> F
         ));
     }
     failure
+}
+
+/// How the locked content was installed, that is not as locked.
+fn how(locked: &LockedEntry, recorded: &Recorded) -> String {
+    let entry = recorded.provenance.as_ref().map(|from| &from.entry);
+    match (&recorded.grounds, entry) {
+        (_, Some(found)) if *found != locked.entry => format!(
+            "installed as another entry: expected {}, found {found}",
+            locked.entry
+        ),
+        (Grounds::Nothing, _) => "installed unverified".to_owned(),
+        (Grounds::Digest, _) => {
+            "installed by the digest of a gallery's index, without a signature".to_owned()
+        }
+        (Grounds::Signature { .. }, _) => "installed by another signature".to_owned(),
+    }
 }
 
 /// What `countersign list --check` prints.

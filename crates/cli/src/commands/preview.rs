@@ -105,7 +105,10 @@ impl StoreInstaller {
         let events = |event| progress.installing(&event);
         let request = InstallRequest::new(plan, platform).with_options(self.options);
         let preview = self.store.preview(&installer, request.with_events(&events));
-        Ok(preview.await?)
+        match preview.await {
+            Ok(preview) => Ok(preview),
+            Err(error) => Err(self.not_installed(error, plan).await),
+        }
     }
 }
 
@@ -147,7 +150,10 @@ fn text(name: &str, directory: &Path, preview: &Preview) -> String {
                 ),
                 Replacement::Upgraded => ("upgrade", String::new()),
                 Replacement::RolledBack => ("roll back", String::new()),
-                Replacement::Replaced => ("install", in_place_of(preview.installed())),
+                Replacement::Replaced => {
+                    let now = found.provenance.as_ref();
+                    ("install", in_place_of(preview.installed(), now))
+                }
             };
             format!(
                 "would {verb} {name} in {directory}{how}\n{}{}{}",

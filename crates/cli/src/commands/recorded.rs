@@ -201,7 +201,8 @@ fn require_recorded(file: &Path, requested: &[RequestedEntry]) -> Result<(), Fai
     })
 }
 
-fn failed(failure: Failure, requested: Vec<RequestedEntry>) -> Group {
+/// Entries that all have this failure.
+pub(super) fn failed(failure: Failure, requested: Vec<RequestedEntry>) -> Group {
     Group {
         file: None,
         recorded: false,

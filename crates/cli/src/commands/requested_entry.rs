@@ -44,6 +44,18 @@ pub(super) struct Group {
 }
 
 impl RequestedEntry {
+    /// One that is narrowed to nothing, and that nothing is known of.
+    pub(super) fn new(name: EntryName, platform: Platform) -> Self {
+        Self {
+            name,
+            platform,
+            lock: None,
+            lock_of_kit: None,
+            kept: None,
+            installed: None,
+        }
+    }
+
     pub(super) fn plan(&self, galleries: &Galleries) -> Result<Plan, PlanError> {
         if let Some(lock) = &self.lock {
             return galleries.plan_locked(&self.name, lock, &self.platform);
@@ -79,6 +91,11 @@ impl RequestedEntry {
     ) -> Option<String> {
         let name = self.name.name();
         match (error, &installed.file) {
+            // What has no file in its record was installed by a file of configuration, or from a kit.
+            (PlanError::UnknownGallery { .. }, None) => Some(format!(
+                "`{name}` may have been installed by another gallery file: leave --gallery out to use `gallery` in countersign.toml, \
+                 or pass the file that has its gallery"
+            )),
             (PlanError::UnknownGallery { .. }, Some(by))
                 if file.is_none_or(|file| !is_same_file(by, file)) =>
             {

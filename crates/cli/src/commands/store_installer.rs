@@ -1,13 +1,13 @@
 //! What `install` by name and `upgrade` have in common: all that is installed by them is installed
 //! here, so that neither can ask for less than the other.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
 
 use countersign_download::{
     CheckResult, Galleries, InstallOptions, InstallRequest, LayerCache, Limits, Lock, Name,
-    Outcome, Plan, Store,
+    Outcome, Plan, Store, StoreError,
 };
 use countersign_oci::{Digest, Options, Platform, Registry};
 use futures_util::{StreamExt, stream};
@@ -16,6 +16,7 @@ use super::kit::OpenKit;
 use super::report::Report;
 use super::requested_entry::{Group, RequestedEntry};
 use super::told::{CheckFiles, Checked, Pinned, PinnedIn, SuccessfulInstall, check_files};
+use super::unusable::not_installed;
 use crate::arguments::trust::TrustArguments;
 use crate::cache::warn;
 use crate::environment::Environment;
@@ -31,6 +32,8 @@ use crate::progress::Board;
 /// A store to install to, and how.
 pub(super) struct StoreInstaller {
     pub(super) store: Store,
+    /// What `--store` names.
+    pub(super) named_store: Option<PathBuf>,
     pub(super) options: InstallOptions,
     /// Whether the files of what is up to date are looked at.
     pub(super) check: CheckFiles,
@@ -76,6 +79,43 @@ struct Installed<'a> {
     pinned: Pinned<'a>,
 }
 
+/// What stays installed, with a record that names a gallery file which is not there any more.
+#[derive(Default)]
+struct LostFiles {
+    names: Vec<String>,
+    /// The file that was used.
+    used: Option<PathBuf>,
+}
+
+impl LostFiles {
+    fn look_at(&mut self, planned: &Planned, outcome: &Outcome) {
+        let (Outcome::Unchanged { recorded, .. }, Some(used)) = (outcome, &planned.file) else {
+            return;
+        };
+        let recorded = recorded
+            .provenance
+            .as_ref()
+            .and_then(|from| from.file.as_ref());
+        if recorded.is_some_and(|file| !Path::new(file).exists()) {
+            self.names.push(planned.plan.name().to_owned());
+            self.used = Some(used.clone());
+        }
+    }
+
+    fn tell(&self, output: &Output) {
+        let Some(used) = &self.used else {
+            return;
+        };
+        let names = self.names.join(" ");
+        output.note(&format!(
+            "a gallery file that is not there any more is in the record of {}; `countersign upgrade --reinstall --gallery {} {names}` \
+             records this one",
+            self.names.join(", "),
+            printable::word(used)
+        ));
+    }
+}
+
 impl StoreInstaller {
     /// Plans all, then installs them, several at once. From then on a failure of one does not keep
     /// the others from being installed. The results are told in the order of the request.
@@ -87,21 +127,25 @@ impl StoreInstaller {
         output: &Output,
     ) -> Result<ExitCode, Failure> {
         // One that can't be used is better known of before anything is installed.
-        if let Some(file) = &self.lock_file {
-            file.require()?;
-        }
+        let lock = self.lock_file.as_ref().map(LockFile::require).transpose()?;
+        let lock = lock.as_ref();
         let mut report = Report::new(output);
         let planned = self.planned_or_none(groups, names_from, &mut report);
         let board = &Board::new(output, planned.len());
         // All that waits for a disk or for another process is done in here, beside the other installations.
         let installations = planned.into_iter().map(|one| async move {
-            let installed = self.install_one(&one, environment, board).await;
+            let installed = self.install_one(&one, lock, environment, board).await;
             (one, installed)
         });
         let mut installations = pin!(stream::iter(installations).buffered(self.jobs));
+        let mut lost = LostFiles::default();
         while let Some((planned, installed)) = installations.next().await {
+            if let Ok(installed) = &installed {
+                lost.look_at(&planned, &installed.outcome);
+            }
             board.suspend(|| self.tell(&planned, installed, &mut report, output));
         }
+        lost.tell(output);
         let trouble = self.layers.as_ref().and_then(LayerCache::trouble);
         warn(output, "layers", trouble);
         let (results, code) = report.end();
@@ -203,6 +247,7 @@ impl StoreInstaller {
     async fn install_one(
         &self,
         planned: &Planned,
+        lock: Option<&Lock>,
         environment: &Environment,
         board: &Board,
     ) -> Result<Installed<'_>, Failure> {
@@ -216,15 +261,15 @@ impl StoreInstaller {
         let installer = self.installer(planned, environment).await?;
         let events = |event| progress.installing(&event);
         let mut request = InstallRequest::new(plan, platform).with_options(self.options);
-        let lock = match &self.lock_file {
-            Some(file) => Some(file.read_if_there()?),
-            None => None,
-        };
-        if let Some(lock) = &lock {
+        // It is read again when something is put into it.
+        if let Some(lock) = lock {
             request = request.with_lock(lock);
         }
         let installing = self.store.install(&installer, request.with_events(&events));
-        let outcome = installing.await?;
+        let outcome = match installing.await {
+            Ok(outcome) => outcome,
+            Err(error) => return Err(self.not_installed(error, plan).await),
+        };
         let checked = check_files(&outcome, self.check, directory, &progress).await;
         let pinned = match &checked {
             Ok(None | Some(CheckResult::Intact { .. })) => self.pin(&outcome).await,
@@ -236,6 +281,11 @@ impl StoreInstaller {
             checked,
             pinned,
         })
+    }
+
+    /// What is said of an entry that could not be installed.
+    pub(super) async fn not_installed(&self, error: StoreError, plan: &Plan) -> Failure {
+        not_installed(error, plan.name(), &self.store, self.named_store.as_deref()).await
     }
 
     /// Pins what was installed, where that is asked for.

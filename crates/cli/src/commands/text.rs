@@ -38,7 +38,12 @@ pub(super) fn outcome_text(
                 Replacement::RolledBack => ("rolled back", String::new(), "before"),
                 // It is another image, or which of the two is newer is not known.
                 Replacement::Replaced => {
-                    ("installed", in_place_of(replaced.as_deref()), "replaced")
+                    let now = installed.provenance.as_ref();
+                    (
+                        "installed",
+                        in_place_of(replaced.as_deref(), now),
+                        "replaced",
+                    )
                 }
             };
             let Installed { files, bytes, .. } = **installed;
@@ -71,10 +76,18 @@ pub(super) fn outcome_text(
 }
 
 /// What was, or would be, replaced: the image and its platform.
-pub(super) fn in_place_of(replaced: Option<&Recorded>) -> String {
-    replaced.map_or_else(String::new, |replaced| {
-        format!(", in place of {}", replaced.describe())
-    })
+///
+/// `now` is where the new content is from. Content without a reference, such as a directory's, may be from the same place.
+pub(super) fn in_place_of(replaced: Option<&Recorded>, now: Option<&Provenance>) -> String {
+    let Some(replaced) = replaced else {
+        return String::new();
+    };
+    let source = |from: &Provenance| (from.entry.clone(), from.source.clone());
+    let before = replaced.provenance.as_ref().map(source);
+    if replaced.reference.is_none() && before.is_some() && before == now.map(source) {
+        return ", in place of its earlier content".to_owned();
+    }
+    format!(", in place of {}", replaced.describe())
 }
 
 /// Tells what is to know of what was installed, even where nobody reads the results.

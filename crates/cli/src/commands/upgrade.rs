@@ -1,16 +1,18 @@
 //! `countersign upgrade`: what is installed, again from its gallery, by the same rules.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Arg, Args};
-use countersign_download::{EntryName, Installation, Name, RecordState, Store};
+use countersign_download::{EntryName, Name, RecordState, Store};
+use countersign_oci::Platform;
 
 use super::recorded::{self, InstalledEntry, Reading, Records};
 use super::report::Report;
-use super::requested_entry::Group;
+use super::requested_entry::{Group, RequestedEntry};
 use super::store_installer::{NamesFrom, StoreInstaller};
 use super::told::CheckFiles;
+use super::unusable::unusable;
 use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::dry_run;
 use crate::arguments::layers::LayerArguments;
@@ -95,20 +97,20 @@ pub(crate) async fn run(
         configuration: _,
     } = arguments;
     let directory = store_directory(planning.store.as_deref(), environment)?;
-    let store = Store::new(&directory);
+    let (store, named_store) = (Store::new(&directory), planning.store.as_deref());
+    // The others are upgraded all the same.
+    let mut failed = Vec::new();
     let (mut installed, names_from) = if names.is_empty() {
-        let (installed, wrong) = installed_from_galleries(&store).await?;
-        if !wrong.is_empty() {
-            return Ok(refuse(&wrong, dry_run, output));
-        }
-        if installed.is_empty() {
+        let (installed, unusable) = installed_from_galleries(&store, named_store).await?;
+        failed = unusable;
+        if installed.is_empty() && failed.is_empty() {
             let place = printable::path(&directory);
             let note = format!("nothing from a gallery is installed in {place}");
             output.note(&note);
         }
         (installed, NamesFrom::Store)
     } else {
-        let (installed, wrong) = installed_by_name(&store, &names).await;
+        let (installed, wrong) = installed_by_name(&store, &names, named_store).await;
         if !wrong.is_empty() {
             return Ok(refuse(&wrong, dry_run, output));
         }
@@ -128,8 +130,10 @@ pub(crate) async fn run(
             recorded::groups(installed, records, reading, output).await
         }
     };
+    let groups: Vec<Group> = failed.into_iter().chain(groups).collect();
     let installer = StoreInstaller {
         store,
+        named_store: planning.store.clone(),
         options: replacing.options(),
         check: CheckFiles::asked(&replacing),
         layers: layers.cache(),
@@ -211,31 +215,41 @@ async fn of_file(
 /// What can't be upgraded, by its name, and why not.
 type Wrong = Vec<(Name, Failure)>;
 
-/// All that is installed in the store from a gallery, and what has a record that can't be read.
-async fn installed_from_galleries(store: &Store) -> Result<(Vec<InstalledEntry>, Wrong), Failure> {
-    let (mut installed, mut wrong) = (Vec::new(), Wrong::new());
+/// All that is installed in the store from a gallery, and a failure for each that has a record that can't be read.
+async fn installed_from_galleries(
+    store: &Store,
+    named: Option<&Path>,
+) -> Result<(Vec<InstalledEntry>, Vec<Group>), Failure> {
+    let (mut installed, mut failed) = (Vec::new(), Vec::new());
     for installation in store.list().await? {
         match &installation.record {
             RecordState::Read(recorded) => {
                 installed.extend(InstalledEntry::new(&installation, recorded));
             }
-            RecordState::Unreadable | RecordState::Illegible => {
-                wrong.push(unreadable(&installation));
+            RecordState::Unreadable | RecordState::Illegible | RecordState::Later => {
+                failed.extend(unusable(&installation, named).map(|failure| {
+                    let name = EntryName::from(installation.name.to_string().as_str());
+                    let requested = RequestedEntry::new(name, Platform::host());
+                    recorded::failed(failure, vec![requested])
+                }));
             }
-            RecordState::Later => wrong.push(later(&installation)),
             // Not an installation: there is nothing to upgrade.
             RecordState::Missing | RecordState::Unfinished => {}
         }
     }
-    Ok((installed, wrong))
+    Ok((installed, failed))
 }
 
 /// What is installed in the store by these names; and each name that isn't installed from a gallery, or whose record
 /// can't be read.
-async fn installed_by_name(store: &Store, names: &[Name]) -> (Vec<InstalledEntry>, Wrong) {
+async fn installed_by_name(
+    store: &Store,
+    names: &[Name],
+    named: Option<&Path>,
+) -> (Vec<InstalledEntry>, Wrong) {
     let (mut installed, mut wrong) = (Vec::new(), Wrong::new());
     for name in names {
-        match installed_as(store, name).await {
+        match installed_as(store, name, named).await {
             Ok(entry) => installed.push(entry),
             Err(failure) => wrong.push((name.clone(), failure)),
         }
@@ -243,19 +257,18 @@ async fn installed_by_name(store: &Store, names: &[Name]) -> (Vec<InstalledEntry
     (installed, wrong)
 }
 
-async fn installed_as(store: &Store, name: &Name) -> Result<InstalledEntry, Failure> {
+async fn installed_as(
+    store: &Store,
+    name: &Name,
+    named: Option<&Path>,
+) -> Result<InstalledEntry, Failure> {
     let installation = store.installation(name).await?;
-    let recorded = match &installation.record {
-        RecordState::Read(recorded) => recorded,
-        RecordState::Later => return Err(later(&installation).1),
-        RecordState::Unreadable
-        | RecordState::Illegible
-        | RecordState::Missing
-        | RecordState::Unfinished => {
-            return Err(unreadable(&installation).1);
-        }
-    };
-    InstalledEntry::new(&installation, recorded).ok_or_else(|| {
+    if let Some(failure) = unusable(&installation, named) {
+        return Err(failure);
+    }
+    let recorded = installation.recorded();
+    let entry = recorded.and_then(|recorded| InstalledEntry::new(&installation, recorded));
+    entry.ok_or_else(|| {
         let message = format!("`{name}` was not installed from a gallery");
         Failure::new(Kind::Usage, message).hint("install it again with `countersign install`")
     })
@@ -288,32 +301,4 @@ fn refuse(wrong: &[(Name, Failure)], dry_run: bool, output: &Output) -> ExitCode
     let (results, code) = report.end();
     output.document(&InstallOutput { results });
     code
-}
-
-/// Nothing says what to upgrade it to, nor what it must not be replaced by.
-fn unreadable(installation: &Installation) -> (Name, Failure) {
-    let hint = match installation.record {
-        RecordState::Illegible => "run `countersign remove --unrecorded`, then install it again",
-        _ => "run `countersign remove`, then install it again",
-    };
-    without_record(installation, "can't be read", hint)
-}
-
-/// As [`unreadable`], and an update would help.
-fn later(installation: &Installation) -> (Name, Failure) {
-    without_record(
-        installation,
-        "was written by a later Countersign",
-        "update Countersign; or run `countersign remove`, then install it again",
-    )
-}
-
-fn without_record(installation: &Installation, what: &str, hint: &str) -> (Name, Failure) {
-    let Installation {
-        name, directory, ..
-    } = installation;
-    let directory = directory.display();
-    let message = format!("the record of `{name}` in {directory} {what}");
-    let failure = Failure::new(Kind::Usage, message).hint(hint);
-    (name.clone(), failure)
 }

@@ -3,7 +3,7 @@
 //! A hint only advises: it never changes what failed.
 
 use countersign_download::HttpError;
-use countersign_oci::http::{HostKind, RedirectRefused};
+use countersign_oci::http::{HostKind, RedirectRefused, answers_without_tls};
 
 use super::registry::redirect_hint;
 use super::{Failure, Kind};
@@ -59,12 +59,15 @@ impl From<countersign_download::GalleryError> for Failure {
             GalleryError::File { .. } => Some("check the path, and that you may read it"),
             _ => None,
         };
-        let failure = Self::new(kind, error).hinted(hint);
-        // What rustls says of an answer that is no TLS.
-        if failure.line().contains("InvalidContentType") {
-            return failure.hint(NO_TLS);
-        }
-        failure
+        let no_tls = match &error {
+            GalleryError::NotFetched { skipped, .. } => {
+                let mut errors = skipped.iter().map(|one| &one.error);
+                errors.any(|error| answers_without_tls(error))
+            }
+            other => answers_without_tls(other),
+        };
+        let no_tls = no_tls.then_some(NO_TLS);
+        Self::new(kind, error).hinted(hint).hinted(no_tls)
     }
 }
 
@@ -87,8 +90,11 @@ impl From<countersign_download::PlanError> for Failure {
                 EntryError::Ambiguous { .. } => "choose one of these names",
                 _ => CORRECT_THE_INDEX,
             },
-            PlanError::Local { .. } => {
+            PlanError::Local { location, .. } if location.starts_with("the kit") => {
                 "to install from this machine, save the index as a file and use `url: file:…`, without a kit"
+            }
+            PlanError::Local { .. } => {
+                "to install from this machine, save the index as a file and use `url: file:…`"
             }
             PlanError::Inward { kind, .. } => match kind {
                 HostKind::Private => {

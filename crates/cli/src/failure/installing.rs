@@ -64,7 +64,7 @@ fn history_hint(error: &DownloadError) -> Option<&'static str> {
             "if you want it in the place of the other image, pass --allow-older; to keep both, install to another directory or store"
         }
         DownloadError::Older { .. } => {
-            "somebody may have moved the tag back; if you want the older image, pass --allow-older"
+            "somebody may have moved the tag back, or another tag is asked for than before; if you want the older image, pass --allow-older"
         }
         DownloadError::Undated { .. } => {
             "the policy's `ignore_tlog` leaves out what proves the time; if you are sure that the image is the newer one, pass --allow-older"
@@ -219,6 +219,7 @@ impl From<countersign_download::PlanFailure> for Failure {
             mistakes: Box::default(),
             references: decisive.references,
             tags: decisive.tags,
+            not_copied: decisive.not_copied,
             signal: None,
             usage: None,
         }

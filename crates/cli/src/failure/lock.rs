@@ -57,7 +57,7 @@ impl From<countersign_download::LockedError> for Failure {
                 Some("pass the gallery file that it was locked with, or install with --lock again")
             }
             LockedError::Entry { .. } => Some(
-                "if it was locked on other hardware, name the entries that you want, or use a lock file for each kind of hardware (--lock=FILE), or pass the --capability that it was locked with; if the gallery has changed and you want that, install with --lock again",
+                "if it was locked on other hardware, pass the --capability that it was locked with, or use a lock file for each kind of hardware (--lock=FILE), or name the entries that you want; if the gallery has changed and you want that, install with --lock again",
             ),
             LockedError::Digest { .. } => {
                 Some("if you want the gallery's content, install with --lock again")

@@ -1,6 +1,6 @@
 //! What is said of merging, and of tags that are written once images are signed.
 
-use countersign_sign::{CopyError, MergeError, PublicationError, PublicationFailure};
+use countersign_sign::{CopyError, MergeError, NotCopied, PublicationError, PublicationFailure};
 
 use super::{Failure, Kind};
 use crate::json::error::Tags;
@@ -32,6 +32,18 @@ impl From<MergeError> for Failure {
     }
 }
 
+impl Failure {
+    /// What refers to an image and was not copied with it, where the copy failed.
+    pub(crate) fn not_copied(&self) -> &[NotCopied] {
+        &self.not_copied
+    }
+
+    /// Whether it says where the tags are.
+    pub(crate) fn tells_tags(&self) -> bool {
+        self.tags.is_some()
+    }
+}
+
 impl From<CopyError> for Failure {
     fn from(error: CopyError) -> Self {
         let kind = error.kind();
@@ -44,6 +56,15 @@ impl From<CopyError> for Failure {
                 "choose some of these with --platform, or leave it out to copy all"
             }
             CopyError::NoIndex { .. } => "leave --platform out",
+            CopyError::Refused { not_copied, .. } if !not_copied.is_empty() => {
+                let failure = Self {
+                    not_copied: not_copied.clone().into(),
+                    ..Self::new(kind, error)
+                };
+                return failure.hint(
+                    "no tag was written, and no layout lists it; for what was not copied, the source is damaged there, or lacks it: copy the source again from where it came",
+                );
+            }
             CopyError::Refused { .. } => {
                 "no tag was written, and no layout lists it; if the destination lost what was pushed, run the same command again"
             }

@@ -204,11 +204,13 @@ fn what_is_said_of_signatures_that_are_refused() {
     4 Policy: do not use the image yet: wait until the time that the message names, then try again
         Refused/Policy/TooYoung
     4 Policy: do not use the image; if you are sure that the policy is wrong, correct it: `countersign policy check FILE` tells of patterns and names that no signer has
-        Refused/Policy/DeniedDigest, Refused/Policy/Format, Refused/Policy/PredicateType, Refused/Policy/Signer/SignerMismatch, Refused/Policy/SignedBefore, Refused/Policy/NoTime, Refused/Policy/Annotation, Refused/Policy/Predicate, Refused/Policy/Name
+        Refused/Policy/DeniedDigest, Refused/Policy/Format, Refused/Policy/PredicateType, Refused/Policy/Signer/SignerMismatch, Refused/Policy/SignedBefore, Refused/Policy/NoTime, Refused/Policy/Annotation, Refused/Policy/Predicate
     4 Policy: if the publisher signs with a key, pass it with --key FILE, or write it into the policy as `key`
         Refused/KeyForCertificate
     4 Policy: if the publisher signs without a key, pass --issuer and --identity, or write them into the policy
         Refused/CertificateForKey
+    4 Policy: the policy has `bind_name`: ask for the image by the name that is signed, or have this name signed too; a copy is accepted as a mirror in a gallery, where the name of the entry counts
+        Refused/Policy/Name
     5 Invalid: ask the publisher: if the signatures are in no log on purpose, use a policy file with `ignore_tlog: true` beside `key`; else the publisher has to sign again, with a log
         Refused/KeyNotLogged
     5 Invalid: check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository
@@ -306,6 +308,8 @@ fn what_is_said_of_signing() {
         Merge/Entry
     5 Invalid: name the issuer as its tokens do: in the signing config, or by --oidc-issuer URL
         Login/OtherIssuer
+    5 Invalid: no tag was written, and no layout lists it; for what was not copied, the source is damaged there, or lacks it: copy the source again from where it came
+        Copy/Refused/Refusal
     5 Invalid: read what the other program says; what is signed stays signed
         FurtherCheck
     5 Invalid: run the same command again

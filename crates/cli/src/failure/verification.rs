@@ -2,6 +2,7 @@
 //!
 //! A hint never advises to do without the check that failed.
 
+use countersign_oci::Location;
 use countersign_policy::{COSIGN_SIGN_PREDICATE, Violation};
 use countersign_verify::{Refusal, RefusalKind};
 
@@ -128,6 +129,12 @@ fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
             "do not use the image yet: wait until the time that the message names, then try again"
         }
         Kind::Policy if refusals.iter().any(|refusal| is_untagged(refusal)) => SIGN_WITH_TAG,
+        Kind::Policy if refusals.iter().any(|refusal| is_for_other_name(refusal)) => {
+            match refusals.first().map(|refusal| refusal.image.location()) {
+                Some(Location::Layout(_)) => LAYOUT_HAS_NO_NAME,
+                Some(Location::Registry(_)) | None => OTHER_NAME,
+            }
+        }
         Kind::Policy => lack(refusals)
             .map(Lack::hint)
             .or_else(|| refusals.iter().find_map(|refusal| other_kind_of_signer(refusal)))
@@ -195,7 +202,7 @@ fn is_of_another_image(refusal: &Refusal) -> bool {
 
 /// Whether a signature can't be read because the layout or the kit that has it is damaged: that is no fault of who signed.
 fn is_of_damaged_layout(refusal: &Refusal) -> bool {
-    use countersign_oci::{Error as RegistryError, Location};
+    use countersign_oci::Error as RegistryError;
     use countersign_verify::Failure as Refused;
     refusal.candidates.iter().any(|candidate| {
         let Refused::Unreadable(error) = &candidate.failure else {
@@ -222,6 +229,20 @@ fn is_untagged(refusal: &Refusal) -> bool {
     let mut candidates = refusal.candidates.iter();
     candidates
         .any(|one| matches!(&one.failure, Refused::Policy(violation) if violation.is_untagged()))
+}
+
+/// What to do about a signature that is for another name, where the policy binds names.
+const OTHER_NAME: &str = "the policy has `bind_name`: ask for the image by the name that is signed, or have this name signed too; a copy is accepted as a mirror in a gallery, where the name of the entry counts";
+
+/// The same, of a layout, whose own name is a path.
+const LAYOUT_HAS_NO_NAME: &str = "the policy has `bind_name`, and nobody signs the path of a layout: install from a kit (`countersign copy --gallery FILE --to ocifile://KIT`), or copy the image into a registry by the name that is signed";
+
+/// Whether a signature is for another name, and lacks nothing else as far as it was judged.
+fn is_for_other_name(refusal: &Refusal) -> bool {
+    use countersign_verify::Failure as Refused;
+    refusal.candidates.iter().any(|one| {
+        matches!(&one.failure, Refused::Policy(violation) if matches!(**violation, Violation::Name { .. }))
+    })
 }
 
 /// What to do about an unsigned image if only a key can sign it.

@@ -205,6 +205,11 @@ pub(super) const OPTIONS_OF: &[(&[&str], &[&str], &str)] = &[
     ),
     (
         &["upgrade", "outdated"],
+        &["--platform"],
+        "an upgrade stays with the platform that is installed; for another, run 'countersign install --gallery FILE --platform PLATFORM NAME'",
+    ),
+    (
+        &["upgrade", "outdated"],
         &["--from"],
         "what is from a kit is upgraded by 'countersign install --from ocifile://KIT NAME'",
     ),

@@ -64,6 +64,10 @@ fn a_tip_says_what_to_type() {
             "tip: to write one more tag, pass '--tag NAME:TAG' again",
         ),
         (
+            "outdated --platform linux/arm64",
+            "tip: an upgrade stays with the platform that is installed; for another, run 'countersign install --gallery FILE --platform PLATFORM NAME'",
+        ),
+        (
             "upgrade --from ocifile://kit x",
             "tip: what is from a kit is upgraded by 'countersign install --from ocifile://KIT NAME'",
         ),

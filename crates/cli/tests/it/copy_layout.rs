@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use countersign_oci::{LayoutDraft, LayoutPath};
+use countersign_oci::{Digest, LayoutDraft, LayoutPath};
 use countersign_sandbox::{Effect, Fault, RegistryOptions, RegistryServer};
 use serde_json::Value;
 
@@ -191,4 +191,52 @@ async fn nothing_is_overwritten_and_nothing_outside_is_written() {
     refused(&copy("ocifile://busy"), 2, "another run is writing to it");
     drop(busy);
     done(&copy("ocifile://busy"));
+}
+
+/// The destination lost nothing, and nobody has to sign again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_part_of_the_only_signature_is_named_with_its_place() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    done(&stage.copy(&[&stage.reference("app:v1"), "ocifile://kit"]));
+    // The configuration of the signature's manifest, which no verifier needs.
+    let empty = Digest::sha256(b"{}");
+    let blob = stage.path(&format!("kit/blobs/sha256/{}", empty.hex()));
+    assert_eq!(fs::read(&blob).unwrap(), b"{}");
+    fs::write(&blob, "{} ").unwrap();
+    done(&stage.verify(&["ocifile://kit"]));
+    let mirror = stage.reference("mirror/app:v1");
+    for to in [&*mirror, "ocifile://again"] {
+        let run = stage.copy(&["ocifile://kit", to]);
+        refused(&run, 5, "the source is damaged there, or lacks it");
+        let place = format!("kit@{empty} has the wrong size");
+        let warned = run
+            .stderr
+            .lines()
+            .find(|line| line.starts_with("warning: not copied: "));
+        assert!(
+            warned.is_some_and(|line| line.contains(&place)),
+            "{}",
+            run.shown()
+        );
+        assert!(
+            !run.stderr.contains("the destination lost"),
+            "{}",
+            run.shown()
+        );
+        assert!(
+            !run.stderr.contains("hint: sign the image"),
+            "{}",
+            run.shown()
+        );
+        let document = stage.copy(&["--output=json", "ocifile://kit", to]).json();
+        let result = &document["results"][0];
+        assert_eq!(result["error"]["kind"], "invalid", "{document:#}");
+        let reason = result["not_copied"][0]["reason"].as_str().unwrap();
+        assert!(reason.contains(&place), "{document:#}");
+    }
+    // What lacks it is told with the cause.
+    fs::remove_file(&blob).unwrap();
+    let run = stage.copy(&["ocifile://kit", &mirror]);
+    refused(&run, 5, &format!("it does not contain {empty}"));
 }

@@ -250,7 +250,7 @@ fn json_holds_plans_and_what_has_none() {
           "error": {
             "kind": "not_found",
             "exit_code": 6,
-            "message": "the gallery `acme` has nothing to install under that name",
+            "message": "the gallery `acme` has nothing to install as `chatt`",
             "causes": [
               "there is no entry `chatt`; did you mean `chat`?"
             ],
@@ -442,7 +442,7 @@ fn an_index_is_checked_entry_by_entry() {
     let (code, _, err) = directory.plan(&["listed"]);
     assert_eq!(code, Some(2));
     assert_snapshot!(err, @"
-    error: the gallery `acme` has nothing to install under that name
+    error: the gallery `acme` has nothing to install as `listed`
       caused by: the entry `listed` of the index can't be read
       caused by: file:index.yaml:17:18: [5].uri: expected a text, found a list
       hint: correct the entry in the gallery's index, or tell the gallery's maintainer

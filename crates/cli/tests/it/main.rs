@@ -9,6 +9,7 @@
     reason = "helpers of tests are tests too"
 )]
 
+mod advice;
 mod also_verify;
 mod audit;
 mod audit_job;

@@ -75,6 +75,8 @@ impl Attempt<'_> {
         let platform = is_image.then_some(self.platform);
         match decide(recorded, content, platform, self.options) {
             Decision::Install => Ok(None),
+            // The record has to say which entry it is: an upgrade stays with that.
+            Decision::Keep if self.is_of_another_entry(recorded) => Ok(None),
             Decision::Keep => Ok(Some(recorded)),
             Decision::Weaker => Err(Error::Weaker {
                 content: refused(),
@@ -115,6 +117,17 @@ impl Attempt<'_> {
                     || (installed.role != Role::Mirror && self.is_of_another_repository(recorded))
             }
             (Some(_), None) | (None, _) => self.is_of_another_repository(recorded),
+        }
+    }
+
+    /// Whether `recorded` is another entry of a gallery, or one of another gallery. It may have the same content.
+    fn is_of_another_entry(&self, recorded: &Recorded) -> bool {
+        match (&recorded.provenance, self.plan.entry()) {
+            (Some(installed), Some(entry)) => {
+                installed.entry != entry.name
+                    || Some(installed.gallery.as_str()) != self.plan.gallery()
+            }
+            (Some(_), None) | (None, _) => false,
         }
     }
 

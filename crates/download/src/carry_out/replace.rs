@@ -8,7 +8,7 @@
 //! | stronger grounds | weaker grounds | refused, always |
 //! | a signature | an older signature | refused, unless [`Downgrade::Allow`] is given |
 //! | a signature with a proven time | another digest, by a signature without one | refused, unless [`Downgrade::Allow`] is given |
-//! | the same digest, for the same platform, on grounds as strong | | kept, unless [`WhenSame::Reinstall`] is given |
+//! | the same digest, for the same platform, on grounds as strong | | kept, unless [`WhenSame::Reinstall`] is given, or it is another entry of a gallery |
 //! | anything else | | it is replaced |
 //!
 //! The ages of signatures are compared by the times that nobody but the signer can move

@@ -61,6 +61,9 @@ pub enum IndexFault {
     /// A key that nothing reads, and that looks like one that something reads.
     #[error("nothing reads the key `{}`; did you mean `{}`?", excerpt(&.0.found), .0.meant)]
     Misspelt(MisspeltKey),
+    /// A mirror that is what the entry names already.
+    #[error("the mirror is the same as the entry's `uri`")]
+    SameAsUri,
     /// A capability that no machine has.
     #[error("no machine has the capability `{found}`{}", .nearest.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
     UnknownCapability {
@@ -80,7 +83,10 @@ impl IndexFault {
             | Self::Source(_)
             | Self::Mirrors { .. }
             | Self::Name(_) => true,
-            Self::SameName { .. } | Self::Misspelt(_) | Self::UnknownCapability { .. } => false,
+            Self::SameName { .. }
+            | Self::Misspelt(_)
+            | Self::SameAsUri
+            | Self::UnknownCapability { .. } => false,
         }
     }
 }
@@ -200,12 +206,18 @@ impl Look<'_> {
             self.found_at(places.value(at, "mirrors"), fault);
         }
         let sha256 = entry.sha256.as_deref().filter(|text| !text.is_empty());
+        let own = uri.and_then(|uri| Source::parse(uri, sha256).ok());
         let uri = uri.map(|uri| (None, uri));
         let mirrors = entry.mirrors.iter().take(Limits::MIRRORS).enumerate();
         let mirrors = mirrors.map(|(item, mirror)| (Some(item), mirror.as_str()));
         for (item, text) in uri.into_iter().chain(mirrors) {
             match Source::parse(text, sha256) {
-                Ok(_) => {}
+                Ok(source) => {
+                    if let Some(item) = item.filter(|_| own.as_ref() == Some(&source)) {
+                        let place = places.item(at, "mirrors", item);
+                        self.found_at(place, IndexFault::SameAsUri);
+                    }
+                }
                 Err(error @ SourceError::Sha256 { .. }) => {
                     self.found_at(places.value(at, "sha256"), IndexFault::Source(error));
                     // It is the same for all of them.
@@ -304,6 +316,17 @@ mod tests {
         assert!(
             found[1].starts_with(&format!("error ../t: index.yaml:3:4: [1].name: {expected}")),
             "{found:#?}"
+        );
+    }
+
+    #[test]
+    fn a_mirror_that_is_no_other_place_is_told() {
+        let index = "
+- {name: a, uri: 'quay.io/a/a:1', mirrors: ['ghcr.io/a/a:1', 'quay.io/a/a:1']}
+- {name: b, uri: 'quay.io/a/a:2'}";
+        insta::assert_snapshot!(
+            found(index).join("\n"),
+            @"warning a: index.yaml:2:62: [0].mirrors[1]: the mirror is the same as the entry's `uri`"
         );
     }
 

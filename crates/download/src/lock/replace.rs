@@ -4,14 +4,16 @@
 //! |---|---|---|
 //! | nothing | anything | it is locked |
 //! | stronger grounds | weaker grounds | refused, always |
-//! | a signature | an older signature, of the same digest too | refused, unless [`Downgrade::Allow`] is given |
+//! | a signature | an older signature of another digest | refused, unless [`Downgrade::Allow`] is given |
 //! | a signature with a proven time | one without, of another digest | refused, unless [`Downgrade::Allow`] is given |
-//! | a signature with a proven time | one without, of the same digest | it takes the other's place, and the time stays, unless [`Downgrade::Allow`] is given |
+//! | a signature with a proven time | an older one or one without a time, of the same digest | it takes the other's place, and the time stays, unless [`Downgrade::Allow`] is given |
 //! | anything else | | it takes the other's place |
+//!
+//! One content may have several good signatures, and a registry lists them in any order.
 
 use countersign_oci::excerpt;
 
-use super::{Lock, LockedEntry, LockedError, LockedGrounds};
+use super::{Key, Lock, LockedEntry, LockedError, LockedGrounds};
 use crate::age::{Age, Order};
 use crate::grounds::Strength;
 use crate::options::Downgrade;
@@ -27,17 +29,29 @@ impl Lock {
         downgrade: Downgrade,
     ) -> Result<Option<LockedEntry>, LockedError> {
         self.require_replaceable(&entry, downgrade)?;
+        let known = self.same(&entry);
+        let known = known.filter(|locked| locked.digest == entry.digest);
+        let known = known.filter_map(|locked| locked.grounds.signed_at()).max();
         if downgrade == Downgrade::Refuse
-            && let Some(locked) = self.entries.get(&entry.key())
-            && locked.digest == entry.digest
             && let LockedGrounds::Signature { signed_at, .. } = &mut entry.grounds
-            && let LockedGrounds::Signature {
-                signed_at: known, ..
-            } = &locked.grounds
         {
-            *signed_at = signed_at.or(*known);
+            // No time is less than any.
+            *signed_at = (*signed_at).max(known);
         }
-        Ok(self.put(entry))
+        let mut replaced = self.entries.remove(&entry.key());
+        let others: Vec<Key> = self.same(&entry).map(LockedEntry::key).collect();
+        for key in others {
+            replaced = replaced.or(self.entries.remove(&key));
+        }
+        self.put(entry);
+        Ok(replaced)
+    }
+
+    /// What is locked for the name and the platform of `entry`, by whatever name of the platform.
+    fn same(&self, entry: &LockedEntry) -> impl Iterator<Item = &LockedEntry> {
+        let same =
+            |locked: &&LockedEntry| locked.name == entry.name && locked.is_for(&entry.platform);
+        self.entries().filter(same)
     }
 
     /// Takes out all entries of this name, one for each platform, and returns them.
@@ -58,9 +72,18 @@ impl Lock {
         entry: &LockedEntry,
         downgrade: Downgrade,
     ) -> Result<(), LockedError> {
-        let Some(locked) = self.entries.get(&entry.key()) else {
-            return Ok(());
-        };
+        let mut same = self.same(entry);
+        same.try_for_each(|locked| locked.require_replaceable_by(entry, downgrade))
+    }
+}
+
+impl LockedEntry {
+    fn require_replaceable_by(
+        &self,
+        entry: &Self,
+        downgrade: Downgrade,
+    ) -> Result<(), LockedError> {
+        let locked = self;
         let name = || excerpt(&entry.name);
         if entry.grounds.strength() < locked.grounds.strength() {
             return Err(LockedError::WeakerEntry {
@@ -71,6 +94,10 @@ impl Lock {
         }
         let (expected, found) = (locked.digest.clone(), entry.digest.clone());
         let other = (locked.entry != entry.entry).then(|| excerpt(&locked.entry));
+        if locked.digest == entry.digest {
+            // The time that is known is not given up for it: see `insert`.
+            return Ok(());
+        }
         let refused = match entry.grounds.age().after(locked.grounds.age()) {
             Order::Older {
                 installed,
@@ -83,8 +110,6 @@ impl Lock {
                 expected_at: installed,
                 found_at,
             },
-            // The time that is known is not given up for it: see `insert`.
-            Order::Undated { .. } if locked.digest == entry.digest => return Ok(()),
             Order::Undated { installed } => LockedError::Undated {
                 name: name(),
                 expected,
@@ -111,11 +136,127 @@ impl LockedGrounds {
         }
     }
 
+    fn signed_at(&self) -> Option<jiff::Timestamp> {
+        match self {
+            Self::Signature { signed_at, .. } => *signed_at,
+            Self::Digest | Self::Nothing => None,
+        }
+    }
+
     fn strength(&self) -> Strength {
         match self {
             Self::Nothing => Strength::Nothing,
             Self::Digest => Strength::Digest,
             Self::Signature { .. } => Strength::Signature,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EARLIER: &str = "2023-01-01T00:00:00Z";
+    const KNOWN: &str = "2024-01-01T00:00:00Z";
+
+    fn entry(platform: &str, content: &str, signed_at: &str) -> LockedEntry {
+        LockedEntry {
+            name: "chat".to_owned(),
+            platform: platform.parse().unwrap(),
+            gallery: "acme".to_owned(),
+            entry: "chat".to_owned(),
+            source: "quay.io/acme/chat:1".to_owned(),
+            index: None,
+            digest: countersign_oci::Digest::sha256(content.as_bytes()),
+            grounds: LockedGrounds::Signature {
+                signer: crate::grounds::LockedSigner::Certificate {
+                    issuer: "https://ci.example.org".to_owned(),
+                    identity: "release".to_owned(),
+                },
+                further: Vec::new(),
+                any_tag: false,
+                signed_at: Some(signed_at.parse().unwrap()),
+            },
+        }
+    }
+
+    /// Whatever a platform is called, it has one place, and nothing older gets into it.
+    #[test]
+    fn a_platform_has_one_place_by_all_its_names() {
+        let rows = [
+            // locked, found: refused, or what is there then
+            ("linux/arm", "linux/arm", "same", KNOWN, "linux/arm"),
+            ("linux/arm", "linux/arm/v7", "same", KNOWN, "linux/arm/v7"),
+            ("linux/arm/v7", "linux/arm", "same", KNOWN, "linux/arm"),
+            ("linux/arm", "linux/arm/v7", "same", EARLIER, "linux/arm/v7"),
+            ("linux/arm", "linux/arm/v7", "other", EARLIER, "refused"),
+            ("linux/arm/v7", "linux/arm", "other", EARLIER, "refused"),
+            (
+                "linux/arm64",
+                "linux/arm64/v8",
+                "same",
+                EARLIER,
+                "linux/arm64",
+            ),
+            ("linux/arm64/v8", "linux/arm64", "other", EARLIER, "refused"),
+            (
+                "linux/arm64",
+                "linux/amd64",
+                "other",
+                EARLIER,
+                "linux/amd64 linux/arm64",
+            ),
+            (
+                "linux/arm",
+                "linux/arm/v6",
+                "other",
+                EARLIER,
+                "linux/arm linux/arm/v6",
+            ),
+        ];
+        for (locked, found, content, signed_at, expected) in rows {
+            let mut lock = Lock::new();
+            let before = entry(locked, "same", KNOWN);
+            lock.insert(before.clone(), Downgrade::Refuse).unwrap();
+            let found = entry(found, content, signed_at);
+            let inserted = lock.insert(found.clone(), Downgrade::Refuse);
+            let platforms: Vec<String> =
+                lock.entries().map(|one| one.platform.to_string()).collect();
+            let outcome = match &inserted {
+                Ok(_) => platforms.join(" "),
+                Err(_) => "refused".to_owned(),
+            };
+            assert_eq!(outcome, expected, "{locked} {found:?}");
+            match inserted {
+                Err(_) => assert!(lock.entries().eq([&before]), "{locked}"),
+                Ok(replaced) if platforms.len() == 1 => {
+                    assert_eq!(replaced, Some(before));
+                    let there = lock.entries().next().unwrap();
+                    assert_eq!(there.grounds.signed_at(), Some(KNOWN.parse().unwrap()));
+                }
+                Ok(replaced) => assert_eq!(replaced, None),
+            }
+            for name in [locked, &found.platform.to_string()] {
+                assert!(lock.entry("chat", &name.parse().unwrap()).is_ok(), "{name}");
+            }
+        }
+    }
+
+    /// A file that was written before may have both.
+    #[test]
+    fn of_two_names_of_a_platform_neither_pin_is_moved_back() {
+        let mut lock = Lock::new();
+        lock.put(entry("linux/arm", "one", KNOWN));
+        lock.put(entry("linux/arm/v7", "two", EARLIER));
+        let exact = lock
+            .entry("chat", &"linux/arm/v7".parse().unwrap())
+            .unwrap();
+        assert_eq!(exact.platform.to_string(), "linux/arm/v7");
+        let between = entry("linux/arm/v7", "three", "2023-06-01T00:00:00Z");
+        let refused = lock.insert(between, Downgrade::Refuse).unwrap_err();
+        assert!(matches!(refused, LockedError::Older { .. }), "{refused:?}");
+        let later = entry("linux/arm/v7", "three", "2024-06-01T00:00:00Z");
+        lock.insert(later.clone(), Downgrade::Refuse).unwrap();
+        assert!(lock.entries().eq([&later]));
     }
 }

@@ -360,9 +360,9 @@ fn what_may_take_the_place_of_what_is_locked() {
     let rows = [
         (dated(LATER), "put", "put"),
         (other(dated(LATER)), "put", "put"),
-        (dated(EARLIER), "older", "put"),
-        (other(dated(EARLIER)), "older", "put"),
         // With the time that is known.
+        (dated(EARLIER), "stays", "put"),
+        (other(dated(EARLIER)), "older", "put"),
         (dated(None), "stays", "put"),
         (other(dated(None)), "undated", "put"),
         (locked.clone(), "put", "put"),

@@ -63,7 +63,7 @@ pub enum PlanError {
         nearest: Option<String>,
     },
     /// The name does not lead to an entry with content.
-    #[error("the gallery `{gallery}` has nothing to install under that name")]
+    #[error("the gallery `{gallery}` has nothing to install as `{}`", .source.subject())]
     Entry {
         /// The gallery's name.
         gallery: String,

@@ -227,6 +227,15 @@ fn malformed_sources_say_what_was_expected() {
             "{relative}"
         );
     }
+    for path in ["file:srv/b", "ocifile:srv/b", "file:/srv/b", "file:./b"] {
+        assert!(
+            matches!(error(path), SourceError::NoSlashes { .. }),
+            "{path}"
+        );
+    }
+    // Its host is called so.
+    let image = Source::parse("file:5000/app:v1", None).unwrap();
+    assert!(matches!(image, Source::Image { .. }), "{image}");
     assert!(matches!(
         error("https://[::/a.tar"),
         SourceError::Url { .. }
@@ -302,7 +311,7 @@ fn a_sha256_that_is_none_or_out_of_place_is_refused() {
 fn the_page_on_galleries_and_the_error_name_every_ending() {
     let page = include_str!("../../../../docs/galleries.md");
     let error = error("https://example.org/a.zip").to_string();
-    for ending in ENDINGS {
+    for ending in ARCHIVE_ENDINGS {
         assert!(page.contains(&format!("`{ending}`")), "{ending}");
         assert!(error.contains(ending), "{error}");
     }

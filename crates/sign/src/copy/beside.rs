@@ -23,7 +23,7 @@ pub(super) async fn put_in_registry(
         Err(error) => {
             return Ok(Some(NotCopied {
                 name: tag.tag.clone(),
-                reason: error.to_string(),
+                reason: NotCopied::reason(&error),
             }));
         }
     };
@@ -57,7 +57,7 @@ pub(super) async fn put_in_registry(
                 // Anybody may have put the others there.
                 Err(full @ RegistryError::Full { .. }) => Ok(Some(NotCopied {
                     name: name.to_string(),
-                    reason: full.to_string(),
+                    reason: NotCopied::reason(&full),
                 })),
                 Err(error) => Err(error.into()),
             }

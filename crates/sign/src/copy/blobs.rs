@@ -8,7 +8,7 @@ use countersign_oci::{Copied, Descriptor, Digest, Error as RegistryError, Locati
 use futures_util::{StreamExt as _, stream};
 
 use super::target::Target;
-use super::{BlobCounts, BlobTurns, CopyEvent, Events, Role};
+use super::{BlobCounts, BlobTurns, CopyEvent, Events, NotCopied, Role};
 use crate::blobs::AT_ONCE;
 use crate::error::Error;
 
@@ -91,7 +91,7 @@ impl Blobs<'_> {
                     }
                     Err(error) if role == Role::Attached && error.spoils_one_candidate() => {
                         let blob = (descriptor.digest.clone(), descriptor.size);
-                        all.failed.insert(blob, error.to_string());
+                        all.failed.insert(blob, NotCopied::reason(&error));
                     }
                     Err(error) => return Err(error.into()),
                 }
@@ -130,7 +130,7 @@ impl Blobs<'_> {
                     {
                         size = Some(*found);
                     }
-                    reason = error.to_string();
+                    reason = NotCopied::reason(error);
                 }
             }
             tried.push((blob, copied));

@@ -2,6 +2,8 @@
 
 use countersign_oci::{ErrorKind, PinnedReference, Platform};
 
+use super::NotCopied;
+
 /// Why an image can't be copied.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -49,10 +51,12 @@ pub enum CopyError {
         image: Box<PinnedReference>,
     },
     /// The copy does not pass the policy that the source passed. No tag was written.
-    #[error("{image} was copied, but the copy does not pass the policy")]
+    #[error("{image} was copied{}, but the copy does not pass the policy", without(.not_copied))]
     Refused {
         /// The copy.
         image: Box<PinnedReference>,
+        /// What refers to the image and was not copied. What would prove the copy may be among it.
+        not_copied: Vec<NotCopied>,
         /// Why not.
         #[source]
         source: Box<countersign_verify::Error>,
@@ -66,11 +70,27 @@ impl CopyError {
             Self::Limit { .. } | Self::Entry { .. } => ErrorKind::Invalid,
             Self::Platform { .. } => ErrorKind::NotFound,
             Self::NoIndex { .. } => ErrorKind::Usage,
-            Self::Refused { source, .. } => match source.kind() {
+            Self::Refused {
+                source, not_copied, ..
+            } => match source.kind() {
                 // The image was there a moment ago.
                 ErrorKind::NotFound => ErrorKind::Unreachable,
+                // The image is signed: the source was proven. What proves it is missing or damaged there in part.
+                ErrorKind::Unsigned if !not_copied.is_empty() => ErrorKind::Invalid,
                 kind => kind,
             },
         }
     }
+}
+
+/// What the copy lacks, the first of it by name.
+fn without(not_copied: &[NotCopied]) -> String {
+    let Some((first, more)) = not_copied.split_first() else {
+        return String::new();
+    };
+    let more = match more.len() {
+        0 => String::new(),
+        more => format!(", and without {more} more"),
+    };
+    format!(" without {} ({}){more}", first.name, first.reason)
 }

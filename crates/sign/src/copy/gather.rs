@@ -120,13 +120,13 @@ impl Around {
                 None => self.parts.push(part),
                 Some(error) => self.not_copied.push(NotCopied {
                     name: name(),
-                    reason: error.to_string(),
+                    reason: NotCopied::reason(&error),
                 }),
             },
             Err(error) if error.is_absence() || error.spoils_one_candidate() => {
                 self.not_copied.push(NotCopied {
                     name: name(),
-                    reason: error.to_string(),
+                    reason: NotCopied::reason(&error),
                 });
             }
             Err(error) => return Err(error.into()),

@@ -392,6 +392,7 @@ impl<'a> Writing<'a> {
         verified.map_err(|source| {
             CopyError::Refused {
                 image: Box::new(pinned),
+                not_copied: self.not_copied.clone(),
                 source: Box::new(source),
             }
             .into()

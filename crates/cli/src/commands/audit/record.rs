@@ -172,12 +172,20 @@ impl AuditResult {
         self.error = state.failure().map(|kind| {
             let reason = self.reason.clone();
             let failure = Failure::new(kind, reason.unwrap_or_else(|| state.words().to_owned()));
+            let failure = match state {
+                State::Uncovered => failure.hint(UNCOVERED),
+                _ => failure,
+            };
             let mut error = failure.to_json();
             error.hints.append(hints);
             Box::new(error)
         });
     }
 }
+
+/// What to do about what no policy covers.
+const UNCOVERED: &str =
+    "add a `verification` block to the gallery; for a tarball, its `sha256` to the index";
 
 /// Who signed, as far as the audit found it out.
 fn signer(verdict: &Verdict) -> Option<JsonSigner> {

@@ -37,6 +37,20 @@ pub(super) struct Item {
     pub(super) source: ItemSource,
     pub(super) policy: Policy,
     pub(super) trusted_root: TrustedRoot,
+    /// What the lock file has of the same entry and the same image for other platforms: it is copied once, if all that is
+    /// proven.
+    pub(super) further: Vec<Plan>,
+}
+
+impl Item {
+    /// Adds another item of the same image, of which the same policy asks the same.
+    fn join(&mut self, other: Self) {
+        if other.name == self.name {
+            self.further.extend(other.source.into_locked());
+        } else if !self.also.contains(&other.name) {
+            self.also.push(other.name);
+        }
+    }
 }
 
 /// Where an image of a gallery is read.
@@ -52,6 +66,17 @@ pub(super) enum ItemSource {
         /// A client that reads the kit, and asks no registry.
         kit: Registry,
     },
+}
+
+impl ItemSource {
+    /// The plan, where a lock file narrows it.
+    fn into_locked(self) -> Option<Plan> {
+        match self {
+            Self::Plan(plan) | Self::LockedInKit { plan, .. } => Some(*plan),
+            Self::Kit(_) => None,
+        }
+        .filter(|plan| plan.lock().is_some())
+    }
 }
 
 /// What all images are copied with.
@@ -225,6 +250,14 @@ impl Batch<'_> {
                 (proven.registry, proven.proof)
             }
         };
+        for plan in &item.further {
+            let client = match &item.source {
+                ItemSource::LockedInKit { kit, .. } => kit,
+                ItemSource::Plan(_) | ItemSource::Kit(_) => &self.registry,
+            };
+            let verifier = Verifier::new(client.clone(), item.trusted_root.clone());
+            plan.prove(client, &verifier).await?;
+        }
         copying.plan(&reader, proof).await
     }
 
@@ -254,9 +287,13 @@ impl Batch<'_> {
                 report.done(result.also(&item.also));
             }
             Err(failure) => {
+                for one in failure.not_copied() {
+                    output.warning(&format!("{name}: not copied: {}: {}", one.name, one.reason));
+                }
                 output.result(&format!("not copied {names}: {}\n", item.reference));
                 report.fail(&failure, |error| {
-                    CopyResult::failed(name, Some(&item.reference), error).also(&item.also)
+                    let result = CopyResult::failed(name, Some(&item.reference), error);
+                    result.also(&item.also).without(failure.not_copied())
                 });
             }
         });
@@ -264,7 +301,8 @@ impl Batch<'_> {
 }
 
 /// Several entries may have the same image. What is asked of it differently is proven each time: by another policy, or
-/// by another entry of the lock file, which has a platform, a digest and signers of its own.
+/// by another entry of the lock file, which has a platform, a digest and signers of its own. An entry that is locked for
+/// several platforms of one index is one item, which all of them have to prove.
 fn each_once(items: Vec<Item>) -> Vec<Item> {
     type Asked = (Policy, Option<LockedEntry>);
     let mut once: Vec<Item> = Vec::new();
@@ -276,15 +314,18 @@ fn each_once(items: Vec<Item>) -> Vec<Item> {
         };
         let asked = (item.policy.clone(), locked);
         let seen = seen.entry(item.reference.clone()).or_default();
-        match seen.iter().find(|(same, _)| *same == asked) {
-            Some((_, first)) => {
-                if let Some(first) = once.get_mut(*first)
-                    && first.name != item.name
-                    && !first.also.contains(&item.name)
-                {
-                    first.also.push(item.name);
-                }
-            }
+        let is_same = |(same, first): &&(Asked, usize)| {
+            let named = once
+                .get(*first)
+                .is_some_and(|first| first.name == item.name);
+            *same == asked || (named && same.0 == asked.0)
+        };
+        match seen
+            .iter()
+            .find(is_same)
+            .and_then(|(_, first)| once.get_mut(*first))
+        {
+            Some(first) => first.join(item),
             None => {
                 seen.push((asked, once.len()));
                 once.push(item);

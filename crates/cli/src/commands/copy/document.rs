@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use countersign_oci::{Location, Reference};
-use countersign_sign::CopiedImage;
+use countersign_sign::{CopiedImage, NotCopied};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -85,13 +85,18 @@ struct JsonNotCopied {
     reason: String,
 }
 
+impl From<&NotCopied> for JsonNotCopied {
+    fn from(one: &NotCopied) -> Self {
+        Self {
+            name: one.name.clone(),
+            reason: one.reason.clone(),
+        }
+    }
+}
+
 impl CopyResult {
     pub(super) fn new(source: &Reference, copied: &CopiedImage) -> Self {
         let blobs = &copied.blobs;
-        let not_copied = copied.not_copied.iter().map(|one| JsonNotCopied {
-            name: one.name.clone(),
-            reason: one.reason.clone(),
-        });
         Self {
             reference: Some(source.to_string()),
             copy: Some(copied.image.to_string()),
@@ -106,7 +111,7 @@ impl CopyResult {
                 mounted: blobs.mounted,
                 present: blobs.present,
             }),
-            not_copied: not_copied.collect(),
+            not_copied: copied.not_copied.iter().map(Into::into).collect(),
             ..Self::default()
         }
     }
@@ -123,6 +128,14 @@ impl CopyResult {
     pub(super) fn also(self, names: &[String]) -> Self {
         Self {
             also: names.to_vec(),
+            ..self
+        }
+    }
+
+    /// The same, without these.
+    pub(super) fn without(self, not_copied: &[NotCopied]) -> Self {
+        Self {
+            not_copied: not_copied.iter().map(Into::into).collect(),
             ..self
         }
     }

@@ -9,7 +9,7 @@ use countersign_download::{
     EntryName, Galleries, Kit, Lock, LockedEntry, Origin, Plan, PlanError, PlannedSource,
     RequirementKind, Role,
 };
-use countersign_oci::{Location, Platform, Reference};
+use countersign_oci::{LayoutPath, Location, Platform, Reference};
 use countersign_policy::{EntryContent, GalleryEntry, Policy};
 use countersign_verify::TrustedRoot;
 
@@ -17,6 +17,7 @@ use super::CopyArguments;
 use super::carrier::{Carrier, Item, ItemSource, unpinned};
 use super::document::{CopyOutput, CopyResult};
 use super::target::Target;
+use crate::arguments::registry::RegistryArguments;
 use crate::commands::galleries;
 use crate::commands::kit::{OpenKit, some_of};
 use crate::commands::report::Report;
@@ -81,7 +82,18 @@ pub(super) async fn from_galleries(
             reference,
             policy,
             trusted_root,
+            further: Vec::new(),
         });
+    }
+    if let Target::Layout(path) = to {
+        let registry = &verification.registry;
+        let lost = no_longer_locked(path, lock.as_ref(), registry, environment).await;
+        if !lost.is_empty() {
+            output.warning(&format!(
+                "the kit that is there locks {}, and the new lock file does not: a kit has one lock file",
+                lost.join(", ")
+            ));
+        }
     }
     let kit = match to {
         Target::Layout(_) => Some(Kit {
@@ -98,6 +110,30 @@ pub(super) async fn from_galleries(
         output,
     };
     carrier.carry(items, to, kit).await
+}
+
+/// What the kit at `path` has locked, if there is one, and `lock` has not.
+async fn no_longer_locked(
+    path: &LayoutPath,
+    lock: Option<&Lock>,
+    registry: &RegistryArguments,
+    environment: &Environment,
+) -> Vec<String> {
+    let there = path.clone().into();
+    // What can't be read is told when it is written to.
+    let Ok(Some(kit)) = OpenKit::find(&there, registry, environment).await else {
+        return Vec::new();
+    };
+    let is_lost = |entry: &&LockedEntry| {
+        lock.is_none_or(|lock| lock.entry(&entry.name, &entry.platform).is_err())
+    };
+    let old = kit.lock().into_iter().flat_map(|lock| lock.entries());
+    let mut names: Vec<String> = old
+        .filter(is_lost)
+        .map(|entry| entry.name.clone())
+        .collect();
+    names.dedup();
+    names
 }
 
 /// Copies the images of a kit into registries.
@@ -147,6 +183,7 @@ pub(super) async fn from_kit(
             reference,
             trusted_root: kit.trusted_root(&policy)?,
             policy,
+            further: Vec::new(),
         });
     }
     let (_, lacks) = kit.entries(&galleries);
@@ -198,7 +235,12 @@ fn plans(
     if let Some(lock) = lock {
         (found, refused) = locked_plans(arguments, galleries, lock, of_kit, report)?;
     } else {
-        for (_, entry, plan) in galleries.plan_all() {
+        let mut seen = HashSet::new();
+        for (gallery, entry, plan) in galleries.plan_all() {
+            // `install` takes the first of a name in a gallery, whatever that is.
+            if !seen.insert((gallery.name.as_str(), entry.name.as_str())) {
+                continue;
+            }
             match entry.content() {
                 EntryContent::At(_) if all || is_meant(entry) => {}
                 // It stands for another one, or nothing is known of it.

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
+use countersign_download::ARCHIVE_ENDINGS;
 use countersign_oci::{LayoutPath, Reference, Repository, printable};
 
 use crate::operand;
@@ -24,8 +25,8 @@ impl Target {
     /// `latest`.
     pub(crate) fn parse(text: &str) -> Result<Self, Box<dyn Error + Send + Sync>> {
         if let Some(path) = text.strip_prefix("ocifile://") {
-            let compressed = [".tar.gz", ".tgz", ".tar.zst"];
-            if compressed.iter().any(|end| path.ends_with(end)) {
+            let is_archive = ARCHIVE_ENDINGS.iter().any(|ending| path.ends_with(ending));
+            if is_archive && !path.ends_with(".tar") {
                 let message = "a layout is a directory or an archive that is not compressed: write ocifile://FILE.tar";
                 return Err(message.into());
             }

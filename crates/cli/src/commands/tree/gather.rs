@@ -330,7 +330,8 @@ fn one_signature(
         type_name: stated_type.map(|name| excerpt(&name)),
         reason: refusal
             .or(unproven)
-            .map(|failure| in_one_line(failure, REASON_MAX)),
+            .map(|failure| in_one_line(failure, REASON_MAX))
+            .or_else(|| image.filter(|image| image.denied)?.reason.clone()),
         evidence: record.as_ref().ok().map(Into::into),
         verdict: verdict.as_ref().map(|verdict| match verdict {
             Ok(()) => image.map_or(TreeVerdict::NotEnough, Verdict::of_a_proof),

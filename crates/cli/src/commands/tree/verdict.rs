@@ -68,6 +68,8 @@ impl Verdict {
     pub(super) fn of_a_proof(&self) -> TreeVerdict {
         if self.accepted {
             TreeVerdict::Accepted
+        } else if self.denied {
+            TreeVerdict::Refused
         } else {
             TreeVerdict::NotEnough
         }

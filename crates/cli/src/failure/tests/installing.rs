@@ -154,7 +154,7 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
         Locked/Unverified
     4 Policy: add a `verification` block to the gallery: it says who must have signed
         Requirement/NoPolicy
-    4 Policy: if it was locked on other hardware, name the entries that you want, or use a lock file for each kind of hardware (--lock=FILE), or pass the --capability that it was locked with; if the gallery has changed and you want that, install with --lock again
+    4 Policy: if it was locked on other hardware, pass the --capability that it was locked with, or use a lock file for each kind of hardware (--lock=FILE), or name the entries that you want; if the gallery has changed and you want that, install with --lock again
         Locked/Entry
     4 Policy: if that is for other hardware, use a lock file for each kind of hardware (--lock=FILE); if you want the older image, pass --allow-older
         Locked/Older
@@ -174,7 +174,7 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
         Locked/Undated
     4 Policy: to install from there, save the index as a file and use `url: file:…`
         Inward
-    4 Policy: to install from this machine, save the index as a file and use `url: file:…`, without a kit
+    4 Policy: to install from this machine, save the index as a file and use `url: file:…`
         Local
     6 NotFound: `countersign gallery show FILE` shows all entries
         UnknownName, Entry/Unknown

@@ -228,3 +228,51 @@ async fn a_path_that_is_no_destination_is_answered_with_one_that_is() {
         assert!(run.stderr.contains(expected), "{}", run.shown());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_locked_for_several_platforms_of_one_index_is_copied_once() {
+    let stage = locked(&["linux/amd64", "linux/arm64"]).await;
+    let made = copied(&stage, &["--from-lock", "--to=ocifile://kit"]);
+    assert_eq!(made["results"].as_array().unwrap().len(), 1, "{made:#}");
+    let again = stage.run(&[
+        &["copy", "--output=json", "ocifile://kit"],
+        &[&*stage.reference("again")],
+    ]);
+    assert_eq!(again.code, 0, "{}", again.shown());
+    let again = again.json();
+    assert_eq!(again["results"].as_array().unwrap().len(), 1, "{again:#}");
+
+    // Each of them has to be proven as it is locked.
+    let lock = fs::read_to_string(stage.path("countersign.lock")).unwrap();
+    let arm64 = lock.find("linux/arm64").unwrap();
+    let (amd64, arm64) = lock.split_at(arm64);
+    let other = arm64.replace(RELEASE, STRANGER);
+    assert_ne!(arm64, other);
+    stage.write("countersign.lock", format!("{amd64}{other}"));
+    let refused = stage.run(&[
+        &["copy", "--gallery=galleries.yaml", "--from-lock"],
+        &TRUST,
+        &["--to=ocifile://other"],
+    ]);
+    assert_eq!(refused.code, 4, "{}", refused.shown());
+}
+
+/// `install` takes the first of a name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_entry_of_one_name_is_not_copied() {
+    let stage = stage(|stage| {
+        let (app, other) = (stage.reference("app:v1"), stage.reference("other:v1"));
+        format!("[{{name: app, uri: '{app}'}}, {{name: app, uri: '{other}'}}]")
+    })
+    .await;
+    crate::stage::image("linux/riscv64").push(&stage.registry, "other", Some("v1"));
+    stage.signed("other:v1", RELEASE);
+    let made = copied(&stage, &["--to=ocifile://kit"]);
+    let results = made["results"].as_array().unwrap();
+    assert_eq!(results.len(), 1, "{made:#}");
+    assert_eq!(
+        results[0]["reference"],
+        stage.reference("app:v1"),
+        "{made:#}"
+    );
+}

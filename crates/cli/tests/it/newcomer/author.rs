@@ -154,5 +154,7 @@ async fn a_run_that_ends_early_names_what_was_not_judged_and_speaks_of_no_files(
         told.contains(&format!("not judged: {one}, {two}")),
         "{told}"
     );
+    let waited = format!("the first of them, {one}, was still waited for");
+    assert!(told.contains(&waited), "{told}");
     assert!(!told.contains("unfinished"), "{told}");
 }

@@ -29,8 +29,8 @@ async fn what_is_typed_from_habit_is_answered_with_what_to_type_here() {
         .line("countersign version | sed s/[0-9.]*$/VERSION/");
     assert_snapshot!(shell.end(), @r"
     $ countersign install --gallery galleries.yaml --trusted-root root.json chat /tmp/chat
-    error: expected names of entries, found the path `/tmp/chat`
-      hint: with --gallery, entries are installed to the store; --store DIR says where it is
+    error: expected names of entries, found `/tmp/chat`
+      hint: entries of a gallery or a kit are named as that has them, and installed to the store; --store DIR says where it is
     [exit code 2]
     $ countersign install --gallery galleries.yaml --trusted-root root.json --from-lock
     error: there is no lock file countersign.lock

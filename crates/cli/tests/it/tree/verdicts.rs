@@ -112,6 +112,10 @@ async fn what_can_t_be_read_is_not_called_no_signature() {
 async fn a_signature_of_what_is_denied_is_not_accepted() {
     let stage = Stage::new().await;
     attach(&stage, about_the_index(&stage));
+    let first = &stage.index.images()[0];
+    let bundle = BundleSpec::new(Statement::of(first.digest()), RELEASE);
+    let bundle = stage.sigstore.issue(&bundle).unwrap();
+    Image::signature(first.descriptor(), bundle).push(&stage.registry, "app", None);
     let deny = |digest: String| {
         let policy = stage.policy(RELEASE);
         stage.write(
@@ -130,6 +134,9 @@ async fn a_signature_of_what_is_denied_is_not_accepted() {
     );
     assert_eq!(json["attached"][0]["verdict"], "refused");
     assert_eq!(json["children"][0]["denied"], true);
+    // Its own signature is as good as none, and is called so too.
+    let of_first = &json["children"][0]["attached"][0];
+    assert_eq!(of_first["verdict"], "refused", "{json:#}");
     told(&text, &["it is in the denied index sha256:"]);
     assert!(!text.contains("accept"), "{text}");
 
