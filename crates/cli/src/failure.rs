@@ -239,6 +239,9 @@ impl Failure {
         let hint = match error.kind() {
             // It was read, and is another file than was meant.
             io::ErrorKind::InvalidData => "check that it is the file you mean",
+            io::ErrorKind::NotFound if path == Path::new("-") => {
+                "for standard input, write /dev/stdin"
+            }
             _ => "check the path, and that you may read it",
         };
         Self::caused(kind, message, error).hint(hint)

@@ -18,7 +18,9 @@ use crate::one_or_more::OneOrMore;
 use crate::policy::{AcceptedSigner, CertificateSigner, KeySigner, LogUse, Policy};
 use crate::predicate::PredicateRule;
 use crate::public_key::PublicKey;
-use crate::violation::{Mismatch, Miss, NeedOfTime, SignerMismatch, TimeCondition, Violation};
+use crate::violation::{
+    Mismatch, Miss, Misses, NeedOfTime, SignerMismatch, TimeCondition, Violation,
+};
 
 /// What a verified signature claims. Cryptography, certificate and log are checked already.
 #[derive(Debug, Clone, Copy)]
@@ -103,7 +105,8 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// The first condition that is not true. Denied digests come first: of a denied image nothing else is said.
+    /// The conditions that are not true. If the digest is denied, or the signature is of a form or a type that doesn't
+    /// count, nothing else is said.
     pub fn judge<'a>(&'a self, claimed: Claimed<'a>) -> Result<Accepted<'a>, Violation> {
         let Self {
             signers,
@@ -144,26 +147,33 @@ impl Policy {
                 found: claimed.predicate_type.to_owned(),
             });
         }
-        judge_signer(signers, &claimed)?;
-        if let Some(not_before) = *not_before {
-            let found = claimed.earliest.ok_or(Violation::NoTime {
-                condition: TimeCondition::NotBefore,
-            })?;
-            if found < not_before {
-                return Err(Violation::SignedBefore { not_before, found });
+        let mut violations: Vec<Violation> = Vec::new();
+        violations.extend(judge_signer(signers, &claimed).err());
+        let by_a_signer = violations.is_empty();
+        violations.extend(judge_bound(*not_before, &claimed).err());
+        // Waiting doesn't help who is no signer.
+        if let Some(min_age) = min_age
+            && by_a_signer
+        {
+            violations.extend(judge_age(*min_age, &claimed).err());
+        }
+        violations.extend(judge_annotations(annotations, claimed.annotations));
+        violations.extend(judge_predicate(predicate, claimed.predicate));
+        let bound_name = match bind_name.then(|| judge_name(&claimed)).transpose() {
+            Ok(bound_name) => bound_name,
+            Err(violation) => {
+                violations.push(violation);
+                None
             }
+        };
+        match Violation::of(violations) {
+            Some(violation) => Err(violation),
+            None => Ok(Accepted {
+                policy: self,
+                claimed,
+                bound_name,
+            }),
         }
-        if let Some(min_age) = min_age {
-            judge_age(*min_age, &claimed)?;
-        }
-        judge_annotations(annotations, claimed.annotations)?;
-        judge_predicate(predicate, claimed.predicate)?;
-        let bound_name = bind_name.then(|| judge_name(&claimed)).transpose()?;
-        Ok(Accepted {
-            policy: self,
-            claimed,
-            bound_name,
-        })
     }
 }
 
@@ -173,6 +183,19 @@ fn judge_signer(
 ) -> Result<(), Violation> {
     let judged = signers.first_ok(|signer| signer.judge(claimed));
     judged.map_err(|misses| Violation::Signer(Box::new(SignerMismatch::of(&misses))))
+}
+
+fn judge_bound(not_before: Option<Timestamp>, claimed: &Claimed<'_>) -> Result<(), Violation> {
+    let Some(not_before) = not_before else {
+        return Ok(());
+    };
+    let found = claimed.earliest.ok_or(Violation::NoTime {
+        condition: TimeCondition::NotBefore,
+    })?;
+    if found < not_before {
+        return Err(Violation::SignedBefore { not_before, found });
+    }
+    Ok(())
 }
 
 fn judge_age(min_age: Age, claimed: &Claimed<'_>) -> Result<(), Violation> {
@@ -190,36 +213,38 @@ fn judge_age(min_age: Age, claimed: &Claimed<'_>) -> Result<(), Violation> {
     }
 }
 
+/// The annotations that are missing or different.
 fn judge_annotations(
     wanted: &BTreeMap<String, String>,
     found: &BTreeMap<String, String>,
-) -> Result<(), Violation> {
-    for (key, expected) in wanted {
-        let found = found.get(key);
-        if found != Some(expected) {
-            return Err(Violation::Annotation {
-                key: key.clone(),
-                expected: expected.clone(),
-                found: found.cloned(),
-            });
-        }
-    }
-    Ok(())
+) -> impl Iterator<Item = Violation> {
+    let differing = wanted
+        .iter()
+        .filter(|(key, expected)| found.get(*key) != Some(*expected));
+    differing.map(|(key, expected)| Violation::Annotation {
+        key: key.clone(),
+        expected: expected.clone(),
+        found: found.get(key).cloned(),
+    })
 }
 
-fn judge_predicate(rules: &[PredicateRule], found: Option<&Value>) -> Result<(), Violation> {
-    for rule in rules {
+/// The fields of the predicate that are missing or different.
+fn judge_predicate(
+    rules: &[PredicateRule],
+    found: Option<&Value>,
+) -> impl Iterator<Item = Violation> {
+    rules.iter().filter_map(move |rule| {
         let judged = match found {
             Some(predicate) => rule.judge(predicate),
             None => Err("no predicate".to_owned()),
         };
-        judged.map_err(|found| Violation::Predicate {
+        let found = judged.err()?;
+        Some(Violation::Predicate {
             pointer: rule.pointer.clone(),
             expected: rule.matcher.clone(),
             found,
-        })?;
-    }
-    Ok(())
+        })
+    })
 }
 
 fn judge_name(claimed: &Claimed<'_>) -> Result<BoundName, Violation> {
@@ -240,7 +265,7 @@ fn judge_name(claimed: &Claimed<'_>) -> Result<BoundName, Violation> {
 }
 
 impl AcceptedSigner {
-    fn judge(&self, claimed: &Claimed<'_>) -> Result<(), Miss> {
+    fn judge(&self, claimed: &Claimed<'_>) -> Result<(), Misses> {
         match (self, claimed.signer) {
             (
                 Self::Certificate(signer),
@@ -251,14 +276,16 @@ impl AcceptedSigner {
                 },
             ) => signer.judge(issuer, identity, claims, claimed.earliest),
             (Self::Key(signer), ClaimedSigner::Key(key)) => signer.judge(key, claimed.earliest),
-            (Self::Certificate(_), ClaimedSigner::Key(key)) => Err(Miss::KeyForCertificate {
-                found: key.fingerprint(),
-            }),
+            (Self::Certificate(_), ClaimedSigner::Key(key)) => {
+                Err(Misses::from(Miss::KeyForCertificate {
+                    found: key.fingerprint(),
+                }))
+            }
             (Self::Key(signer), ClaimedSigner::Certificate { identity, .. }) => {
-                Err(Miss::CertificateForKey {
+                Err(Misses::from(Miss::CertificateForKey {
                     expected: signer.key.fingerprint(),
                     identity: identity.to_owned(),
-                })
+                }))
             }
         }
     }
@@ -279,24 +306,27 @@ fn judge_time(not_before: Option<Timestamp>, earliest: Option<Timestamp>) -> Res
 }
 
 impl KeySigner {
-    fn judge(&self, claimed: &PublicKey, earliest: Option<Timestamp>) -> Result<(), Miss> {
+    fn judge(&self, claimed: &PublicKey, earliest: Option<Timestamp>) -> Result<(), Misses> {
         let Self {
             key,
             log,
             not_before,
         } = self;
+        let mut misses = Vec::new();
         if key != claimed {
-            return Err(Miss::Key {
+            misses.push(Miss::Key {
                 expected: key.fingerprint(),
                 found: claimed.fingerprint(),
             });
         }
-        match (log, earliest) {
+        let timely = match (log, earliest) {
             (LogUse::Demanded, None) => Err(Miss::NoTime {
                 needed_by: NeedOfTime::Log,
             }),
             (LogUse::Demanded, Some(_)) | (LogUse::Ignored, _) => judge_time(*not_before, earliest),
-        }
+        };
+        misses.extend(timely.err());
+        Misses::none_of(misses)
     }
 }
 
@@ -307,7 +337,7 @@ impl CertificateSigner {
         found_identity: &str,
         certificate: &CertificateClaims,
         earliest: Option<Timestamp>,
-    ) -> Result<(), Miss> {
+    ) -> Result<(), Misses> {
         let Self {
             issuer,
             identity,
@@ -318,25 +348,27 @@ impl CertificateSigner {
             expected: expected.clone(),
             found: found.to_owned(),
         };
+        let mut misses = Vec::new();
         if !issuer.matches(found_issuer) {
-            return Err(Miss::Issuer(mismatch(issuer, found_issuer)));
+            misses.push(Miss::Issuer(mismatch(issuer, found_issuer)));
         }
         if !identity.matches(found_identity) {
-            return Err(Miss::Identity(mismatch(identity, found_identity)));
+            misses.push(Miss::Identity(mismatch(identity, found_identity)));
         }
-        if let Some(rule) = claims.iter().find(|rule| !rule.holds(certificate)) {
-            return Err(Miss::Claim {
-                claim: rule.claim,
-                expected: rule.matcher.clone(),
-                found: certificate.value(rule.claim).map(str::to_owned),
-            });
-        }
-        match earliest {
+        let differing = claims.iter().filter(|rule| !rule.holds(certificate));
+        misses.extend(differing.map(|rule| Miss::Claim {
+            claim: rule.claim,
+            expected: rule.matcher.clone(),
+            found: certificate.value(rule.claim).map(str::to_owned),
+        }));
+        let timely = match earliest {
             // A certificate's start is always known.
             None => Err(Miss::NoTime {
                 needed_by: NeedOfTime::Log,
             }),
             Some(_) => judge_time(*not_before, earliest),
-        }
+        };
+        misses.extend(timely.err());
+        Misses::none_of(misses)
     }
 }

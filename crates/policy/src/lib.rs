@@ -32,6 +32,7 @@
 mod age;
 mod bound_name;
 mod claims;
+mod document;
 mod error;
 mod explain;
 mod export;
@@ -70,6 +71,7 @@ pub mod samples;
 pub use age::Age;
 pub use bound_name::BoundName;
 pub use claims::{CertificateClaims, Claim, ClaimRule};
+pub use document::parse_document;
 pub use error::{KeyPath, Place, PolicyError, Position, Problem, TimestampFault};
 pub use export::{Difference, Enforcer, Export, ExportError, ExportedPolicy, RulesExport};
 pub use file::{Gallery, PolicyFile};

@@ -1,6 +1,6 @@
 //! Finds the known key or name that is most similar to a misspelt one.
 
-use crate::keys::{TRUST, VERIFICATION};
+use crate::keys::{OWN_KEYS, TEXTS, TRUST, VERIFICATION};
 
 /// Whether a text is too long to be a misspelling. Comparing it would take quadratic time.
 pub(crate) fn is_too_long(text: &str) -> bool {
@@ -56,6 +56,12 @@ pub(crate) fn meant<'c>(
     if is_root && valid.clone().into_iter().any(|key| key == TRUST) {
         return Some(format!("{TRUST}: {{{plain}: …}}"));
     }
+    // It stands in `verification`, one level below.
+    let is_of_policy = TEXTS.contains(&plain.as_str()) || OWN_KEYS.contains(&plain.as_str());
+    let there = |name: &str| valid.clone().into_iter().any(|key| key == name);
+    if is_of_policy && there(VERIFICATION) && !there(&plain) {
+        return Some(format!("{VERIFICATION}: {{{plain}: …}}"));
+    }
     nearest(found, valid.clone()).or_else(|| {
         let mut valid = valid.into_iter();
         let is_word = WORDS_FOR_VERIFICATION.contains(&plain.as_str());
@@ -77,6 +83,16 @@ mod tests {
         assert_eq!(meant("mirror", keys).as_deref(), Some("mirrors"));
         assert_eq!(meant("policy", ["name", "url"]), None);
         assert_eq!(meant("battery", keys), None);
+    }
+
+    #[test]
+    fn a_key_beside_its_block_is_answered_with_its_place() {
+        let keys = ["require_integrity", "verification", "galleries"];
+        let inside = meant("issuer", keys);
+        assert_eq!(inside.as_deref(), Some("verification: {issuer: …}"));
+        assert_eq!(meant("claims", ["name", "url"]), None);
+        let both = ["issuer", "verification"];
+        assert_eq!(meant("issuer", both).as_deref(), Some("issuer"));
     }
 
     #[test]

@@ -194,6 +194,11 @@ impl Node {
         }) else {
             return PolicyError::new(place, problem);
         };
+        // Without its brace, a mapping in a line of its own begins with a key.
+        let path = match problem {
+            Problem::MissingKey { .. } if !node.is_mapping() => path.parent(),
+            _ => path,
+        };
         if let Problem::Form { found, .. } = &mut problem {
             let several = node.is_list() && path.last_key().is_some_and(is_of_one_signer);
             *found = Some(if several {

@@ -73,6 +73,9 @@ impl PublicKey {
     }
 
     fn from_spki(key: &DerPublicKey) -> Result<Self, PublicKeyError> {
+        if !is_whole(key.as_bytes()) {
+            return Err(PublicKeyError::Damaged);
+        }
         let algorithm = KeyAlgorithm::from_spki(key).map_err(|_| PublicKeyError::Unsupported)?;
         let kind = match algorithm {
             KeyAlgorithm::EcdsaP256 => KeyKind::EcdsaP256,
@@ -263,6 +266,18 @@ fn rsa_bits(key: &DerPublicKey) -> Option<usize> {
         Ok(8 * digits.len() - zeros as usize)
     });
     reader.finish(bits.ok()?).ok()
+}
+
+/// Whether the DER has as many bytes as it says: else it was cut, or something stands behind it.
+fn is_whole(der: &[u8]) -> bool {
+    match der {
+        [0x30, length @ ..=0x7f, rest @ ..] => rest.len() == usize::from(*length),
+        [0x30, 0x81, length, rest @ ..] => rest.len() == usize::from(*length),
+        [0x30, 0x82, high, low, rest @ ..] => {
+            rest.len() == usize::from(u16::from_be_bytes([*high, *low]))
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]

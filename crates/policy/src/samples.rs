@@ -80,7 +80,7 @@ pub fn violations() -> Vec<Violation> {
         DeniedDigest { digest: samples::digest() },
         Format { expected: vec![SignatureFormat::Bundle], found: SignatureFormat::SimpleSigning },
         PredicateType { expected: vec![text()], found: text() },
-        Signer(Box::new(SignerMismatch::of(&OneOrMore::one(Miss::NoTime { needed_by: NeedOfTime::Log })))),
+        Signer(Box::new(SignerMismatch::of(&OneOrMore::one(Miss::NoTime { needed_by: NeedOfTime::Log }.into())))),
         SignedBefore { not_before: Timestamp::MAX, found: Timestamp::UNIX_EPOCH },
         NoTime { condition: TimeCondition::NotBefore },
         TooYoung {
@@ -95,8 +95,13 @@ pub fn violations() -> Vec<Violation> {
             found: "`y`".into(),
         },
         Name { expected: text(), found: None },
+        Several {
+            first: Box::new(Violation::NoTime { condition: TimeCondition::NotBefore }),
+            further: vec![Violation::NoTime { condition: TimeCondition::MinAge }],
+        },
     });
-    let signer = |miss| Violation::Signer(Box::new(SignerMismatch::of(&OneOrMore::one(miss))));
+    let signer =
+        |miss: Miss| Violation::Signer(Box::new(SignerMismatch::of(&OneOrMore::one(miss.into()))));
     violations.extend(misses().into_iter().map(signer));
     violations
 }

@@ -6,6 +6,7 @@
 use countersign_oci::printable;
 use jiff::Timestamp;
 
+use crate::claims::Claim;
 use crate::format::SignatureFormat;
 use crate::keys::TIME_CONDITIONS;
 use crate::policy::{AcceptedSigner, LogUse, Policy};
@@ -17,7 +18,7 @@ mod provider;
 mod signer;
 
 use predicate_type::short_type;
-use signer::signer_warnings;
+use signer::{claim_warnings, signer_warnings};
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,9 +162,9 @@ pub enum Warning {
     /// An identity that no certificate of this issuer can have.
     #[error(
         "no certificate of the issuer `{}` has the identity `{}`; identities of this issuer look like \
-         `{expected}`{}",
+         `{expected}`{}{}",
         printable(.issuer), printable(.identity),
-        about_pattern(.identity, *.pattern)
+        about_pattern(.identity, *.pattern), of_other_issuer(*.fits)
     )]
     ImpossibleIdentity {
         /// Which signer.
@@ -175,6 +176,25 @@ pub enum Warning {
         /// Whether it is a pattern.
         pattern: bool,
         /// What an identity looks like.
+        expected: &'static str,
+        /// The issuer whose identities look like this one.
+        fits: Option<&'static str>,
+    },
+    /// A value of a claim that no certificate of this issuer can have.
+    #[error(
+        "no certificate of the issuer `{}` has the {claim} `{}`; with this issuer, it is {expected}",
+        printable(.issuer), printable(.value)
+    )]
+    ImpossibleClaim {
+        /// Which signer.
+        signer: usize,
+        /// Its issuer.
+        issuer: String,
+        /// The claim.
+        claim: Claim,
+        /// Its value, or a pattern that only one text matches.
+        value: String,
+        /// What the claim looks like, in words.
         expected: &'static str,
     },
     /// A `not_before` that is not reached yet.
@@ -276,6 +296,14 @@ fn about_pattern(identity: &str, is_pattern: bool) -> &'static str {
     }
 }
 
+fn of_other_issuer(fits: Option<&str>) -> String {
+    fits.map_or_else(String::new, |issuer| {
+        format!(
+            "; an identity like this is of the issuer `{issuer}`: if you mean that, write it so"
+        )
+    })
+}
+
 impl Policy {
     /// The weak points of this policy at the time `now`, signer by signer.
     pub fn warnings(&self, now: Timestamp) -> Vec<Warning> {
@@ -287,7 +315,7 @@ impl Policy {
             // These only make the policy stricter, or say where to look.
             min_age: _,
             predicate: _,
-            require: _,
+            require,
             // Those of `require` are among them.
             predicate_types,
             // Asked by `accepts_format` below.
@@ -301,6 +329,14 @@ impl Policy {
             .enumerate()
             .flat_map(|(position, signer)| signer_warnings(position, signer))
             .collect();
+        // An entry of `require` has claims of its own beside these.
+        for one in require {
+            for (position, signer) in one.signers.iter().enumerate() {
+                let mut found = claim_warnings(position, signer);
+                found.retain(|warning| !warnings.contains(warning));
+                warnings.extend(found);
+            }
+        }
         let own = signers.iter().map(AcceptedSigner::not_before);
         let in_future = own
             .chain([*not_before])

@@ -9,7 +9,7 @@ use crate::kind::RefusalKind;
 
 /// The most characters shown of one failure with its causes. That is several times the length of two
 /// identities at GitHub.
-const LINE_MAX: usize = 2_000;
+const LINE_MAX: usize = 4_000;
 
 /// Why an image is refused: every candidate, with the first check that it failed.
 #[derive(Debug)]

@@ -47,6 +47,12 @@ impl From<countersign_policy::PolicyError> for Failure {
             Problem::Form { .. } if error.place().path.last_key() == Some("verification") => {
                 "a `verification` block needs `issuer` or `issuer_regex`, and `identity` or `identity_regex`"
             }
+            Problem::Form { .. } if error.place().path.last_key() == Some("trust") => {
+                "for a file or a server of your own, write `trust: {trusted_root: FILE}` or `trust: {tuf_url: URL, tuf_root: FILE}`"
+            }
+            Problem::Neither { exact, .. } if ["issuer", "identity"].contains(exact) => {
+                "a signer has an issuer and an identity, or a `key` in place of both"
+            }
             Problem::SeveralPolicies { .. } => {
                 "copy the `verification` block of one gallery into a file of its own, and pass that file"
             }

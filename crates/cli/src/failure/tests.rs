@@ -165,10 +165,12 @@ fn what_is_said_of_policy_files() {
     let errors = countersign_policy::samples::errors();
     let label = |error: &countersign_policy::PolicyError| names(error.problem());
     assert_snapshot!(table(errors, label), @r"
+    2 Usage: a signer has an issuer and an identity, or a `key` in place of both
+        Neither
     2 Usage: copy the `verification` block of one gallery into a file of its own, and pass that file
         SeveralPolicies
     2 Usage: correct the file at that place
-        Neither, Both, SignerBesideIdentities, BesideRequire, SameProof, BesideKey, IgnoreTlogWithoutKey, NoTime, PublicKey, KeyFile, Empty, Timestamp, UnknownKey, MissingKey, DuplicateKey, Form, Digest/UnsupportedAlgorithm, Repository, Url, Trust, ImagePattern, Demand, Exclusive, Budget, PolicyBesideGalleries, Index, PolicyInList, NotIndented, DuplicateGallery, NoPolicy
+        Both, SignerBesideIdentities, BesideRequire, SameProof, BesideKey, IgnoreTlogWithoutKey, NoTime, PublicKey, KeyFile, Empty, Timestamp, UnknownKey, MissingKey, DuplicateKey, Form, Digest/UnsupportedAlgorithm, Repository, Url, Trust, ImagePattern, Demand, Exclusive, Budget, PolicyBesideGalleries, Index, PolicyInList, NotIndented, DuplicateGallery, NoPolicy
     2 Usage: correct the option; `countersign COMMAND --help` explains each
         Empty
     2 Usage: indent with spaces and not tabs; the tab may be on the line below
@@ -204,7 +206,7 @@ fn what_is_said_of_signatures_that_are_refused() {
     4 Policy: do not use the image yet: wait until the time that the message names, then try again
         Refused/Policy/TooYoung
     4 Policy: do not use the image; if you are sure that the policy is wrong, correct it: `countersign policy check FILE` tells of patterns and names that no signer has
-        Refused/Policy/DeniedDigest, Refused/Policy/Format, Refused/Policy/PredicateType, Refused/Policy/Signer/SignerMismatch, Refused/Policy/SignedBefore, Refused/Policy/NoTime, Refused/Policy/Annotation, Refused/Policy/Predicate
+        Refused/Policy/DeniedDigest, Refused/Policy/Format, Refused/Policy/PredicateType, Refused/Policy/Signer/SignerMismatch, Refused/Policy/SignedBefore, Refused/Policy/NoTime, Refused/Policy/Annotation, Refused/Policy/Predicate, Refused/Policy/Several
     4 Policy: if the publisher signs with a key, pass it with --key FILE, or write it into the policy as `key`
         Refused/KeyForCertificate
     4 Policy: if the publisher signs without a key, pass --issuer and --identity, or write them into the policy
@@ -291,7 +293,7 @@ fn what_is_said_of_signing() {
     3 Unsigned: no tag was written, and no layout lists it; if the destination lost what was pushed, run the same command again
         Copy/Refused/Refusal
     4 Policy: an installer would refuse this signature: compare the policy with the job that signs, the references and the annotations
-        Policy/DeniedDigest, Policy/Format, Policy/Signer/SignerMismatch, Policy/SignedBefore, Policy/NoTime, Policy/TooYoung, Policy/Annotation, Policy/Predicate, Policy/Name
+        Policy/DeniedDigest, Policy/Format, Policy/Signer/SignerMismatch, Policy/SignedBefore, Policy/NoTime, Policy/TooYoung, Policy/Annotation, Policy/Predicate, Policy/Name, Policy/Several
     4 Policy: the policy asks for an attestation, and `sign` makes none: for both, use `require` in the policy; `cosign attest` and GitHub's `actions/attest` make attestations
         Policy/PredicateType
     5 Invalid: an installer would refuse this image too: check that the trusted root belongs to the signing services, and that the policy names the signer

@@ -365,7 +365,8 @@ fn has_only_to_wait(refusal: &Refusal) -> bool {
                 | Violation::NoTime { .. }
                 | Violation::Annotation { .. }
                 | Violation::Predicate { .. }
-                | Violation::Name { .. } => false,
+                | Violation::Name { .. }
+                | Violation::Several { .. } => false,
             },
             _ => false,
         })

@@ -26,6 +26,7 @@ pub(super) const PAIRS: &[(&str, &str, &str)] = &[
         "init",
         "to fetch the trusted root now, run 'countersign trust update'",
     ),
+    ("policy", "explain", POLICY),
     ("policy", "show", POLICY),
     ("policy", "list", POLICY),
     ("policy", "explain", POLICY),

@@ -93,7 +93,7 @@ fn candidate_verdict(failure: &Failure) -> Verdict {
 
 fn violated(violation: &Violation) -> Verdict {
     let short = |state| Verdict::short(state, line(violation));
-    match violation {
+    match violation.first() {
         Violation::SignedBefore { not_before, found } => Verdict::stale(*found, *not_before),
         Violation::Signer(mismatch) => match mismatch.nearest() {
             Miss::SignedBefore { not_before, found } => Verdict::stale(*found, *not_before),
@@ -130,7 +130,8 @@ fn violated(violation: &Violation) -> Verdict {
         | Violation::TooYoung { .. }
         | Violation::Annotation { .. }
         | Violation::Predicate { .. }
-        | Violation::Name { .. } => short(State::OtherCondition),
+        | Violation::Name { .. }
+        | Violation::Several { .. } => short(State::OtherCondition),
     }
 }
 
@@ -190,7 +191,7 @@ mod tests {
     fn the_page_on_audits_names_the_keys_that_lead_to_each_state() {
         for violation in countersign_policy::samples::violations() {
             // It is of any condition on time.
-            if matches!(violation, Violation::NoTime { .. }) {
+            if matches!(violation.first(), Violation::NoTime { .. }) {
                 continue;
             }
             let begin = format!("| `{}` |", violated(&violation).state().as_str());

@@ -63,12 +63,14 @@ pub(crate) enum Step {
 
 impl KeyPath {
     /// This path, and `key` below it.
-    pub(crate) fn key(&self, key: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn key(&self, key: impl Into<String>) -> Self {
         self.step(Step::Key(key.into()))
     }
 
     /// This path, and the list entry at `index` (from 0) below it.
-    pub(crate) fn index(&self, index: usize) -> Self {
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
         self.step(Step::Index(index))
     }
 

@@ -97,6 +97,12 @@ fn what_is_no_such_key_is_refused_and_not_repeated() {
         PublicKeyError::Unsupported
     );
     assert_eq!(refused(&P256.replace("MFkw", "!")), PublicKeyError::Damaged);
+    // A line is missing: it is no key of another kind.
+    for key in [P256, P384, RSA_2048] {
+        let lines: Vec<&str> = key.lines().collect();
+        let cut = [&lines[..2], &lines[lines.len() - 1..]].concat().join("\n");
+        assert_eq!(refused(&cut), PublicKeyError::Damaged, "{cut}");
+    }
     assert_eq!(
         refused(&P256.replace("-----END", "----END")),
         PublicKeyError::Damaged

@@ -4,7 +4,7 @@ use super::{Level, Warning};
 
 impl Warning {
     /// The name of every finding, sorted.
-    pub const NAMES: [&'static str; 19] = [
+    pub const NAMES: [&'static str; 20] = [
         "almost-known-issuer",
         "any-caller",
         "denied-indexes",
@@ -12,6 +12,7 @@ impl Warning {
         "future-not-before",
         "glob-pattern",
         "ignored-log",
+        "impossible-claim",
         "impossible-identity",
         "issuer-without-scheme",
         "key-times",
@@ -36,6 +37,7 @@ impl Warning {
             Self::FutureNotBefore { .. } => "future-not-before",
             Self::GlobPattern { .. } => "glob-pattern",
             Self::IgnoredLog { .. } => "ignored-log",
+            Self::ImpossibleClaim { .. } => "impossible-claim",
             Self::ImpossibleIdentity { .. } => "impossible-identity",
             Self::IssuerWithoutScheme { .. } => "issuer-without-scheme",
             Self::KeyTimes { .. } => "key-times",
@@ -63,6 +65,7 @@ impl Warning {
             | Self::FutureNotBefore { .. }
             | Self::GlobPattern { .. }
             | Self::IgnoredLog { .. }
+            | Self::ImpossibleClaim { .. }
             | Self::ImpossibleIdentity { .. }
             | Self::IssuerWithoutScheme { .. }
             | Self::OpenRepository { .. }

@@ -3,6 +3,7 @@
 //! Source: Fulcio's configuration of the public instance, and its documentation of identities for each provider
 //! (`docs/oidc.md`).
 
+use crate::claims::Claim;
 use crate::issuers::{BUILDKITE, GITHUB_ACTIONS, GITHUB_LOGIN, GITLAB, GOOGLE, MICROSOFT};
 use crate::matcher::{Matcher, WholeRegex};
 use crate::nearest::is_too_long;
@@ -76,6 +77,16 @@ impl Form {
         }
     }
 
+    /// The issuer of a CI whose identities can be this text.
+    pub(super) fn issuer_of(identity: &str) -> Option<&'static str> {
+        let of_ci = [
+            (Self::GitHubWorkflow, GITHUB_ACTIONS),
+            (Self::GitLabPipeline, GITLAB),
+        ];
+        let fits = of_ci.iter().find(|(form, _)| form.fits(identity));
+        fits.map(|(_, issuer)| *issuer)
+    }
+
     /// An example of it.
     pub(super) fn example(self) -> &'static str {
         match self {
@@ -88,6 +99,73 @@ impl Form {
             Self::Address => "name@example.com",
         }
     }
+}
+
+impl Form {
+    /// What the claim looks like in certificates of such a CI, in words, if it can't be this text. `None` if it can, or
+    /// nobody knows.
+    pub(super) fn expected_claim(self, claim: Claim, text: &str) -> Option<&'static str> {
+        let is_url = |text: &str| {
+            let rest = text.strip_prefix("https://");
+            rest.is_some_and(|rest| rest.split('/').all(|part| !part.is_empty()))
+        };
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let is_commit = |text: &str| matches!(text.len(), 40 | 64) && text.bytes().all(is_hex);
+        let is_word = |text: &str| {
+            let of_word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+            !text.is_empty() && text.bytes().all(of_word)
+        };
+        let (fits, expected) = match (self, claim) {
+            (Self::Address, _) => return None,
+            (Self::GitHubWorkflow, Claim::SourceRepositoryUri) => {
+                (is_url(text), "a URL: `https://github.com/OWNER/REPOSITORY`")
+            }
+            (Self::GitLabPipeline, Claim::SourceRepositoryUri) => {
+                (is_url(text), "a URL: `https://gitlab.com/GROUP/PROJECT`")
+            }
+            (Self::GitHubWorkflow, Claim::SourceRepositoryOwnerUri) => {
+                (is_url(text), "a URL: `https://github.com/OWNER`")
+            }
+            (Self::GitLabPipeline, Claim::SourceRepositoryOwnerUri) => {
+                (is_url(text), "a URL: `https://gitlab.com/GROUP`")
+            }
+            (_, Claim::RunInvocationUri) => (is_url(text), "the URL of a run"),
+            (_, Claim::BuildSignerUri | Claim::BuildConfigUri) => {
+                (self.fits(text), "a file at a ref, as an identity is")
+            }
+            (_, Claim::SourceRepositoryRef) => (
+                text.starts_with("refs/") && is_ref(text),
+                "a ref in full: `refs/heads/BRANCH`, `refs/tags/TAG`",
+            ),
+            (
+                _,
+                Claim::SourceRepositoryDigest | Claim::BuildSignerDigest | Claim::BuildConfigDigest,
+            ) => (is_commit(text), "a commit in full, in 40 or 64 hex digits"),
+            (_, Claim::SourceRepositoryIdentifier | Claim::SourceRepositoryOwnerIdentifier) => {
+                (is_number(text), "a number")
+            }
+            (_, Claim::BuildTrigger) => (is_word(text), "a word in small letters: `push`"),
+            (_, Claim::SourceRepositoryVisibilityAtSigning) => (
+                matches!(text, "public" | "private" | "internal"),
+                "`public`, `private` or `internal`",
+            ),
+            (Self::GitHubWorkflow, Claim::RunnerEnvironment) => (
+                matches!(text, "github-hosted" | "self-hosted"),
+                "`github-hosted` or `self-hosted`",
+            ),
+            (Self::GitLabPipeline, Claim::RunnerEnvironment) => (
+                matches!(text, "gitlab-hosted" | "self-hosted"),
+                "`gitlab-hosted` or `self-hosted`",
+            ),
+            // Whatever the author of the job or of the token wrote.
+            (_, Claim::DeploymentEnvironment | Claim::TokenSubject) => return None,
+        };
+        (!fits).then_some(expected)
+    }
+}
+
+fn is_hex(byte: u8) -> bool {
+    byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)
 }
 
 /// Whether a workflow or a pipeline can be at this: a ref in full, or the commit that a reusable workflow is called by.

@@ -1,6 +1,6 @@
 //! The weak points of one signer: its issuer, its identity and the claims of its certificate.
 
-use crate::claims::Claim;
+use crate::claims::{Claim, ClaimRule};
 use crate::matcher::Matcher;
 use crate::policy::{AcceptedSigner, CertificateSigner, KeySigner, LogUse};
 
@@ -45,19 +45,12 @@ fn certificate_warnings(position: usize, signer: &CertificateSigner) -> Vec<Warn
         not_before: _,
     } = signer;
     let mut warnings = issuer_warnings(position, issuer);
-    for rule in claims {
-        warnings.extend(pattern_as_text(
-            position,
-            rule.claim.as_str(),
-            &rule.matcher,
-        ));
-    }
-    let matchers = claims.iter().map(|rule| &rule.matcher);
-    for matcher in [issuer, identity].into_iter().chain(matchers) {
+    for matcher in [issuer, identity] {
         if let Matcher::Regex(pattern) = matcher {
             warnings.extend(slips(position, pattern.as_str()));
         }
     }
+    warnings.extend(rule_warnings(position, issuer, claims));
     warnings.extend(stray_character(position, "identity", identity));
     let impossible = impossible_identity(position, issuer, identity);
     let is_impossible = impossible.is_some();
@@ -84,6 +77,52 @@ fn certificate_warnings(position: usize, signer: &CertificateSigner) -> Vec<Warn
         });
     }
     warnings
+}
+
+/// The weak points of a signer's claims alone.
+pub(super) fn claim_warnings(position: usize, signer: &AcceptedSigner) -> Vec<Warning> {
+    match signer {
+        AcceptedSigner::Certificate(signer) => {
+            rule_warnings(position, &signer.issuer, &signer.claims)
+        }
+        AcceptedSigner::Key(_) => Vec::new(),
+    }
+}
+
+fn rule_warnings(position: usize, issuer: &Matcher, claims: &[ClaimRule]) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for rule in claims {
+        let as_text = pattern_as_text(position, rule.claim.as_str(), &rule.matcher);
+        let slips = match &rule.matcher {
+            Matcher::Exact(_) => Vec::new(),
+            Matcher::Regex(pattern) => slips(position, pattern.as_str()),
+        };
+        // That is what is told of a slip.
+        if as_text.is_none() && slips.is_empty() {
+            warnings.extend(impossible_claim(position, issuer, rule));
+        }
+        warnings.extend(as_text);
+        warnings.extend(slips);
+    }
+    warnings
+}
+
+/// A claim in a form that this provider never writes. Patterns are judged only if they have one match.
+fn impossible_claim(signer: usize, issuer: &Matcher, rule: &ClaimRule) -> Option<Warning> {
+    let one_text = |matcher: &Matcher| match matcher {
+        Matcher::Exact(text) => Some(text.clone()),
+        Matcher::Regex(pattern) => only_match(pattern.as_str()),
+    };
+    let issuer = one_text(issuer)?;
+    let value = one_text(&rule.matcher)?;
+    let expected = Form::of_issuer(&issuer)?.expected_claim(rule.claim, &value)?;
+    Some(Warning::ImpossibleClaim {
+        signer,
+        issuer,
+        claim: rule.claim,
+        value,
+        expected,
+    })
 }
 
 fn issuer_warnings(position: usize, issuer: &Matcher) -> Vec<Warning> {
@@ -226,6 +265,7 @@ fn impossible_identity(signer: usize, issuer: &Matcher, identity: &Matcher) -> O
         identity: identity.as_str().to_owned(),
         pattern,
         expected: form.example(),
+        fits: Form::issuer_of(&text),
     })
 }
 

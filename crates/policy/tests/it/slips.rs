@@ -128,3 +128,59 @@ fn two_stars_are_one_text_and_what_has_no_scheme_or_no_ref_matches_nobody() {
         assert!(!says.contains("impossible"), "{fine}: {says}");
     }
 }
+
+#[test]
+fn a_claim_that_no_certificate_of_this_issuer_has_is_told() {
+    let github = "issuer: https://token.actions.githubusercontent.com";
+    let gitlab = "issuer: https://gitlab.com";
+    let at_github =
+        "identity: https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main";
+    let at_gitlab = "identity: https://gitlab.com/acme/app//.gitlab-ci.yml@refs/heads/main";
+    let told = |issuer, identity, claims: &str| {
+        words(&warnings(
+            issuer,
+            identity,
+            &format!("claims: {{{claims}}}"),
+        ))
+    };
+    let wrong = "source_repository_ref: main, source_repository_uri: acme/app, build_trigger: Push, \
+                 source_repository_identifier: acme, runner_environment: ubuntu-latest, \
+                 source_repository_digest: 0123abc, build_config_uri: release.yml, \
+                 source_repository_visibility_at_signing: open, source_repository_owner_uri: acme, \
+                 run_invocation_uri: '1'";
+    assert_snapshot!(told(github, at_github, wrong), @r"
+    impossible-claim: no certificate of the issuer `https://token.actions.githubusercontent.com` has the build_config_uri `release.yml`; with this issuer, it is a file at a ref, as an identity is
+    impossible-claim: no certificate of the issuer `https://token.actions.githubusercontent.com` has the build_trigger `Push`; with this issuer, it is a word in small letters: `push`
+    impossible-claim: no certificate of the issuer `https://token.actions.githubusercontent.com` has the run_invocation_uri `1`; with this issuer, it is the URL of a run
+    impossible-claim: no certificate of the issuer `https://token.actions.githubusercontent.com` has the runner_environment `ubuntu-latest`; with this issuer, it is `github-hosted` or `self-hosted`
+    impossible-claim: no certificate of the issuer `https://token.actions.githubusercontent.com` has the source_repository_digest `0123abc`; with this issuer, it is a commit in full, in 40 or 64 hex digits
+    impossible-claim: no certificate of the issuer `https://token.actions.githubusercontent.com` has the source_repository_identifier `acme`; with this issuer, it is a number
+    impossible-claim: no certificate of the issuer `https://token.actions.githubusercontent.com` has the source_repository_owner_uri `acme`; with this issuer, it is a URL: `https://github.com/OWNER`
+    impossible-claim: no certificate of the issuer `https://token.actions.githubusercontent.com` has the source_repository_ref `main`; with this issuer, it is a ref in full: `refs/heads/BRANCH`, `refs/tags/TAG`
+    impossible-claim: no certificate of the issuer `https://token.actions.githubusercontent.com` has the source_repository_uri `acme/app`; with this issuer, it is a URL: `https://github.com/OWNER/REPOSITORY`
+    impossible-claim: no certificate of the issuer `https://token.actions.githubusercontent.com` has the source_repository_visibility_at_signing `open`; with this issuer, it is `public`, `private` or `internal`
+    ");
+    assert_eq!(told(gitlab, at_gitlab, wrong).lines().count(), 10);
+    // A pattern with one match is judged as its text.
+    let pattern = told(github, at_github, "source_repository_ref_regex: main");
+    assert!(pattern.starts_with("impossible-claim: "), "{pattern}");
+    // Each requirement has its claims.
+    let required = "predicate_type: https://slsa.dev/provenance/v1, claims: {build_trigger: Push}";
+    let required = warnings(
+        github,
+        at_github,
+        &format!("require: [signature, {{{required}}}]"),
+    );
+    assert!(
+        words(&required).starts_with("impossible-claim: "),
+        "{required:?}"
+    );
+    let right = "source_repository_ref: refs/heads/main, source_repository_uri: https://github.com/acme/app, \
+                 build_trigger: workflow_dispatch, source_repository_identifier: 1234, \
+                 runner_environment: self-hosted, deployment_environment: Any thing, token_subject: 'repo:a'";
+    assert_eq!(told(github, at_github, right), "");
+    assert_eq!(told(gitlab, at_gitlab, right), "");
+    // Of other issuers nobody knows what they write.
+    let unknown = told("issuer: https://ci.acme.example", "identity: ci", wrong);
+    assert_eq!(unknown, "");
+}

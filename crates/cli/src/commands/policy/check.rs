@@ -3,26 +3,27 @@
 //! The words come from the checked policy, by which signatures are judged. Without `--resolve` nothing is asked of
 //! any server.
 
+mod part;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use countersign_oci::Location;
-use countersign_policy::{
-    Demand, Gallery, ImageVerifierConfig, Level, Policy, PolicyFile, Warning,
-};
-use jiff::Timestamp;
+use countersign_oci::{Location, Registry};
+use countersign_policy::{ImageVerifierConfig, Level, PolicyFile, Warning};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use self::part::{Finding, IMAGE_RULES, NO_VERIFICATION, Part, parts, rules};
 use super::denied::{Denied, JsonDenied};
 use super::named_files::{MISSING_FILE, NamedFiles};
 use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::registry::RegistryArguments;
+use crate::commands::report::Report;
 use crate::connection;
 use crate::environment::Environment;
-use crate::failure::{Failure, Kind, exit_code};
+use crate::failure::{Failure, Kind};
 use crate::input::read_text;
 use crate::json::error::JsonError;
 use crate::operand;
@@ -32,9 +33,9 @@ use crate::policy;
 /// `countersign policy check`
 #[derive(Debug, Args)]
 pub(crate) struct PolicyCheckArguments {
-    /// The policy file, YAML or JSON
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    /// Policy files, YAML or JSON
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
 
     /// End with exit code 4 if there are warnings
     ///
@@ -44,8 +45,9 @@ pub(crate) struct PolicyCheckArguments {
 
     /// Leave out this warning, by its name
     ///
-    /// Each warning ends in its name, in brackets. May be given several times.
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(names()), hide_possible_values = true)]
+    /// Each warning ends in its name, in brackets. Several are separated by commas, or the flag is given several
+    /// times.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = PossibleValuesParser::new(names()), hide_possible_values = true)]
     pub(crate) allow: Vec<String>,
 
     /// Look up denied digests in this repository
@@ -67,70 +69,123 @@ pub(super) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let name = arguments.file.display().to_string();
-    let text = read_text(&arguments.file, "policy")?;
-    let source = Source::parse(&text, &arguments.file)?;
-    let (mut parts, named) = match &source {
-        Source::Policy(file) => (parts(file)?, NamedFiles::of_policies(file)),
-        Source::ImageVerifier(config) => (rules(config), NamedFiles::of_verifier(config)),
+    let registry = match arguments.resolve.as_slice() {
+        [] => None,
+        _ => Some(connection::registry(&arguments.registry, environment)?),
     };
-    let missing = named.check(&text, &arguments.file)?.into_iter();
-    if let Some(last) = parts.last_mut() {
-        last.findings.extend(missing.map(|text| Finding {
-            name: MISSING_FILE,
-            level: Level::Warning,
-            text,
-        }));
+    let checking = Checking {
+        arguments,
+        registry,
+        output,
+    };
+    let mut report = Report::new(output);
+    let mut warning_count = 0;
+    for file in &arguments.files {
+        match checking.check(file, &mut report).await {
+            Ok(warnings) => warning_count += warnings,
+            Err(failure) => report.fail(&failure, |error| PolicyCheckResult {
+                file: file.display().to_string(),
+                error: Some(error),
+                ..PolicyCheckResult::default()
+            }),
+        }
     }
-    if !arguments.resolve.is_empty() {
-        let registry = connection::registry(&arguments.registry, environment)?;
+    let (results, code) = report.end();
+    output.document(&PolicyCheckOutput {
+        results,
+        warning_count,
+    });
+    Ok(code)
+}
+
+/// What is done with each file.
+struct Checking<'a> {
+    arguments: &'a PolicyCheckArguments,
+    /// Where denied digests are looked up, with `--resolve`.
+    registry: Option<Registry>,
+    output: &'a Output,
+}
+
+impl Checking<'_> {
+    /// Explains a file, and returns how many warnings there are.
+    ///
+    /// # Errors
+    /// If it can't be used, or a registry gives no answer.
+    async fn check(
+        &self,
+        file: &Path,
+        report: &mut Report<'_, PolicyCheckResult>,
+    ) -> Result<usize, Failure> {
+        let arguments = self.arguments;
+        let text = read_text(file, "policy")?;
+        let source = Source::parse(&text, file)?;
+        let (mut parts, named) = match &source {
+            Source::Policy(file) => (parts(file)?, NamedFiles::of_policies(file)),
+            Source::ImageVerifier(config) => (rules(config), NamedFiles::of_verifier(config)),
+        };
+        let missing = named.check(&text, file)?.into_iter();
+        if let Some(last) = parts.last_mut() {
+            last.findings.extend(missing.map(|text| Finding {
+                name: MISSING_FILE,
+                level: Level::Warning,
+                text,
+            }));
+        }
         for part in &mut parts {
-            if let Some(policy) = part.policy {
-                let denied = Denied::look_up(policy, &arguments.resolve, &registry).await?;
+            if let (Some(registry), Some(policy)) = (&self.registry, part.policy) {
+                let denied = Denied::look_up(policy, &arguments.resolve, registry).await?;
                 part.resolve(denied);
             }
+            let allowed =
+                |finding: &Finding| arguments.allow.iter().any(|name| name == finding.name);
+            part.findings.retain(|finding| !allowed(finding));
         }
-    }
-    for part in &mut parts {
-        let allowed = |finding: &Finding| arguments.allow.iter().any(|name| name == finding.name);
-        part.findings.retain(|finding| !allowed(finding));
-    }
-    let count = |level| parts.iter().map(|part| part.of_level(level).count()).sum();
-    let (warnings, notes): (usize, usize) = (count(Level::Warning), count(Level::Note));
-
-    let fails = arguments.strict && warnings > 0;
-    for part in &parts {
-        output.answer(&part.text());
-        for finding in &part.findings {
-            let text = part.told(finding);
-            match finding.level {
-                // It is why the command fails, so `--quiet` leaves it.
-                Level::Warning if fails && !output.tells() => {
-                    output.answer(&format!("warning: {text}\n"));
-                }
-                Level::Warning => output.warning(&text),
-                Level::Note => output.note(&format!("note: {text}")),
+        let warnings = self.tell(&parts, file);
+        for part in &parts {
+            let of_part = part.of_level(Level::Warning).count();
+            if arguments.strict && of_part > 0 {
+                // The text says it.
+                let error = refused(of_part);
+                report.fail_too(&error, |error| part.to_json(file, Some(error)));
+            } else {
+                report.done(part.to_json(file, None));
             }
         }
+        Ok(warnings)
     }
-    output.answer(&if fails {
-        format!("{name} is refused by --strict, {}\n", with(warnings, notes))
-    } else {
-        format!("{name} can be used, {}\n", with(warnings, notes))
-    });
-    output.document(&PolicyCheckOutput {
-        file: name,
-        results: parts
-            .iter()
-            .map(|part| part.to_json(arguments.strict))
-            .collect(),
-        warning_count: warnings,
-    });
-    Ok(if fails {
-        exit_code(Kind::Policy).into()
-    } else {
-        ExitCode::SUCCESS
-    })
+
+    /// Tells what was found in a file, and returns how many warnings there are.
+    fn tell(&self, parts: &[Part<'_>], file: &Path) -> usize {
+        let (arguments, output) = (self.arguments, self.output);
+        let count = |level| parts.iter().map(|part| part.of_level(level).count()).sum();
+        let (warnings, notes): (usize, usize) = (count(Level::Warning), count(Level::Note));
+        let name = file.display();
+        let of_file = match arguments.files.len() {
+            1 => String::new(),
+            _ => format!("{name}: "),
+        };
+        let fails = arguments.strict && warnings > 0;
+        for part in parts {
+            output.answer(&part.text());
+            for finding in &part.findings {
+                let text = format!("{of_file}{}", part.told(finding));
+                match finding.level {
+                    // It is why the command fails, so `--quiet` leaves it.
+                    Level::Warning if fails && !output.tells() => {
+                        output.answer(&format!("warning: {text}\n"));
+                    }
+                    Level::Warning => output.warning(&text),
+                    Level::Note => output.note(&format!("note: {text}")),
+                }
+            }
+        }
+        output.answer(&if fails {
+            format!("{name} is refused by --strict, {}\n", with(warnings, notes))
+        } else {
+            format!("{name} can be used, {}\n", with(warnings, notes))
+        });
+        warnings
+    }
 }
 
 /// What `--strict` comes to.
@@ -168,11 +223,6 @@ impl Source {
     }
 }
 
-/// The name of the findings about the rules of an image verifier.
-const IMAGE_RULES: &str = "image-rules";
-/// The name of the finding that a gallery asks for no signatures.
-const NO_VERIFICATION: &str = "no-verification";
-
 /// The names of all findings.
 fn names() -> Vec<&'static str> {
     let mut names = Warning::NAMES.to_vec();
@@ -184,25 +234,25 @@ fn names() -> Vec<&'static str> {
 /// What `countersign policy check` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PolicyCheckOutput {
-    /// The policy file.
-    file: String,
-    /// One for the file's policy, or one for each of its galleries. For an image verifier's configuration, one for
-    /// each rule, and one for all other images.
+    /// One for each file's policy, or one for each of its galleries. For an image verifier's configuration, one for
+    /// each rule, and one for all other images. One for each file that can't be used.
     results: Vec<PolicyCheckResult>,
     /// How many warnings there are in all.
     warning_count: usize,
 }
 
 /// One policy.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 struct PolicyCheckResult {
+    /// The policy file.
+    file: String,
     /// The gallery whose policy it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     gallery: Option<String>,
     /// The number of the image verifier's rule, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<usize>,
-    /// The policy in words. Left out of a gallery that has none.
+    /// The policy in words. Left out of a gallery that has none, and if there is an error in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<String>,
     /// What is legal in it but weak. With `--strict`, one of these fails the check.
@@ -212,7 +262,7 @@ struct PolicyCheckResult {
     /// With `--resolve`: what was found by each digest of `deny_digests`.
     #[serde(skip_serializing_if = "Option::is_none")]
     denied: Option<Vec<JsonDenied>>,
-    /// With `--strict`, if there are warnings.
+    /// If the file can't be used; with `--strict`, also if there are warnings.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<JsonError>,
 }
@@ -225,184 +275,4 @@ struct JsonFinding {
     name: &'static str,
     /// A sentence about it.
     message: String,
-}
-
-/// What is said of a policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Finding {
-    name: &'static str,
-    level: Level,
-    text: String,
-}
-
-/// One policy of the file, or a gallery that has none.
-struct Part<'a> {
-    gallery: Option<String>,
-    /// The number of an image verifier's rule.
-    rule: Option<usize>,
-    policy: Option<&'a Policy>,
-    explanation: Option<String>,
-    findings: Vec<Finding>,
-    /// What was found by the denied digests, where they were looked up.
-    denied: Option<Vec<Denied>>,
-}
-
-/// The file's one policy, or its galleries.
-fn parts(file: &PolicyFile) -> Result<Vec<Part<'_>>, Failure> {
-    if file.galleries().is_empty() {
-        return Ok(vec![Part::of(None, file.policy()?)]);
-    }
-    Ok(file.galleries().iter().map(Part::of_gallery).collect())
-}
-
-/// The rules of an image verifier, and what becomes of all other images.
-fn rules(config: &ImageVerifierConfig) -> Vec<Part<'_>> {
-    let rules = config.rules.iter().enumerate().map(|(index, rule)| {
-        let policy = match &rule.demand {
-            Demand::Signature(policy) => Some(&**policy),
-            Demand::Nothing { .. } => None,
-        };
-        Part {
-            gallery: None,
-            rule: Some(index + 1),
-            policy,
-            explanation: Some(rule.explain()),
-            findings: policy.map_or_else(Vec::new, findings),
-            denied: None,
-        }
-    });
-    let weaknesses = config.weaknesses().into_iter().map(|weakness| Finding {
-        name: IMAGE_RULES,
-        level: Level::Warning,
-        text: weakness.to_string(),
-    });
-    let rest = Part {
-        gallery: None,
-        rule: None,
-        policy: None,
-        explanation: Some(config.explain_rest()),
-        findings: weaknesses.collect(),
-        denied: None,
-    };
-    rules.chain([rest]).collect()
-}
-
-/// The policy's weak points, in words. Two signers may be weak in the same way; that is said once.
-fn findings(policy: &Policy) -> Vec<Finding> {
-    let mut said = Vec::new();
-    for warning in policy.warnings(Timestamp::now()) {
-        let finding = Finding {
-            name: warning.name(),
-            level: warning.level(),
-            text: warning.to_string(),
-        };
-        if !said.contains(&finding) {
-            said.push(finding);
-        }
-    }
-    said
-}
-
-impl<'a> Part<'a> {
-    fn of_gallery(gallery: &'a Gallery) -> Self {
-        match &gallery.policy {
-            Some(policy) => Self::of(Some(gallery.name.clone()), policy),
-            None => Self {
-                gallery: Some(gallery.name.clone()),
-                rule: None,
-                policy: None,
-                explanation: None,
-                findings: vec![Finding {
-                    name: NO_VERIFICATION,
-                    level: Level::Warning,
-                    text:
-                        "there is no `verification`: the signatures of its images are not checked"
-                            .to_owned(),
-                }],
-                denied: None,
-            },
-        }
-    }
-
-    fn of(gallery: Option<String>, policy: &'a Policy) -> Self {
-        Self {
-            gallery,
-            rule: None,
-            policy: Some(policy),
-            explanation: Some(policy.explain()),
-            findings: findings(policy),
-            denied: None,
-        }
-    }
-
-    /// With what was found by the denied digests, in place of the warning that nobody knows.
-    fn resolve(&mut self, denied: Vec<Denied>) {
-        let unknown = Warning::DeniedIndexes.name();
-        self.findings.retain(|finding| finding.name != unknown);
-        let found = denied.iter().filter_map(Denied::warning);
-        self.findings.extend(found.map(|text| Finding {
-            name: unknown,
-            level: Level::Warning,
-            text,
-        }));
-        self.denied = Some(denied);
-    }
-
-    fn of_level(&self, level: Level) -> impl Iterator<Item = &Finding> {
-        self.findings
-            .iter()
-            .filter(move |finding| finding.level == level)
-    }
-
-    /// One line about a finding, with its name.
-    fn told(&self, finding: &Finding) -> String {
-        let Finding { name, text, .. } = finding;
-        match (&self.gallery, self.rule) {
-            (Some(gallery), _) => format!("gallery {gallery:?}: {text} [{name}]"),
-            (None, Some(rule)) => format!("rule {rule}: {text} [{name}]"),
-            (None, None) => format!("{text} [{name}]"),
-        }
-    }
-
-    fn text(&self) -> String {
-        let mut text = String::new();
-        if let Some(gallery) = &self.gallery {
-            text.push_str(&format!("Gallery {gallery:?}:\n"));
-        }
-        if let Some(rule) = self.rule {
-            text.push_str(&format!("Rule {rule}:\n"));
-        }
-        if let Some(explanation) = &self.explanation {
-            text.push_str(&format!("{explanation}\n"));
-        }
-        let lines: String = self.denied.iter().flatten().map(Denied::lines).collect();
-        if !lines.is_empty() {
-            text.push_str("add to `deny_digests`:\n");
-            text.push_str(&lines);
-        }
-        text.push('\n');
-        text
-    }
-
-    fn to_json(&self, strict: bool) -> PolicyCheckResult {
-        let denied = self.denied.as_ref();
-        let warnings = self.of_level(Level::Warning).count();
-        let to_json = |level| {
-            let findings = self.of_level(level);
-            let findings = findings.map(|finding| JsonFinding {
-                name: finding.name,
-                message: finding.text.clone(),
-            });
-            findings.collect()
-        };
-        PolicyCheckResult {
-            gallery: self.gallery.clone(),
-            rule: self.rule,
-            explanation: self.explanation.clone(),
-            warnings: to_json(Level::Warning),
-            notes: to_json(Level::Note),
-            denied: denied.map(|denied| denied.iter().map(Denied::to_json).collect()),
-            error: (strict && warnings > 0).then(|| refused(warnings).to_json()),
-        }
-    }
 }

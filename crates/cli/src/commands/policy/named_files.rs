@@ -61,7 +61,7 @@ impl<'a> NamedFiles<'a> {
                     .first()
                     .map_or_else(String::new, |hint| format!("{hint}; "));
                 failures.push(Failure::new(failure.kind, message).hint(format!(
-                    "{hint}a path that does not begin with `/` is relative to {}",
+                    "{hint}a path that does not begin with `/` is relative to the directory of {}",
                     path.display()
                 )));
             }

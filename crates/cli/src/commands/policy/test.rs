@@ -6,6 +6,7 @@
 //! not even that.
 
 pub(in crate::commands) mod case;
+mod cases;
 mod rules;
 pub(in crate::commands) mod saved;
 
@@ -27,7 +28,7 @@ use crate::arguments::trust::TrustArguments;
 use crate::commands::report::Report;
 use crate::connection;
 use crate::environment::Environment;
-use crate::failure::{Failure, Kind, exit_code, worst};
+use crate::failure::{Failure, Kind, worst};
 use crate::input::read_text;
 use crate::json::error::JsonError;
 use crate::output::Output;
@@ -52,6 +53,7 @@ Example of a file of cases:
 `countersign verify --save DIR` writes such a file for an image; pass --case DIR.
 
 In the cases of an image verifier, an image without `bundle` has no signature.
+For a policy, write `bundles: []` for an image without a signature.
 A case is ok if the verdict is the expected one, also if that is a refusal. The exit code is 4 if one is not.";
 
 /// `countersign policy test`
@@ -65,9 +67,9 @@ pub(crate) struct PolicyTestArguments {
 
     /// File of cases, YAML, or a directory that `verify --save` wrote
     ///
-    /// Paths in the file are relative to it.
+    /// Paths in the file are relative to it. May be given several times.
     #[arg(long = "case", value_name = "CASES")]
-    pub(crate) cases: Option<PathBuf>,
+    pub(crate) cases: Vec<PathBuf>,
 
     /// Print which rule of an image verifier is for this image, and what it demands
     ///
@@ -94,45 +96,107 @@ pub(super) async fn run(
     } else {
         None
     };
-    let Some(cases) = &arguments.cases else {
+    if arguments.cases.is_empty() {
         let Some(rules) = &rules else {
             let message = format!("{} has no rules for images", arguments.file.display());
             return Err(Failure::new(Kind::Usage, message)
                 .hint("--image is for a configuration of the image verifier; pass --case FILE"));
         };
         return Ok(rulings(rules, &arguments.images, output));
+    }
+    let judges = match rules {
+        Some(rules) => Judges::Rules(Box::new(rules)),
+        None => Judges::Policy(Box::new(LoadedPolicy {
+            policy: policy::parse_text(&text, &arguments.file)?
+                .policy()?
+                .clone(),
+            file: Some(arguments.file.clone()),
+        })),
     };
-    let file = if cases.is_dir() {
-        &cases.join(case::FILE)
-    } else {
-        cases
-    };
-    let directory = file.parent().unwrap_or(Path::new(""));
-    let cases = Cases::read(file)?;
-    let named = arguments.trust.name_an_instance();
-    let saved = cases.trusted_root.as_ref().filter(|_| !named);
-    let saved = saved.map(|path| SavedRoot::read(&directory.join(path)));
-    let (saved, trust) = (saved.transpose()?, &arguments.trust);
-    let results = match &rules {
-        Some(rules) => {
-            let judging = rules.judge(&cases.cases, directory, saved.as_ref(), trust, environment);
-            judging.await?
+    let mut report = Report::new(output);
+    let (mut passed, mut failed) = (0, 0);
+    for given in &arguments.cases {
+        let file = if given.is_dir() {
+            &given.join(case::FILE)
+        } else {
+            given
+        };
+        if arguments.cases.len() > 1 {
+            output.answer(&format!("{}:\n", printable::path(file)));
         }
-        None => {
-            let policy = LoadedPolicy {
-                policy: policy::parse_text(&text, &arguments.file)?
-                    .policy()?
-                    .clone(),
-                file: Some(arguments.file.clone()),
-            };
-            let root = match &saved {
-                Some(saved) => saved.for_policy(&policy.policy)?,
-                None => trusted_root(&policy, trust, environment).await?,
-            };
-            by_policy(&policy, &cases.cases, directory, &root)?
+        let told = match Cases::read(file, judges.need_signatures()) {
+            Err(failure) => Err(failure),
+            Ok(cases) => {
+                let judging = judges.judge(&cases, file, &arguments.trust, environment);
+                judging.await.map(|results| {
+                    let count = results.iter().filter(|judged| judged.passed()).count();
+                    passed += count;
+                    failed += results.len() - count;
+                    tell(&results, file, output, &mut report);
+                })
+            }
+        };
+        if let Err(failure) = told {
+            report.fail(&failure, |error| PolicyTestResult::Unusable {
+                cases: file.display().to_string(),
+                error,
+            });
         }
-    };
-    Ok(told(&results, file, output))
+    }
+    if passed + failed > 0 {
+        output.answer(&format!("{passed} passed, {failed} failed\n"));
+    }
+    let (results, code) = report.end();
+    output.document(&PolicyTestOutput {
+        failed_count: failed,
+        results,
+    });
+    Ok(code)
+}
+
+/// What judges the cases.
+enum Judges {
+    Policy(Box<LoadedPolicy>),
+    Rules(Box<Rules>),
+}
+
+impl Judges {
+    /// Whether each case has to name signatures. For an image verifier, a case without them is an image that nobody signed.
+    fn need_signatures(&self) -> bool {
+        match self {
+            Self::Policy(_) => true,
+            Self::Rules(_) => false,
+        }
+    }
+
+    /// The verdicts on the cases of a file.
+    async fn judge<'a>(
+        &self,
+        cases: &'a Cases,
+        file: &Path,
+        trust: &TrustArguments,
+        environment: &Environment,
+    ) -> Result<Vec<JudgedCase<'a>>, Failure> {
+        let directory = file.parent().unwrap_or(Path::new(""));
+        let saved = cases.trusted_root.as_ref();
+        let saved = saved.filter(|_| !trust.name_an_instance());
+        let saved = saved.map(|path| SavedRoot::read(&directory.join(path)));
+        let saved = saved.transpose()?;
+        match self {
+            Self::Rules(rules) => {
+                let judging =
+                    rules.judge(&cases.cases, directory, saved.as_ref(), trust, environment);
+                judging.await
+            }
+            Self::Policy(policy) => {
+                let root = match &saved {
+                    Some(saved) => saved.for_policy(&policy.policy)?,
+                    None => trusted_root(policy, trust, environment).await?,
+                };
+                by_policy(policy, &cases.cases, directory, &root)
+            }
+        }
+    }
 }
 
 /// The trusted root of the flags, of the policy, or of the public-good instance.
@@ -217,23 +281,21 @@ fn rulings(rules: &Rules, images: &[String], output: &Output) -> ExitCode {
 }
 
 /// Tells which cases passed.
-fn told(results: &[JudgedCase<'_>], file: &Path, output: &Output) -> ExitCode {
+fn tell(
+    results: &[JudgedCase<'_>],
+    file: &Path,
+    output: &Output,
+    report: &mut Report<'_, PolicyTestResult>,
+) {
     for judged in results {
         output.answer(&judged.text(file));
-    }
-    let failed = results.iter().filter(|judged| !judged.passed()).count();
-    output.answer(&format!(
-        "{} passed, {failed} failed\n",
-        results.len() - failed
-    ));
-    let cases = results.iter().map(JudgedCase::to_json);
-    output.document(&PolicyTestOutput {
-        results: cases.map(PolicyTestResult::Case).collect(),
-        failed_count: failed,
-    });
-    match failed {
-        0 => ExitCode::SUCCESS,
-        _ => exit_code(Kind::Policy).into(),
+        let result = |error| PolicyTestResult::Case(judged.to_json(file, error));
+        if judged.passed() {
+            report.done(result(None));
+        } else {
+            // The text says it.
+            report.fail_too(&judged.failure(), |error| result(Some(error)));
+        }
     }
 }
 
@@ -290,15 +352,16 @@ impl JudgedCase<'_> {
         text
     }
 
-    fn to_json(&self) -> CaseResult {
+    fn to_json(&self, file: &Path, error: Option<JsonError>) -> CaseResult {
         CaseResult {
+            cases: file.display().to_string(),
             name: self.case.name.clone(),
             passed: self.passed(),
             expected: self.case.expect,
             found: self.verdict.exactly(),
             rule: self.rule,
             reason: self.reason().map(ToOwned::to_owned),
-            error: (!self.passed()).then(|| self.failure().to_json()),
+            error,
         }
     }
 
@@ -331,6 +394,12 @@ enum PolicyTestResult {
     Case(CaseResult),
     /// With `--image`.
     Image(ImageResult),
+    /// With `--case`: a file of cases that can't be used.
+    Unusable {
+        /// The file.
+        cases: String,
+        error: JsonError,
+    },
     /// With `--image`: what names no image.
     Unread {
         /// As it was given.
@@ -343,6 +412,8 @@ enum PolicyTestResult {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "PolicyTestCase")]
 struct CaseResult {
+    /// The file of cases.
+    cases: String,
     name: String,
     /// Whether the verdict is the one expected.
     passed: bool,

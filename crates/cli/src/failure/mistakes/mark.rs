@@ -111,7 +111,19 @@ impl<'a> Mark<'a> {
         let index = usize::try_from(at.line).ok()?.checked_sub(1)?;
         let line = text.lines().nth(index)?;
         let column = usize::try_from(at.column).ok()?.checked_sub(1)?;
-        let (start, _) = line.char_indices().nth(column)?;
+        let start = match line.char_indices().nth(column) {
+            Some((start, c)) if c != ':' || what != What::Value => start,
+            // Behind a key is nothing: the key is meant.
+            _ if what == What::Value => {
+                let own = line.find(|c: char| !c.is_whitespace())?;
+                let name = line.get(own..)?.split(':').next().map(unquoted);
+                if name != last_key {
+                    return None;
+                }
+                own
+            }
+            _ => return None,
+        };
         let rest = line.get(start..)?;
         let (marks, shown) = match what {
             What::Point => {

@@ -286,11 +286,11 @@ async fn a_file_that_is_no_policy_is_told_with_what_to_write() {
     [exit code 2]
     $ countersign policy check root.yaml
     error: root.yaml:3:23: the trusted root gone.json can't be read: No such file or directory (os error 2)
-      hint: check the path, and that you may read it; a path that does not begin with `/` is relative to root.yaml
+      hint: check the path, and that you may read it; a path that does not begin with `/` is relative to the directory of root.yaml
     [exit code 2]
     $ countersign policy check roots.yaml
     error: roots.yaml:4:17: root.yaml is not a trusted root: expected value at line 1 column 1
-      hint: pass a trusted_root.json from the TUF repository of the Sigstore instance; a path that does not begin with `/` is relative to roots.yaml
+      hint: pass a trusted_root.json from the TUF repository of the Sigstore instance; a path that does not begin with `/` is relative to the directory of roots.yaml
     [exit code 2]
     $ countersign policy check bracket.yaml
     error: bracket.yaml:2:17: identity_regex: `refs/(heads` is not a usable regular expression: unclosed group

@@ -142,8 +142,13 @@ async fn what_is_missing_or_too_much_is_told() {
       hint: --image is for a configuration of the image verifier; pass --case FILE
     ");
     insta::assert_snapshot!(told(&["policy.yaml", "--case=cases.yaml"]), @"
-    error: the case `a` can't be used: expected `bundle` or `bundles`, found neither
-      hint: correct the mistake that the message names; `countersign COMMAND --help` explains each option
+    error: cases.yaml:2:3: cases[0]: expected `bundle` or `bundles`, found neither; add one of them
+          |
+        2 | - {…
+          |   ^
+      hint: correct the file at that place
+      hint: `countersign policy test --help` shows a file of cases
+      hint: for an image without a signature, write `bundles: []`
     ");
     // Files of signatures, too, are read before anything is judged.
     let digest = stage.index.digest();

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use countersign_sandbox::image::{Compression, Image, Layer};
+use countersign_oci::Digest;
+use countersign_sandbox::image::Image;
 use countersign_sandbox::{Effect, Fault};
 
 use crate::stage::{RELEASE, STRANGER, Stage};
@@ -178,30 +179,36 @@ async fn nothing_is_overwritten_and_nothing_is_half_there() {
     );
 }
 
-/// A policy may require several proofs, each by a signature of its own.
 #[tokio::test]
-async fn what_an_index_denies_is_told_and_not_saved() {
+async fn a_denial_is_saved_if_the_case_has_what_it_stands_on() {
     let stage = Stage::new().await;
     stage.signed("app:v1", RELEASE);
-    let layer = Layer::builder()
-        .file("a", "b", 0o644)
-        .build(Compression::Gzip);
-    let other = Image::builder("linux/amd64".parse().unwrap())
-        .layer(layer)
-        .build();
-    other.push(&stage.registry, "app", None);
-    // The image is listed by an index that the policy denies.
+    let deny = |digest: &Digest| {
+        let policy = format!("{}  deny_digests: [{digest}]\n", stage.policy(RELEASE));
+        stage.write("policy.yaml", policy);
+    };
+    // The index lists an image that the policy denies.
     let child = stage.index.images()[0].digest();
-    let policy = format!("{}  deny_digests: [{child}]\n", stage.policy(RELEASE));
-    stage.write("policy.yaml", policy);
-    let run = stage.verify(&["--save", "denied", &stage.reference("app:v1")]);
+    deny(&child);
+    let run = stage.verify(&["--save", "listed", &stage.reference("app:v1")]);
     assert_eq!(run.code, 4, "{}", run.shown());
-    assert!(
-        run.stderr.contains("nothing is saved in denied"),
-        "{}",
-        run.stderr
+    let run = test(&stage, "policy.yaml", "listed");
+    assert_eq!(run.code, 0, "{}", run.shown());
+    let says = format!(
+        "refused_policy, as expected\n       the policy denies {}@{child}",
+        stage.reference("app")
     );
-    assert!(!stage.path("denied").exists());
+    assert!(run.stdout.contains(&says), "{}", run.shown());
+    // What the denied index lists, only the registry says.
+    deny(&stage.index.digest());
+    let reference = stage.reference(&format!("app@{child}"));
+    let run = stage.verify(&["--save", "denied", &reference]);
+    assert_eq!(run.code, 4, "{}", run.shown());
+    let run = test(&stage, "policy.yaml", "denied");
+    assert_eq!(run.code, 0, "{}", run.shown());
+    let case = fs::read_to_string(stage.path("denied/cases.yaml")).unwrap();
+    assert!(case.contains("bundles: []"), "{case}");
+    assert!(case.contains("expect: refused\n"), "{case}");
 }
 
 #[tokio::test]
@@ -209,23 +216,36 @@ async fn all_mistakes_in_cases_are_told_and_one_bad_image_leaves_the_others() {
     let stage = Stage::new().await;
     stage.write(
         "cases.yaml",
-        "cases:\n- {name: one, expct: accepted}\n- {name: two, expect: yes}\n",
+        "cases:\n- {name: one, expct: accepted}\n- {name: two, expect: yes}\n- {name: three, expect: refused}\n- {manifest: a, bundles: []}\n",
     );
     let run = stage.run(&[&["policy", "test", "policy.yaml", "--case", "cases.yaml"]]);
     assert_eq!(run.code, 2, "{}", run.shown());
-    for said in ["2 cases are wrong", "case 1 (`one`)", "case 2 (`two`)"] {
-        assert!(run.stderr.contains(said), "{}", run.stderr);
+    for said in [
+        "cases.yaml:2:15: cases[0]: unknown key `expct`",
+        "cases.yaml:3:23: cases[1].expect: expected `accepted`, `refused`",
+        "cases.yaml:4:3: cases[2]: expected `manifest` or `digest`, found neither",
+        "cases.yaml:4:3: cases[2]: expected `bundle` or `bundles`, found neither",
+        "cases.yaml:5:3: cases[3]: the key `name` is missing",
+        "cases.yaml:5:3: cases[3]: the key `expect` is missing",
+        "for an image without a signature, write `bundles: []`",
+    ] {
+        assert!(run.stderr.contains(said), "{said}: {}", run.stderr);
     }
+    assert!(!run.stderr.contains("serde"), "{}", run.stderr);
     stage.write(
         "cases.yaml",
-        "cases:\n- {name: one, bundle: gone.json, digest: 'sha256:0000000000000000000000000000000000000000000000000000000000000000', expect: accepted}\n- {name: two, expect: accepted}\n",
+        "cases:\n- {name: one, bundle: gone.json, digest: 'sha256:0000000000000000000000000000000000000000000000000000000000000000', expect: accepted}\n- {name: two, manifest: gone.json, bundles: [], expect: accepted}\n",
     );
     let run = stage.run(&[
         &["policy", "test", "policy.yaml", "--case", "cases.yaml"],
         &crate::stage::TRUST,
     ]);
     assert_eq!(run.code, 2, "{}", run.shown());
-    for said in ["2 cases can't be used", "gone.json", "`two`"] {
+    for said in [
+        "2 cases can't be used",
+        "the bundle gone.json",
+        "the manifest gone.json",
+    ] {
         assert!(run.stderr.contains(said), "{}", run.stderr);
     }
     let run = stage.run(&[&["policy", "test", "policy.yaml"]]);

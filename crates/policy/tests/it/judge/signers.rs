@@ -209,7 +209,7 @@ fn the_signer_that_came_nearest_is_shown() {
         ..Signature::good()
     });
     assert_snapshot!(too_old, @r"
-    not by any of the policy's 3 signers; the closest is number 2: issuer and identity match, but the signature is older than that signer's `not_before`
+    not by any of the policy's 3 signers; the closest is number 2: the signer matches, but the signature is older than that signer's `not_before`
       expected  made at or after 2026-08-06T00:00:00Z
       found     made at 2026-08-01T00:00:00Z
     ");
@@ -225,4 +225,121 @@ fn claims_at_top_level_hold_for_every_identity() {
             ..
         }
     ));
+}
+
+/// Whoever mends a policy sees everything that has to be mended.
+#[test]
+fn all_that_differs_is_told_at_once() {
+    let signature = Signature {
+        issuer: "https://gitlab.com",
+        identity: "https://gitlab.com/acme/app//.gitlab-ci.yml@refs/heads/main",
+        earliest: time("2026-08-01T00:00:00Z"),
+        ..Signature::good()
+    };
+    let text = policy(
+        "not_before: 2026-08-05T00:00:00Z
+min_age: 400d
+claims: {build_trigger: schedule, source_repository_identifier: 1}
+annotations: {tier: beta, stage: x}",
+    );
+    let violation = signature.refused_by(&text);
+    assert!(matches!(violation.first(), Violation::Signer(_)));
+    assert_snapshot!(violation, @r"
+    not by the policy's signer: the issuer does not match
+      expected  `https://token.actions.githubusercontent.com`
+      found     `https://gitlab.com`
+                         ^ first difference
+    also, the identity does not match
+      expected  `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3`
+      found     `https://gitlab.com/acme/app//.gitlab-ci.yml@refs/heads/main`
+                            ^ first difference
+    also, the certificate's claim build_trigger does not match
+      expected  `schedule`
+      found     `push`
+    also, the certificate's claim source_repository_identifier does not match
+      expected  `1`
+      found     `1234`
+    also, the signature is older than the policy's `not_before`
+      expected  made at or after 2026-08-05T00:00:00Z
+      found     made at 2026-08-01T00:00:00Z
+    also, the signed annotation stage does not match
+      expected  `x`
+      found     no such annotation
+    also, the signed annotation tier does not match
+      expected  `beta`
+      found     `stable`
+    ");
+    // One that is a signer has to wait, too.
+    let young = Signature::good().refused_by(&policy("min_age: 400d\nannotations: {tier: beta}"));
+    assert!(
+        matches!(young.first(), Violation::TooYoung { .. }),
+        "{young}"
+    );
+    assert!(
+        young
+            .to_string()
+            .contains("\nalso, the signed annotation tier"),
+        "{young}"
+    );
+}
+
+#[test]
+fn of_several_conditions_none_is_left_out() {
+    let parts: [(&str, Signature); 5] = [
+        (
+            "issuer",
+            Signature {
+                issuer: "https://gitlab.com",
+                ..Signature::good()
+            },
+        ),
+        (
+            "identity",
+            Signature {
+                identity: "x",
+                ..Signature::good()
+            },
+        ),
+        (
+            "claim",
+            Signature {
+                certificate: CertificateClaims::default(),
+                ..Signature::good()
+            },
+        ),
+        (
+            "not_before",
+            Signature {
+                earliest: time("2020-01-01T00:00:00Z"),
+                ..Signature::good()
+            },
+        ),
+        (
+            "annotation",
+            Signature {
+                annotations: Default::default(),
+                ..Signature::good()
+            },
+        ),
+    ];
+    let all = Signature {
+        issuer: "https://gitlab.com",
+        identity: "x",
+        certificate: CertificateClaims::default(),
+        earliest: time("2020-01-01T00:00:00Z"),
+        annotations: Default::default(),
+        ..Signature::good()
+    };
+    let text = policy(
+        "not_before: 2026-08-05T00:00:00Z\nclaims: {build_trigger: push}\nannotations: {tier: stable}",
+    );
+    let told = all.refused_by(&text).to_string();
+    for (word, signature) in parts {
+        assert!(
+            signature.refused_by(&text).to_string().contains(word),
+            "{word}"
+        );
+        assert!(told.contains(word), "{word}: {told}");
+    }
+    assert_eq!(told.matches("\nalso, ").count(), 4, "{told}");
 }

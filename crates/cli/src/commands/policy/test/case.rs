@@ -1,23 +1,21 @@
-//! The cases of `countersign policy test`: saved signatures, and the verdicts that are expected.
+//! One case of `countersign policy test`: its files, and what the policy says of them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use countersign_oci::{Digest, Reference, ResolvedImage, excerpt};
+use countersign_oci::{Digest, Document, Reference, ResolvedImage};
 use countersign_policy::Policy;
 use countersign_verify::{
-    Error as VerifyError, FoundSignature, RefusalKind, TrustedRoot, judge_digest, judge_found,
-    short_digest,
+    Denied, Error as VerifyError, FoundSignature, RefusalKind, TrustedRoot, judge_digest,
+    judge_found, short_digest,
 };
 use jiff::Timestamp;
-use schemars::JsonSchema;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
 
+pub(super) use super::cases::{Case, Cases, LegacySignature};
+pub(in crate::commands) use super::cases::{Expectation, FILE};
 use crate::commands::verify::bundle;
 use crate::failure::{Failure, Kind};
-use crate::input::{read_bytes, read_text};
+use crate::input::read_bytes;
 use crate::printable;
 
 /// Stands for the name of an image that no condition asks for.
@@ -25,132 +23,6 @@ const NAMELESS: &str = "registry.invalid/image";
 
 /// Bytes of one manifest or bundle. Real ones are a hundred times smaller.
 const FILE_MAX: u64 = 4 << 20;
-
-/// The name of the file of cases in a directory.
-pub(in crate::commands) const FILE: &str = "cases.yaml";
-
-/// The file of cases.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Cases {
-    /// The trusted root to judge by, where no flag names one. It stands in the place of any that the policy or a rule
-    /// names.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) trusted_root: Option<PathBuf>,
-    pub(super) cases: Vec<Case>,
-}
-
-/// A saved signature, and the verdict that the policy must come to. Paths are relative to the file
-/// of cases.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Case {
-    pub(super) name: String,
-    /// The image's manifest or index, byte for byte as the registry has it; or `digest`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) manifest: Option<PathBuf>,
-    /// The digest of the image's manifest or index.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) digest: Option<Digest>,
-    /// The Sigstore bundle. Without it the image has no signature, which only an image verifier judges.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) bundle: Option<PathBuf>,
-    /// All Sigstore bundles of the image, in place of `bundle`. There may be none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) bundles: Option<Vec<PathBuf>>,
-    /// What the registry lists as signatures of the image, and are no bundles. They are judged like `bundles`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) not_bundles: Vec<PathBuf>,
-    /// All signatures of the image in cosign's legacy form.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) simple_signing: Vec<LegacySignature>,
-    /// The name that the image is asked for by. A policy with `bind_name` needs it, and so does an image verifier.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) image: Option<Reference>,
-    /// The time that the signature is judged at (RFC 3339). Without it, the present time.
-    #[serde(
-        default,
-        deserialize_with = "time",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(super) at: Option<Timestamp>,
-    pub(super) expect: Expectation,
-}
-
-/// Reads `at`. What is wrong with it is told with its key.
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(deserializer)? else {
-        return Ok(None);
-    };
-    let time = text.parse().map_err(|_| {
-        let found = excerpt(&text);
-        D::Error::custom(format_args!(
-            "at: expected an RFC 3339 time such as 2026-01-31T12:00:00Z, found `{found}`"
-        ))
-    });
-    time.map(Some)
-}
-
-/// A signature in cosign's legacy form.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LegacySignature {
-    /// The descriptor of its layer, JSON.
-    pub(super) descriptor: PathBuf,
-    /// The content of that layer.
-    pub(super) payload: PathBuf,
-}
-
-/// A verdict.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "Verdict")]
-pub(in crate::commands) enum Expectation {
-    /// The policy accepts it.
-    Accepted,
-    /// Refused, for whatever reason.
-    #[default]
-    Refused,
-    /// Refused because there is no signature that can be used.
-    RefusedUnsigned,
-    /// Refused because signature, certificate, log entry or digest do not hold.
-    RefusedInvalid,
-    /// Genuine, and refused by the policy.
-    RefusedPolicy,
-}
-
-impl Expectation {
-    /// As it is written in the file.
-    pub(in crate::commands) fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Refused => "refused",
-            Self::RefusedUnsigned => "refused_unsigned",
-            Self::RefusedInvalid => "refused_invalid",
-            Self::RefusedPolicy => "refused_policy",
-        }
-    }
-}
-
-impl Cases {
-    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
-        let unusable = |detail: String| {
-            let message = format!("the cases {} can't be used: {detail}", path.display());
-            Failure::new(Kind::Usage, message)
-                .hint("`countersign policy test --help` shows a file of cases")
-        };
-        let text = read_text(path, "file of cases")?;
-        let cases: Self = serde_saphyr::from_str(&text).map_err(|error| {
-            let first = error.without_snippet().to_string();
-            unusable(mistakes(&text, first))
-        })?;
-        if cases.cases.is_empty() {
-            // A test of nothing must not look like one that passed.
-            return Err(unusable("it has no cases".to_owned()));
-        }
-        Ok(cases)
-    }
-}
 
 impl Case {
     /// What the policy says of the case. The error is of the files, not of the verdict.
@@ -161,9 +33,9 @@ impl Case {
         policy: &Policy,
     ) -> Result<Verdict, Failure> {
         let asked = self.asked(policy)?;
-        let digest = self.digest(directory, &asked)?;
+        let subject = self.subject(directory, &asked)?;
         match self.signatures(directory)? {
-            Some(found) => self.judged(&asked, &digest, &found, trusted_root, policy),
+            Some(found) => self.judged(&asked, &subject, &found, trusted_root, policy),
             None => Err(self.unusable("expected `bundle` or `bundles`, found neither")),
         }
     }
@@ -171,18 +43,11 @@ impl Case {
     /// The signatures; `None` if the case names none.
     pub(super) fn signatures(&self, directory: &Path) -> Result<Option<Signatures>, Failure> {
         let bundle = |path: &PathBuf| self.read_bundle(directory, path);
-        let is_alone = self.simple_signing.is_empty() && self.not_bundles.is_empty();
-        match (&self.bundle, &self.bundles) {
-            (Some(_), Some(_)) => {
-                return Err(self.unusable("expected `bundle` or `bundles`, found both"));
-            }
-            (Some(_), None) if !is_alone => {
-                let message = "expected `bundles` beside `simple_signing` or `not_bundles`";
-                return Err(self.unusable(message));
-            }
-            (Some(one), None) => return Ok(Some(Signatures::One(bundle(one)?))),
-            (None, None) if is_alone => return Ok(None),
-            (None, _) => {}
+        if let Some(one) = &self.bundle {
+            return Ok(Some(Signatures::One(bundle(one)?)));
+        }
+        if !self.has_signatures() {
+            return Ok(None);
         }
         let mut found = Vec::new();
         for path in self.bundles.iter().flatten() {
@@ -247,9 +112,13 @@ impl Case {
             let digest = short_digest(&Digest::sha256(signature.bytes()));
             reason = reason.replace(&digest, &printable::path(file));
         }
+        self.with_name(reason)
+    }
+
+    /// `reason` without the name of an image that nobody named.
+    fn with_name(&self, reason: String) -> String {
         match self.image {
             Some(_) => reason,
-            // Nobody knows this name.
             None => reason.replace(&format!("{NAMELESS}@"), ""),
         }
     }
@@ -258,11 +127,23 @@ impl Case {
     pub(super) fn judged(
         &self,
         asked: &Reference,
-        digest: &Digest,
+        subject: &Subject,
         signatures: &Signatures,
         trusted_root: &TrustedRoot,
         policy: &Policy,
     ) -> Result<Verdict, Failure> {
+        let Subject { digest, listed } = subject;
+        // As without `--platform`: nobody knows which of its images will be used.
+        if let Some(listed) = listed.iter().find(|listed| policy.denies(listed)) {
+            let denied = Denied {
+                image: asked.location().at(listed.clone()),
+                listed_by: None,
+            };
+            return Ok(Verdict::Refused {
+                kind: RefusalKind::Policy,
+                reason: self.with_name(denied.to_string()),
+            });
+        }
         let at = self.at.unwrap_or_else(Timestamp::now);
         Ok(match signatures {
             Signatures::One(bundle) => {
@@ -310,28 +191,29 @@ impl Case {
         })
     }
 
-    /// The digest of the image that the case is about.
-    pub(super) fn digest(&self, directory: &Path, asked: &Reference) -> Result<Digest, Failure> {
-        let digest = match (&self.manifest, &self.digest) {
-            (Some(path), None) => {
+    /// The image that the case is about.
+    pub(super) fn subject(&self, directory: &Path, asked: &Reference) -> Result<Subject, Failure> {
+        let subject = match (&self.manifest, &self.digest) {
+            (Some(path), _) => {
                 let manifest = read(&directory.join(path), "manifest")?;
                 let image = ResolvedImage::from_bytes(asked.location(), manifest.into(), None)
                     .map_err(|error| self.unusable(error))?;
-                image.digest().clone()
+                Subject::of(&image)
             }
-            (None, Some(digest)) => digest.clone(),
+            (None, Some(digest)) => Subject {
+                digest: digest.clone(),
+                listed: Vec::new(),
+            },
             (None, None) => {
                 return Err(self.unusable("expected `manifest` or `digest`, found neither"));
             }
-            (Some(_), Some(_)) => {
-                return Err(self.unusable("expected `manifest` or `digest`, found both"));
-            }
         };
+        let digest = &subject.digest;
         match asked.digest() {
-            Some(named) if *named != digest => Err(self.unusable(format_args!(
+            Some(named) if named != digest => Err(self.unusable(format_args!(
                 "`image` names {named}, but the case is about {digest}"
             ))),
-            _ => Ok(digest),
+            _ => Ok(subject),
         }
     }
 
@@ -341,32 +223,32 @@ impl Case {
     }
 }
 
+/// The image of a case.
+pub(super) struct Subject {
+    pub(super) digest: Digest,
+    /// What its index lists, if the manifest is there and is one.
+    listed: Vec<Digest>,
+}
+
+impl Subject {
+    pub(super) fn of(image: &ResolvedImage) -> Self {
+        let listed = match image.document() {
+            Document::Index(index) => index.manifests.iter(),
+            Document::Manifest(_) => [].iter(),
+        };
+        Self {
+            digest: image.digest().clone(),
+            listed: listed.map(|one| one.digest.clone()).collect(),
+        }
+    }
+}
+
 /// The signatures of a case.
 pub(super) enum Signatures {
     /// One bundle, which has to prove all that the policy requires.
     One(Vec<u8>),
     /// All signatures of the image, as `verify` judges them.
     All(Vec<FoundSignature>),
-}
-
-/// All that is wrong with a file of cases: what is wrong with each case, or `first`.
-fn mistakes(text: &str, first: String) -> String {
-    let Ok(Value::Object(file)) = serde_saphyr::from_str::<Value>(text) else {
-        return first;
-    };
-    let cases = file.get("cases").and_then(Value::as_array);
-    let cases = cases.map_or(&[][..], Vec::as_slice);
-    let wrong = cases.iter().enumerate().filter_map(|(position, case)| {
-        let error = serde_json::from_value::<Case>(case.clone()).err()?;
-        let name = case.get("name").and_then(Value::as_str);
-        let name = name.map_or_else(String::new, |name| format!(" (`{name}`)"));
-        Some(format!("\n  case {}{name}: {error}", position + 1))
-    });
-    let wrong: Vec<String> = wrong.collect();
-    match wrong.len() {
-        0 | 1 => first,
-        count => format!("{count} cases are wrong{}", wrong.concat()),
-    }
 }
 
 /// What the policy says of a case.

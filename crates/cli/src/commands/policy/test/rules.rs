@@ -10,7 +10,7 @@ use countersign_verify::{RefusalKind, TrustedRoot, TufNetwork};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::case::{Case, Signatures, Verdict};
+use super::case::{Case, Signatures, Subject, Verdict};
 use super::saved::SavedRoot;
 use super::{JudgedCase, unusable};
 use crate::arguments::trust::TrustArguments;
@@ -39,8 +39,8 @@ struct Prepared<'case, 'rules> {
 /// What is left to do for a verdict.
 enum Step<'case, 'rules> {
     Settled(Verdict),
-    /// Ask the policy about an image, by its name and digest, and these signatures.
-    Judge(&'case Reference, Digest, &'rules Policy, Signatures),
+    /// Ask the policy about an image, by its name, and these signatures.
+    Judge(&'case Reference, Subject, &'rules Policy, Signatures),
 }
 
 impl Rules {
@@ -99,7 +99,7 @@ impl Rules {
         for Prepared { case, rule, step } in prepared {
             let verdict = match step {
                 Step::Settled(verdict) => verdict,
-                Step::Judge(asked, digest, policy, found) => {
+                Step::Judge(asked, subject, policy, found) => {
                     let root = match roots.entry(rule) {
                         Entry::Occupied(kept) => kept.into_mut(),
                         Entry::Vacant(place) => place.insert(match saved {
@@ -107,7 +107,7 @@ impl Rules {
                             None => self.trusted_root(policy, trust, environment).await?,
                         }),
                     };
-                    case.judged(asked, &digest, &found, root, policy)?
+                    case.judged(asked, &subject, &found, root, policy)?
                 }
             };
             results.push(JudgedCase {
@@ -126,14 +126,14 @@ impl Rules {
         directory: &Path,
     ) -> Result<Prepared<'case, '_>, Failure> {
         let asked = case.name_for_rules()?;
-        let digest = case.digest(directory, asked)?;
-        let matched = self.0.content.ruling(asked, &digest).matched;
+        let subject = case.subject(directory, asked)?;
+        let matched = self.0.content.ruling(asked, &subject.digest).matched;
         let step = match matched.map(|matched| &matched.rule.demand) {
             None => Step::Settled(self.unmatched(asked)),
             Some(Demand::Nothing { .. }) => Step::Settled(Verdict::Accepted),
             Some(Demand::Signature(policy)) => match case.signatures(directory)? {
                 None => Step::Settled(refused(RefusalKind::Unsigned, "the case has no `bundle`")),
-                Some(found) => Step::Judge(asked, digest, policy, found),
+                Some(found) => Step::Judge(asked, subject, policy, found),
             },
         };
         Ok(Prepared {

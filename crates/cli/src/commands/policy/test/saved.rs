@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use super::case::{Case, Cases, Expectation, FILE, LegacySignature, Signatures};
+use super::case::{Case, Cases, Expectation, FILE, LegacySignature, Signatures, Subject};
 use crate::commands::verify::bundle;
 use crate::failure::{Failure, Kind};
 use crate::input::read_text;
@@ -200,8 +200,8 @@ impl Inputs<'_> {
     /// The verdict that the case comes to.
     fn judged(&self, case: &Case) -> Result<Saved, Failure> {
         let signatures = Signatures::All(self.signatures.clone());
-        let (asked, digest) = (self.image.requested(), self.image.digest());
-        let verdict = case.judged(asked, digest, &signatures, self.trusted_root, self.policy)?;
+        let (asked, subject) = (self.image.requested(), Subject::of(self.image));
+        let verdict = case.judged(asked, &subject, &signatures, self.trusted_root, self.policy)?;
         compared(self.verdict, verdict.exactly())
     }
 }

@@ -92,6 +92,11 @@ fn the_key_or_the_value_is_marked() {
     let found = |line, column| marks(line, column, What::Value, None);
     assert_eq!(found("- eins zwei", 3).as_deref(), Some("eins zwei"));
     assert_eq!(found("{a: 1}", 1).as_deref(), Some("{"));
+    // Nothing stands behind the key, where the value would be.
+    for column in [9, 10] {
+        let empty = marks("  issuer:", column, What::Value, Some("issuer"));
+        assert_eq!(empty.as_deref(), Some("issuer"));
+    }
     // A mapping in the place of a text: what its keys hold is not shown.
     let inside = marks("  password: x", 3, What::Value, Some("identity"));
     assert_eq!(inside.as_deref(), Some("password"));
