@@ -169,7 +169,7 @@ async fn without_the_permission_the_job_is_told_to_ask_for_it() {
 async fn without_a_token_the_ways_to_give_one_are_named() {
     let stage = Stage::new().await;
     let run = sign(&stage, &[], &[]);
-    assert_eq!(run.code, 2);
+    assert_eq!(run.code, 9);
     stage.snapshot("no_token", &run);
 }
 

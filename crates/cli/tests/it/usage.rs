@@ -392,7 +392,9 @@ async fn json_has_all_mistakes_with_their_places() {
     let run = stage.run(&[&["policy", "check", "mistaken.yaml", "-o", "json"]]);
     assert_eq!(run.code, 2, "{}", run.shown());
     let document: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
-    let mistakes = document["error"]["mistakes"].as_array().unwrap();
+    let mistakes = document["results"][0]["error"]["mistakes"]
+        .as_array()
+        .unwrap();
     let places: Vec<_> = mistakes
         .iter()
         .map(|one| (&one["line"], &one["column"]))
@@ -406,7 +408,7 @@ async fn json_has_all_mistakes_with_their_places() {
         );
     }
     let first = mistakes[0]["message"].as_str().unwrap();
-    let whole = document["error"]["message"].as_str().unwrap();
+    let whole = document["results"][0]["error"]["message"].as_str().unwrap();
     // An editor has the place from the fields.
     assert_eq!(whole, format!("mistaken.yaml:2:3: verification: {first}"));
     assert_eq!(mistakes[1]["path"], "verification.identity_regex");
