@@ -193,7 +193,7 @@ impl Failure {
         self.with_hints(|hint| hint.replace("gallery show FILE", &named))
     }
 
-    /// The same, for other hints.
+    /// The same without hints of its own, for a caller that has better ones. Without these, it has the usual one of its kind.
     pub(crate) fn without_hints(mut self) -> Self {
         self.hints.clear();
         self

@@ -42,6 +42,18 @@ impl LockFile {
         })
     }
 
+    /// As [`Self::read`], for an installation.
+    pub(crate) fn read_to_install(&self) -> Result<Lock, Failure> {
+        self.read().map_err(|failure| {
+            if self.path().exists() {
+                return failure;
+            }
+            failure.hint(
+                "with --from, leave --from-lock out: the lock file that a kit was made by counts without it",
+            )
+        })
+    }
+
     /// What it says; nothing where it isn't there yet.
     pub(crate) fn read_if_there(&self) -> Result<Lock, Failure> {
         Ok(self.0.read()?.unwrap_or_default())

@@ -53,9 +53,9 @@ fn main() -> ExitCode {
             let output = Output::new(&arguments.terminal, &environment);
             run::run(arguments.command, &environment, &output)
         }
-        Err(mut said) => {
-            tips::improve(&mut said, &line);
+        Err(said) => {
             let terminal = TerminalArguments::of_refused(&line);
+            let said = refused(said, &line);
             unparsed(&said, &Output::new(&terminal, &environment))
         }
     }
@@ -78,6 +78,30 @@ fn command_line(mut words: Vec<OsString>) -> Vec<OsString> {
         *flag = "--version".into();
     }
     words
+}
+
+/// What is said of a command line that clap refuses, with a better tip if one is known. clap repeats what was typed: it
+/// is asked about the same line with the characters escaped that can't be seen or change how text is shown.
+fn refused(mut said: clap::Error, line: &[OsString]) -> clap::Error {
+    let words = line.iter().map(|word| printable::path(Path::new(word)));
+    let shown: Vec<OsString> = words.map(OsString::from).collect();
+    if !said.use_stderr() || shown == line {
+        tips::improve(&mut said, line);
+        return said;
+    }
+    match Arguments::try_parse_from(&shown) {
+        Err(mut again) if again.kind() == said.kind() => {
+            tips::improve(&mut again, &shown);
+            again
+        }
+        // Escaped, it is no mistake, or another one.
+        _ => {
+            tips::improve(&mut said, line);
+            let text = said.to_string();
+            let text = text.strip_prefix("error: ").unwrap_or(&text);
+            clap::Error::raw(said.kind(), printable::lines(text))
+        }
+    }
 }
 
 /// What clap has to say in the place of a command: that it can't be read, or help, or the version.

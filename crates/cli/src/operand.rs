@@ -104,12 +104,15 @@ pub(crate) fn refuse_registry(text: &str) -> Result<(), Box<dyn Error + Send + S
 fn path_of_layout(text: &str) -> Option<&str> {
     let path = match text.split_once(':') {
         Some(("ocifile", path)) if !path.starts_with("//") => path,
-        Some(("file", path)) if path.starts_with('/') => path.strip_prefix("//").unwrap_or(path),
+        Some(("file", path)) if path.starts_with('/') || !path.contains('/') => {
+            path.strip_prefix("//").unwrap_or(path)
+        }
         Some(_) | None => {
             let path = Path::new(text);
             let is_name = text.contains(['/', ':', '@']) && !path.is_file();
             let is_archive = text.ends_with(".tar") && !is_name;
-            return (is_archive || path.join("oci-layout").is_file()).then_some(text);
+            let is_layout = path.join("oci-layout").is_file() || [".", ".."].contains(&text);
+            return (is_archive || is_layout).then_some(text);
         }
     };
     (!path.is_empty()).then_some(path)

@@ -150,9 +150,14 @@ impl Output {
         }
     }
 
+    /// Forgets them: a failure that leaves no results has its own exit code.
+    pub(crate) fn forget_failed(&self) {
+        self.failed.borrow_mut().clear();
+    }
+
     /// The worst kind by which results failed, and `kind`.
     pub(crate) fn worst_with(&self, kind: Kind) -> Kind {
-        let mut failed = self.failed.borrow_mut();
+        let mut failed = self.failed.borrow().clone();
         failed.push(kind);
         worst(&failed).unwrap_or(kind)
     }

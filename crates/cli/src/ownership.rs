@@ -89,9 +89,13 @@ pub(crate) fn require_owner(
         "the {what} {path} can be written to by {who} (mode {:o})",
         metadata.mode() & 0o7777
     );
-    Err(Failure::new(Kind::Usage, message).hint(format!(
-        "look at what it says, then run `chmod go-w {path}`"
-    )))
+    let look = if metadata.is_dir() {
+        "look at the files in it"
+    } else {
+        "look at what it says"
+    };
+    let hint = format!("{look}, then run `chmod go-w {path}`");
+    Err(Failure::new(Kind::Usage, message).hint(hint))
 }
 
 #[cfg(test)]

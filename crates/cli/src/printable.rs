@@ -54,6 +54,11 @@ pub(crate) fn word(path: &Path) -> String {
     shlex::try_quote(&shown).map_or_else(|_| shown.clone(), std::borrow::Cow::into_owned)
 }
 
+/// An option of a command that is advised, with the blank before it; nothing if it was not given.
+pub(crate) fn option(name: &str, path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |path| format!(" {name} {}", word(path)))
+}
+
 /// A path in one line. Bytes that are not UTF-8 become U+FFFD each.
 pub(crate) fn path(path: &Path) -> String {
     printable(&path.to_string_lossy())

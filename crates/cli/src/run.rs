@@ -104,7 +104,7 @@ fn dispatch(
             if leaves_threads {
                 runtime.shutdown_background();
             }
-            result
+            result.inspect_err(|_| output.forget_failed())
         }
         Err(stopped) => {
             // The work was dropped, and threads that were at it clean up before they end.
@@ -178,7 +178,7 @@ impl Stopped {
         match self {
             Self::By(signal) => {
                 let removed = format!(
-                    "unfinished files are removed, unless that takes more than {} seconds; an earlier installation is \
+                    "unfinished files are removed, unless that takes more than {} seconds; what was there before is \
                      unchanged; ",
                     CLEANING.as_secs()
                 );
@@ -187,8 +187,9 @@ impl Stopped {
             }
             Self::Late(timeout) => {
                 let message = format!("the run took longer than its --timeout of {timeout:?}");
-                Failure::new(Kind::Unreachable, message)
-                    .hint("pass a longer --timeout, or none: each request still has its own limit")
+                Failure::new(Kind::Unreachable, message).hint(
+                    "pass a longer --timeout, or none: each request still has its own limit; -vv tells what it waits for",
+                )
             }
         }
     }

@@ -50,7 +50,6 @@ pub(crate) fn instance(
     let trust = policy.and_then(|loaded| loaded.policy.trust().cloned());
     let file = policy.and_then(|loaded| loaded.file.as_deref());
     let by_policy = trust.as_ref().map(|trust| by_policy(trust, file));
-    let by_policy = by_policy.transpose()?;
     let by_flags = by_flags(arguments)?;
     let is_named = by_flags.is_some() || by_policy.is_some();
     let choice = match (by_flags, by_policy) {
@@ -60,7 +59,7 @@ pub(crate) fn instance(
                 Kind::Usage,
                 "the policy file and the flags name two Sigstore instances",
             )
-            .hint("remove the flags, or the policy's `trust`"));
+            .hint("remove the flags, or, if the policy is no kit's, its `trust`"));
         }
         (Some(choice), None) | (None, Some(choice)) => choice,
         (None, None) => by_default(environment),
@@ -135,15 +134,15 @@ fn by_flags(arguments: &TrustArguments) -> Result<Option<Choice>, Failure> {
 }
 
 /// The instance of a policy's `trust`; its paths are relative to the policy's file.
-fn by_policy(trust: &Trust, file: Option<&Path>) -> Result<Choice, Failure> {
+fn by_policy(trust: &Trust, file: Option<&Path>) -> Choice {
     let directory = file.and_then(Path::parent).unwrap_or(Path::new(""));
     match trust {
-        Trust::Instance(instance) => Ok(Choice::Named(*instance)),
-        Trust::TrustedRoot { file } => Ok(Choice::File(directory.join(file))),
-        Trust::Tuf { url, root_file } => Ok(Choice::Tuf {
+        Trust::Instance(instance) => Choice::Named(*instance),
+        Trust::TrustedRoot { file } => Choice::File(directory.join(file)),
+        Trust::Tuf { url, root_file } => Choice::Tuf {
             url: url.clone(),
             root: directory.join(root_file),
-        }),
+        },
     }
 }
 
@@ -202,7 +201,9 @@ impl Instance {
         environment: &Environment,
         connection: &Connection,
     ) -> Result<TrustedRoot, Failure> {
-        let loaded = TrustedRoot::load(&self.source(environment)?, connection).await;
+        let source = self.source(environment);
+        let source = source.map_err(|failure| failure.hinted(self.origin(environment)))?;
+        let loaded = TrustedRoot::load(&source, connection).await;
         let root = loaded.map_err(|error| {
             let failure = match another_file(&self.choice) {
                 Some((found, hint)) => Failure::new(

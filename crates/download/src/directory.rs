@@ -1,9 +1,18 @@
 //! Directories: what systems say of them in several ways.
 
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use rustix::fs::{AtFlags, DirEntry, FileType, statat};
 use rustix::io::Errno;
+
+/// The directory that `path` is in: the working directory for a bare name.
+pub(crate) fn above(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
 
 /// Whether it is the directory itself, or the one above.
 pub(crate) fn is_dot(entry: &DirEntry) -> bool {

@@ -57,10 +57,6 @@ const WHITEOUT_METADATA: &[u8] = b".wh..wh.";
 /// The result of unpacking.
 #[derive(Debug, Default)]
 pub(crate) struct Unpacked {
-    /// Files written.
-    pub(crate) files: u64,
-    /// Bytes of their content.
-    pub(crate) bytes: u64,
     special: Tally,
     privileged: Tally,
     writable: Tally,
@@ -304,7 +300,7 @@ impl Extractor {
         }
         match &entry.kind {
             Kind::Directory => self.root.directory(name, entry.metadata)?,
-            Kind::File { size, map } => {
+            Kind::File { map } => {
                 if let Some(map) = map {
                     archive.stream().add_holes(map.holes())?;
                 }
@@ -314,8 +310,6 @@ impl Extractor {
                     map.as_ref(),
                     writers,
                 )?;
-                self.unpacked.files += 1;
-                self.unpacked.bytes += size;
             }
             Kind::Symlink { target } => self.root.symlink(name, target)?,
             Kind::Hardlink { target } => match self.root.hardlink(name, target)? {

@@ -68,19 +68,17 @@ impl Galleries {
         let (mut unknown, mut others) = (Vec::new(), Vec::new());
         let mut unreadable = Vec::new();
         for planner in self.planners() {
-            let plan = planner.plan(name);
-            if is_unknown(&plan) {
-                unknown.push(plan);
-                if planner
-                    .index
-                    .entries()
-                    .iter()
-                    .any(GalleryEntry::may_have_any_name)
-                {
-                    unreadable.push(planner.gallery);
+            let plan = match planner.plan(name) {
+                Err(error) if is_unknown(&error) => {
+                    unknown.push(error);
+                    let mut entries = planner.index.entries().iter();
+                    if entries.any(GalleryEntry::may_have_any_name) {
+                        unreadable.push(planner.gallery);
+                    }
+                    continue;
                 }
-                continue;
-            }
+                plan => plan,
+            };
             match &known {
                 None => known = Some((planner.gallery, plan)),
                 Some((first, _)) if first.policy != planner.gallery.policy => {
@@ -104,7 +102,7 @@ impl Galleries {
                     unreadable: excerpt(&other.name),
                 }),
             },
-            None => self.unknown(name, unknown),
+            None => Err(self.unknown(name, unknown)),
         }
     }
 
@@ -170,26 +168,22 @@ impl Galleries {
     }
 
     /// What is said of a name that no gallery has: what each of them says.
-    fn unknown(
-        &self,
-        name: &str,
-        mut said: Vec<Result<Plan, PlanError>>,
-    ) -> Result<Plan, PlanError> {
+    fn unknown(&self, name: &str, mut said: Vec<PlanError>) -> PlanError {
         if said.len() < 2 {
-            return said.pop().unwrap_or(Err(PlanError::NoGallery));
+            return said.pop().unwrap_or(PlanError::NoGallery);
         }
-        let nearest = said.into_iter().find_map(|plan| match plan {
-            Err(PlanError::Entry {
+        let nearest = said.into_iter().find_map(|error| match error {
+            PlanError::Entry {
                 source: EntryError::Unknown { nearest, .. },
                 ..
-            }) => nearest,
+            } => nearest,
             _ => None,
         });
-        Err(PlanError::UnknownName {
+        PlanError::UnknownName {
             name: excerpt(name),
             galleries: self.names().collect(),
             nearest,
-        })
+        }
     }
 
     /// A plan for each entry of each gallery, with the gallery and the entry.
@@ -223,9 +217,9 @@ impl Galleries {
 }
 
 /// Whether the gallery has nothing by that name; any other error is about an entry that it has.
-fn is_unknown(plan: &Result<Plan, PlanError>) -> bool {
-    match plan {
-        Err(PlanError::Entry { source, .. }) => match source {
+fn is_unknown(error: &PlanError) -> bool {
+    match error {
+        PlanError::Entry { source, .. } => match source {
             EntryError::Unknown { .. } => true,
             EntryError::Ambiguous { .. }
             | EntryError::NotForCapability { .. }
@@ -235,20 +229,17 @@ fn is_unknown(plan: &Result<Plan, PlanError>) -> bool {
             | EntryError::Unreadable { .. }
             | EntryError::NoContent { .. } => false,
         },
-        Err(
-            PlanError::Source { .. }
-            | PlanError::NoGallery
-            | PlanError::UnknownGallery { .. }
-            | PlanError::UnknownName { .. }
-            | PlanError::Ambiguous { .. }
-            | PlanError::UnreadableName { .. }
-            | PlanError::Local { .. }
-            | PlanError::Inward { .. }
-            | PlanError::Locked(_)
-            | PlanError::Mirrors { .. }
-            | PlanError::Requirement { .. },
-        )
-        | Ok(_) => false,
+        PlanError::Source { .. }
+        | PlanError::NoGallery
+        | PlanError::UnknownGallery { .. }
+        | PlanError::UnknownName { .. }
+        | PlanError::Ambiguous { .. }
+        | PlanError::UnreadableName { .. }
+        | PlanError::Local { .. }
+        | PlanError::Inward { .. }
+        | PlanError::Locked(_)
+        | PlanError::Mirrors { .. }
+        | PlanError::Requirement { .. } => false,
     }
 }
 
@@ -378,7 +369,8 @@ mod tests {
             (vec!["a".into(), "b".into()], "x".into())
         );
         let plan = galleries.plan(&"b@chat".into());
-        assert!(is_unknown(&plan), "{plan:?}");
+        let is_told = matches!(&plan, Err(error) if is_unknown(error));
+        assert!(is_told, "{plan:?}");
         let told = galleries.plan(&"drwa".into()).unwrap_err().to_string();
         let expected = "none of the galleries a, b has an entry `drwa`; did you mean `draw`?";
         assert_eq!(told, expected);

@@ -106,6 +106,7 @@ mod source;
 mod store;
 mod target;
 mod unpack;
+#[doc(hidden)]
 pub mod whole_file;
 
 #[cfg(any(test, feature = "samples"))]

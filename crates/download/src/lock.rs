@@ -110,8 +110,8 @@ impl Lock {
     }
 
     /// Puts an entry in, whatever it takes the place of.
-    fn put(&mut self, entry: LockedEntry) -> Option<LockedEntry> {
-        self.entries.insert(entry.key(), entry)
+    fn put(&mut self, entry: LockedEntry) {
+        self.entries.insert(entry.key(), entry);
     }
 
     /// The entries, by name, then by platform.
@@ -154,11 +154,12 @@ impl LockedEntry {
         self.index.as_ref().unwrap_or(&self.digest)
     }
 
-    /// Whether an installation is what is locked: the same entry, the same content and, if a signature is locked, by the
-    /// same signers. The record says so; nothing is verified.
+    /// Whether an installation is what is locked: the same entry of the same gallery, the same content and, if a signature
+    /// is locked, by the same signers. The record says so; nothing is verified.
     pub fn is_met_by(&self, recorded: &Recorded) -> bool {
         let from = recorded.provenance.as_ref();
-        let same_entry = from.is_none_or(|from| from.entry == self.entry);
+        let same_entry =
+            from.is_none_or(|from| from.entry == self.entry && from.gallery == self.gallery);
         let signers = match &self.grounds {
             LockedGrounds::Signature { .. } => {
                 let found = LockedGrounds::of(&recorded.grounds);

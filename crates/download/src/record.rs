@@ -121,7 +121,7 @@ pub struct Provenance {
 }
 
 /// What a record says of an installation, as it is read. What is written is an [`Installed`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Recorded {
     /// When it was installed.

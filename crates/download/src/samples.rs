@@ -23,8 +23,8 @@ use crate::grounds::LockedSigner;
 use crate::store::Name;
 use crate::{
     ArchiveError, Bound, Capability, EntryError, Error, GalleryError, Grounds, HttpError,
-    LockError, LockValueError, LockedError, PlanError, RequirementError, Source, SourceError,
-    StoreError, Tarball,
+    LockError, LockFileError, LockValueError, LockedError, PlanError, RequirementError, Source,
+    SourceError, StoreError, Tarball,
 };
 
 fn text() -> String {
@@ -345,6 +345,20 @@ pub fn lock_errors() -> Vec<LockError> {
         Duplicate { position, name: text(), platform: Box::new(platform()), first: position },
         Syntax { position: None, reason: text() },
         Write { reason: text() },
+    })
+}
+
+/// Values of every variant of [`LockFileError`].
+pub fn lock_file_errors() -> Vec<LockFileError> {
+    let path = || "countersign.lock".into();
+    samples!(LockFileError {
+        Read { path: path(), source: no_such_file() },
+        Write { path: path(), source: disk_full() },
+        Text { path: path(), fault: LockError::Syntax { position: None, reason: text() } },
+        Locked(LockedError::Unverified { name: text() }),
+        Unwritten(LockError::Write { reason: text() }),
+        Busy { path: path(), seconds: 30 },
+        Cancelled { path: path() },
     })
 }
 

@@ -38,7 +38,6 @@ pub enum Source {
     },
 }
 
-/// How the path of a tarball's URL ends.
 /// How the path of an archive ends that is fetched; all but the first are compressed.
 pub const ARCHIVE_ENDINGS: [&str; 4] = [".tar", ".tar.gz", ".tgz", ".tar.zst"];
 
@@ -252,7 +251,11 @@ fn by_bare_form(text: &str) -> Result<Source, SourceError> {
         let found = known.find(|known| known.as_str().eq_ignore_ascii_case(scheme));
         let (first, more) = rest.split_once('/').unwrap_or((rest, ""));
         let is_port = first.bytes().all(|byte| byte.is_ascii_digit());
-        let is_path = rest.starts_with(['.', '/', '~']) || (!more.is_empty() && !is_port);
+        let is_local = matches!(found, Some(Scheme::File | Scheme::OciFile));
+        // `file:d` would be the tag of an image `file` on Docker Hub, which nobody means.
+        let is_word = is_local && more.is_empty() && !rest.is_empty();
+        let is_path =
+            rest.starts_with(['.', '/', '~']) || (!more.is_empty() && !is_port) || is_word;
         // `oci:` before a path is skopeo's word for a layout. That is told of what is no reference.
         found.filter(|found| *found != Scheme::Oci && is_path)
     });

@@ -107,8 +107,21 @@ impl Store {
     ) -> Result<Outcome, StoreError> {
         let name: Name = request.plan.name().parse()?;
         let root = self.root.clone();
-        blocking(move || fs::create_dir_all(&root).map_err(Error::io("make the directory", &root)))
-            .await?;
+        let made = blocking(move || {
+            fs::create_dir_all(&root).map_err(Error::io("make the directory", &root))
+        });
+        match made.await {
+            // As `find` says it: another place has to be named.
+            Err(Error::Io { path, source, .. })
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists
+                ) =>
+            {
+                return Err(StoreError::NotADirectory { path });
+            }
+            made => made?,
+        }
         Ok(installer.install(request, &self.directory(&name)).await?)
     }
 

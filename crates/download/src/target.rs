@@ -2,10 +2,11 @@
 //!
 //! An installation is made in a staging directory beside the target. One `rename(2)` then puts it in
 //! the target's place. So there is a complete installation at the target, the old one or the new
-//! one, even after a crash, unless the file system needs two renames and the crash comes between them. A lock file beside the target keeps two installations apart. Whoever
-//! holds it removes what a killed installation left. Other users may be able to create files beside
-//! the target. Something that only looks like a leftover is not followed, not installed and not
-//! removed.
+//! one, even after a crash. The exception is a file system that needs two renames, and a crash between
+//! them: then the next run puts the old one back. A lock file beside the target keeps two installations
+//! apart. Whoever holds it removes what a killed installation left. Other users may be able to create
+//! files beside the target. Something that only looks like a leftover is not followed, not installed and
+//! not removed.
 
 mod above;
 mod durable;
@@ -168,13 +169,7 @@ impl Held {
 impl Claim {
     /// Makes the staging directory.
     pub(crate) fn stage(self) -> Result<Staging, Error> {
-        let target = &self.held.target;
-        let staging = tempfile::Builder::new()
-            .prefix(&target.staging_prefix())
-            .rand_bytes(RANDOM)
-            .permissions(fs::Permissions::from_mode(0o700))
-            .tempdir_in(&target.parent)
-            .map_err(Error::io("make a directory in", &target.parent))?;
+        let staging = self.held.target.directory_beside()?;
         let staging = Staging {
             path: staging.keep(),
             target: Arc::clone(&self.held.target),
@@ -361,12 +356,7 @@ impl Target {
     /// The system checks that last. So if it says that the directory is not empty, the target can be
     /// moved. Any other error says why it can't.
     fn movable(&self) -> Result<(), Error> {
-        let probe = tempfile::Builder::new()
-            .prefix(&self.staging_prefix())
-            .rand_bytes(RANDOM)
-            .permissions(fs::Permissions::from_mode(0o700))
-            .tempdir_in(&self.parent)
-            .map_err(Error::io("make a directory in", &self.parent))?;
+        let probe = self.directory_beside()?;
         let taken = probe.path().join("taken");
         fs::create_dir_all(taken.join("full")).map_err(Error::io("make the directory", &taken))?;
         match rename(&self.path, &taken) {
@@ -382,6 +372,16 @@ impl Target {
                 source,
             }),
         }
+    }
+
+    /// A new directory beside the target, for this user alone. A run that is killed leaves it to the next one.
+    fn directory_beside(&self) -> Result<tempfile::TempDir, Error> {
+        tempfile::Builder::new()
+            .prefix(&self.staging_prefix())
+            .rand_bytes(RANDOM)
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir_in(&self.parent)
+            .map_err(Error::io("make a directory in", &self.parent))
     }
 
     fn staging_prefix(&self) -> OsString {

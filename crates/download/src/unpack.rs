@@ -22,6 +22,8 @@ use crate::options::Durability;
 use crate::record::Record;
 use crate::target::Staging;
 
+use inventory::Written;
+
 pub(crate) use ahead::{Ahead, Selection};
 pub(crate) use image::Fetching;
 
@@ -30,7 +32,7 @@ pub(crate) struct UnpackedTree {
     staging: Arc<Staging>,
     extractor: Extractor,
     guard: CancelOnDrop,
-    inventory: InventoryDigest,
+    inventory: Written,
 }
 
 impl UnpackedTree {
@@ -55,17 +57,17 @@ impl UnpackedTree {
 
     /// The inventory of what was unpacked.
     pub(crate) fn inventory(&self) -> &InventoryDigest {
-        &self.inventory
+        &self.inventory.digest
     }
 
-    /// How many files were written.
+    /// How many files there are.
     pub(crate) fn files(&self) -> u64 {
-        self.extractor.unpacked().files
+        self.inventory.files
     }
 
     /// Bytes of their content.
     pub(crate) fn bytes(&self) -> u64 {
-        self.extractor.unpacked().bytes
+        self.inventory.bytes
     }
 
     /// What was left out or changed, one sentence each.

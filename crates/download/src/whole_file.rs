@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use crate::directory;
+
 /// Writes beside the file, and moves it there. A link stays one, and the file's mode is kept. What is no file, a
 /// pipe or a device, is written to as it is.
 ///
@@ -117,13 +119,9 @@ pub(crate) fn resolved(path: &Path) -> io::Result<PathBuf> {
 
 /// A new file in the directory of `path`, removed when it is dropped.
 fn new_beside(path: &Path) -> io::Result<NamedTempFile> {
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
     tempfile::Builder::new()
         .prefix(".countersign-new")
         // Less the umask, as for any file.
         .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(directory)
+        .tempfile_in(directory::above(path))
 }

@@ -77,10 +77,12 @@ impl Descriptor {
     }
 
     /// Whether this entry of an index is what BuildKit lists beside images: provenance and SBOM of one of them, for the
-    /// platform `unknown/unknown`.
+    /// platform `unknown/unknown` or for none. What is for another platform is an image, since it is installed there.
     pub fn is_attestation(&self) -> bool {
-        self.annotations.contains_key(ATTESTATION_TYPE)
-            || self.platform.as_ref().is_some_and(Platform::is_unknown)
+        match &self.platform {
+            Some(platform) => platform.is_unknown(),
+            None => self.annotations.contains_key(ATTESTATION_TYPE),
+        }
     }
 
     /// Whether the media type is an index's, OCI's or Docker's.
@@ -94,7 +96,7 @@ impl Descriptor {
     }
 }
 
-/// By this annotation BuildKit says what an attestation is: an entry of an index that has it is no image.
+/// By this annotation BuildKit says what an attestation is: an entry without a platform that has it is no image.
 const ATTESTATION_TYPE: &str = "vnd.docker.reference.type";
 
 /// The two kinds of documents.

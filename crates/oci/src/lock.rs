@@ -1,4 +1,4 @@
-//! How locks of this crate are taken.
+//! How locks of this crate, and of those above it, are taken.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Mutex as Lock, OwnedMutexGuard};
 
-/// Locks `mutex`, also after another holder's panic: what this crate locks is usable after each statement.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks `mutex`, also after another holder's panic: what is locked by this is usable after each statement.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -46,12 +46,33 @@ impl fmt::Display for Age {
 /// [`Problem::Form`] for any other text.
 pub(crate) fn parse(text: &str) -> Result<Age, Problem> {
     let wrong = || Problem::Form {
-        expected: "an age such as 30m, 24h or 7d".into(),
+        expected: expected(text).into(),
         found: Some(format!("`{text}`")),
     };
     let units = [("m", 1), ("h", 60), ("d", 24 * 60)];
     let minutes = in_units(text, &units, MAX_DIGITS).ok_or_else(wrong)?;
     Ok(Age(SignedDuration::from_mins(minutes)))
+}
+
+/// What belongs in the place of `text`, by what is wrong with it.
+fn expected(text: &str) -> &'static str {
+    let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number = text.strip_suffix(rest).unwrap_or_default();
+    let goes_on = |c: char| c.is_ascii_digit() || matches!(c, ' ' | 'm' | 'h' | 'd');
+    match rest {
+        _ if number.is_empty() => "an age such as 30m, 24h or 7d",
+        "m" | "h" | "d" if number.bytes().all(|digit| digit == b'0') => {
+            "an age longer than zero, such as 30m, 24h or 7d"
+        }
+        "m" | "h" | "d" if number.len() > MAX_DIGITS => {
+            "an age with a number of at most 5 digits, such as 30m, 24h or 7d"
+        }
+        "s" => "an age in minutes, hours or days, such as 30m, 24h or 7d",
+        _ if rest.contains(|c: char| c.is_ascii_digit()) && rest.chars().all(goes_on) => {
+            "an age in one unit, such as 90m, 24h or 7d"
+        }
+        _ => "an age such as 30m, 24h or 7d",
+    }
 }
 
 /// A number with a unit: the number times what its unit counts. `None` if there is another unit, a sign, a zero in
@@ -106,6 +127,16 @@ mod tests {
             parse("a day").unwrap_err(),
             @"expected an age such as 30m, 24h or 7d, found `a day`"
         );
+        for (text, says) in [
+            ("0h", "longer than zero"),
+            ("100000d", "at most 5 digits"),
+            ("0s", "in minutes, hours or days"),
+            ("1h 30m", "in one unit"),
+            ("1h30m", "in one unit"),
+        ] {
+            let told = parse(text).unwrap_err().to_string();
+            assert!(told.contains(says), "{told}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::policy::{AcceptedSigner, CertificateSigner, KeySigner, LogUse, Policy
 use crate::predicate::PredicateRule;
 use crate::public_key::PublicKey;
 use crate::violation::{
-    Mismatch, Miss, Misses, NeedOfTime, SignerMismatch, TimeCondition, Violation,
+    Mismatch, Miss, NeedOfTime, SignerMismatch, TimeCondition, Violation, none_of,
 };
 
 /// What a verified signature claims. Cryptography, certificate and log are checked already.
@@ -265,7 +265,7 @@ fn judge_name(claimed: &Claimed<'_>) -> Result<BoundName, Violation> {
 }
 
 impl AcceptedSigner {
-    fn judge(&self, claimed: &Claimed<'_>) -> Result<(), Misses> {
+    fn judge(&self, claimed: &Claimed<'_>) -> Result<(), OneOrMore<Miss>> {
         match (self, claimed.signer) {
             (
                 Self::Certificate(signer),
@@ -277,12 +277,12 @@ impl AcceptedSigner {
             ) => signer.judge(issuer, identity, claims, claimed.earliest),
             (Self::Key(signer), ClaimedSigner::Key(key)) => signer.judge(key, claimed.earliest),
             (Self::Certificate(_), ClaimedSigner::Key(key)) => {
-                Err(Misses::from(Miss::KeyForCertificate {
+                Err(OneOrMore::one(Miss::KeyForCertificate {
                     found: key.fingerprint(),
                 }))
             }
             (Self::Key(signer), ClaimedSigner::Certificate { identity, .. }) => {
-                Err(Misses::from(Miss::CertificateForKey {
+                Err(OneOrMore::one(Miss::CertificateForKey {
                     expected: signer.key.fingerprint(),
                     identity: identity.to_owned(),
                 }))
@@ -306,7 +306,11 @@ fn judge_time(not_before: Option<Timestamp>, earliest: Option<Timestamp>) -> Res
 }
 
 impl KeySigner {
-    fn judge(&self, claimed: &PublicKey, earliest: Option<Timestamp>) -> Result<(), Misses> {
+    fn judge(
+        &self,
+        claimed: &PublicKey,
+        earliest: Option<Timestamp>,
+    ) -> Result<(), OneOrMore<Miss>> {
         let Self {
             key,
             log,
@@ -326,7 +330,7 @@ impl KeySigner {
             (LogUse::Demanded, Some(_)) | (LogUse::Ignored, _) => judge_time(*not_before, earliest),
         };
         misses.extend(timely.err());
-        Misses::none_of(misses)
+        none_of(misses)
     }
 }
 
@@ -337,7 +341,7 @@ impl CertificateSigner {
         found_identity: &str,
         certificate: &CertificateClaims,
         earliest: Option<Timestamp>,
-    ) -> Result<(), Misses> {
+    ) -> Result<(), OneOrMore<Miss>> {
         let Self {
             issuer,
             identity,
@@ -369,6 +373,6 @@ impl CertificateSigner {
             Some(_) => judge_time(*not_before, earliest),
         };
         misses.extend(timely.err());
-        Misses::none_of(misses)
+        none_of(misses)
     }
 }

@@ -100,11 +100,12 @@ impl Changed {
                 return true;
             }
         }
-        // A text that was added is no good there: the mapping around it is given up.
-        let wrong = if self.has_added(wrong) {
-            wrong.parent()
-        } else {
-            wrong.clone()
+        let wrong = match problem {
+            // A text that was added is no good there: the mapping around it is given up.
+            _ if self.has_added(wrong) => wrong.parent(),
+            // Of two keys the second one stays: a pattern may be wrong itself.
+            Problem::Both { exact, .. } => wrong.parent().key(exact),
+            _ => wrong.clone(),
         };
         if wrong.is_root() || self.leaves_out(&wrong) {
             return false;
@@ -223,6 +224,20 @@ mod tests {
         ");
         let several = "identities:\n- {issuer: a, identity: 1.5}\nclaims: {source_repository_identifier: 5}\n";
         insta::assert_snapshot!(told(several), @"p.yaml:2:15: identities[0].identity: expected a text in quotes, found `1.5`");
+    }
+
+    #[test]
+    fn a_broken_pattern_is_told_beside_both_keys_and_a_time_beside_a_key_that_can_t_be_read() {
+        let both = told("issuer: a\nidentity: b\nidentity_regex: \"(\"\n");
+        assert!(both.contains("`identity_regex`, found both"), "{both}");
+        assert!(both.contains("not a usable regular expression"), "{both}");
+        let key = told("key: gone.pub\nignore_tlog: true\nmin_age: 24h\n");
+        assert!(key.contains("`min_age` is not allowed"), "{key}");
+        assert!(key.contains("gone.pub"), "{key}");
+        assert_eq!(key.lines().count(), 2, "{key}");
+        let service = told("key: awskms://alias/a\n");
+        let says = "`cosign public-key --key awskms://alias/a` prints";
+        assert!(service.contains(says), "{service}");
     }
 
     #[test]

@@ -188,6 +188,8 @@ impl Node {
         let Some((path, node)) = place.position.and_then(|position| {
             let found = self.at(position)?;
             Some(match problem.about() {
+                // It is told of a key, and a mapping stands where its first key does.
+                _ if matches!(problem, Problem::Empty { .. }) => found,
                 About::Value | About::Lack => self.around(position, found),
                 About::Text | About::Key(_) | About::Second(_) | About::LackBeside => found,
             })
@@ -208,6 +210,10 @@ impl Node {
             });
         }
         place.path = problem.scope(path);
+        // The parser tells it where the mapping ends, or at its last key.
+        if matches!(problem, Problem::MissingKey { .. }) {
+            place.position = Some(self.position_of(&place.path));
+        }
         PolicyError::new(place, problem)
     }
 

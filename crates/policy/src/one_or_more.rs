@@ -33,6 +33,11 @@ impl<T> OneOrMore<T> {
         &self.first
     }
 
+    /// The entries behind the first.
+    pub(crate) fn rest(&self) -> &[T] {
+        &self.rest
+    }
+
     /// The first entry, and the others.
     pub fn into_parts(self) -> (T, Vec<T>) {
         (self.first, self.rest)

@@ -63,8 +63,15 @@ impl PublicKey {
                 });
             }
             several => {
-                return Err(PublicKeyError::SeveralBlocks {
-                    found: several.len(),
+                // Beside the parameters of its curve, say.
+                let private = several.iter().find(|label| label.contains("PRIVATE"));
+                return Err(match private {
+                    Some(label) => PublicKeyError::OtherBlock {
+                        found: countersign_oci::excerpt(label),
+                    },
+                    None => PublicKeyError::SeveralBlocks {
+                        found: several.len(),
+                    },
                 });
             }
         }

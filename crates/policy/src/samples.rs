@@ -80,7 +80,7 @@ pub fn violations() -> Vec<Violation> {
         DeniedDigest { digest: samples::digest() },
         Format { expected: vec![SignatureFormat::Bundle], found: SignatureFormat::SimpleSigning },
         PredicateType { expected: vec![text()], found: text() },
-        Signer(Box::new(SignerMismatch::of(&OneOrMore::one(Miss::NoTime { needed_by: NeedOfTime::Log }.into())))),
+        Signer(Box::new(SignerMismatch::of(&OneOrMore::one(OneOrMore::one(Miss::NoTime { needed_by: NeedOfTime::Log }))))),
         SignedBefore { not_before: Timestamp::MAX, found: Timestamp::UNIX_EPOCH },
         NoTime { condition: TimeCondition::NotBefore },
         TooYoung {
@@ -100,8 +100,11 @@ pub fn violations() -> Vec<Violation> {
             further: vec![Violation::NoTime { condition: TimeCondition::MinAge }],
         },
     });
-    let signer =
-        |miss: Miss| Violation::Signer(Box::new(SignerMismatch::of(&OneOrMore::one(miss.into()))));
+    let signer = |miss: Miss| {
+        Violation::Signer(Box::new(SignerMismatch::of(&OneOrMore::one(
+            OneOrMore::one(miss),
+        ))))
+    };
     violations.extend(misses().into_iter().map(signer));
     violations
 }

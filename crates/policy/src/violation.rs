@@ -15,7 +15,7 @@ use crate::predicate::JsonPointer;
 
 mod signer;
 
-pub(crate) use signer::Misses;
+pub(crate) use signer::none_of;
 pub use signer::{Mismatch, Miss, NeedOfTime, SignerMismatch};
 
 /// The condition of the policy that a verified signature does not meet.

@@ -158,7 +158,9 @@ impl<'a> Publication<'a> {
                 Err(NotWritten::Left(error)) => (error, None),
                 Err(NotWritten::Unclear(error)) => (error, Some(tag)),
             };
-            let left = names.iter().skip(at + usize::from(unclear.is_some()));
+            // One that may have been written is not among those that were left alone.
+            let first_left = if unclear.is_some() { at + 1 } else { at };
+            let left = names.iter().skip(first_left);
             return Err(PublicationFailure {
                 error,
                 moved,

@@ -321,7 +321,7 @@ impl Signer {
                 }
             }
         }
-        // What names the tag names the repository: where there is a tag, none is needed without.
+        // A signature for a tag names the repository too. So an image that is signed for a tag needs none without.
         let tagged = |subject: &Subject<'_>| subject.leaf.image.requested().tag().is_some();
         let named = subjects.iter().filter(|subject| tagged(subject));
         let named: HashSet<_> = named

@@ -15,14 +15,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use countersign_oci::{
-    CacheDirectory, CacheLimits, Digest, Location, PinnedReference, Reference, ResolvedImage,
+    CacheDirectory, CacheLimits, Digest, Location, PinnedReference, Reference, ResolvedImage, lock,
 };
 use countersign_policy::Policy;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 pub(crate) use self::entry::Entry;
-use crate::lock::lock;
 use crate::signature::FetchedLayer;
 
 /// A directory with the signatures that proved images.

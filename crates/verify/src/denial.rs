@@ -12,11 +12,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use countersign_oci::{
     Descriptor, Digest, Document, Error as RegistryError, Location, PinnedReference, Registry,
-    ResolvedImage,
+    ResolvedImage, lock,
 };
 use countersign_policy::Policy;
-
-use crate::lock::lock;
 
 /// How many denied digests are fetched at the same time.
 const AT_ONCE: usize = 6;

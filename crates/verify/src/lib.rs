@@ -82,7 +82,6 @@ mod genuine;
 mod judge;
 mod kind;
 mod limits;
-mod lock;
 mod log;
 mod log_and_times;
 mod log_entries;

@@ -5,10 +5,9 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use countersign_oci::{Descriptor, Digest};
+use countersign_oci::{Descriptor, Digest, lock};
 use countersign_policy::SignatureFormat;
 
-use crate::lock::lock;
 use crate::signature::FetchedLayer;
 
 /// A signature as it was found, in a registry or in a file.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use jiff::SignedDuration;
+use jiff::{Span, SpanRelativeTo};
 use url::Url;
 
 /// How registries are reached.
@@ -39,9 +39,8 @@ pub(crate) struct RegistryArguments {
 
 /// A time as people write it. A day has 24 hours, as in the `min_age` of a policy.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let days = text.strip_suffix('d').and_then(|days| days.parse().ok());
-    let days = days.map(|days: u32| SignedDuration::from_secs(86_400 * i64::from(days)));
-    let duration = days.or_else(|| text.parse::<SignedDuration>().ok());
+    let span = text.parse::<Span>().ok();
+    let duration = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
     match duration.map(Duration::try_from) {
         Some(Ok(duration)) if !duration.is_zero() => Ok(duration),
         Some(_) => Err(format!(
@@ -86,13 +85,15 @@ mod tests {
         assert_eq!(parse_duration("0s"), nothing("0s"));
         assert_eq!(parse_duration("-5s"), nothing("-5s"));
         assert_eq!(parse_duration("7d"), minutes(7 * 24 * 60));
+        assert_eq!(parse_duration("1d 12h"), minutes(36 * 60));
         assert_eq!(parse_duration("0d"), nothing("0d"));
+        assert_eq!(parse_duration("-1d"), nothing("-1d"));
         for (text, also) in [
             ("5", ": for seconds write 5s"),
             ("soon", ""),
             ("", ""),
             ("d", ""),
-            ("-1d", ""),
+            ("1mo", ""),
         ] {
             let says = "expected a duration with its unit, such as 90s, 10m, `1h 30m` or 7d, found";
             assert_eq!(parse_duration(text), Err(format!("{says} `{text}`{also}")));

@@ -194,7 +194,7 @@ pub(crate) async fn run(
     if seen == 0 {
         let failure = Failure::new(Kind::Usage, "there is no image to audit");
         return Err(failure
-            .hint("name images with --images FILE, one a line, or a gallery with --gallery FILE"));
+            .hint("pass --images FILE with an image on each line, or --gallery FILE with galleries that have entries"));
     }
     report.end()
 }
@@ -265,7 +265,7 @@ async fn audit(
         ready(shard.is_none_or(|shard| shard.has(subject)))
     });
     let state = state.map(RefCell::new);
-    let judged = tasks.enumerate().map(|(position, (auditor, subject))| {
+    let verdicts = tasks.enumerate().map(|(position, (auditor, subject))| {
         // Subjects come in the order of the file.
         let recalled = match &state {
             Some(state) => state.borrow_mut().recall(&subject),
@@ -280,9 +280,9 @@ async fn audit(
             Ok((position, results.collect(), subject))
         }
     });
-    let mut judged = pin!(judged.buffer_unordered(AT_ONCE));
-    while let Some(judged) = judged.next().await {
-        let (position, results, subject): (_, Vec<_>, _) = judged?;
+    let mut verdicts = pin!(verdicts.buffer_unordered(AT_ONCE));
+    while let Some(verdict) = verdicts.next().await {
+        let (position, results, subject): (_, Vec<_>, _) = verdict?;
         if let Some(state) = &state {
             state.borrow_mut().keep(position, &subject, &results)?;
         }

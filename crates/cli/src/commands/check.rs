@@ -184,7 +184,7 @@ async fn entry(
     let named = store.store.as_deref();
     let store = Store::new(store_directory(named, environment)?);
     let installation = store.installation(&name).await.map_err(|error| {
-        let failure = Failure::from(error);
+        let failure = Failure::of_store(error, named);
         let here = name.to_string();
         match (Path::new(&here).is_file(), Path::new(&here).is_dir()) {
             (true, _) => failure.hint(format!(

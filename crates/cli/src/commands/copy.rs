@@ -188,6 +188,12 @@ async fn one_image(
     if let Some(warning) = destination.warning() {
         output.warning(&warning);
     }
+    if policy.bind_name() && destination.is_another_name_than(source) {
+        output.warning(&format!(
+            "the policy has `bind_name`, and {source} is the name that is proven: by the name of the copy it is refused, \
+             unless that is signed too; in a gallery, list the copy as a mirror of {source}"
+        ));
+    }
     let progress = Arc::new(Progress::new(output, format!("verifying {source}")));
     let copied = Copying {
         registry,
@@ -214,7 +220,7 @@ async fn one_image(
                 output.warning(&format!("not copied: {}: {}", one.name, one.reason));
             }
             report.fail(&failure, |error| {
-                CopyResult::refused(source, error).without(failure.not_copied())
+                CopyResult::refused(source, error).with_not_copied(failure.not_copied())
             });
         }
     }

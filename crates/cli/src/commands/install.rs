@@ -399,7 +399,8 @@ fn requested_entries(
     let lock = match &gallery.from_lock {
         Some(path) => {
             lock::refuse_files(&operands, "--from-lock")?;
-            Some(Arc::new(LockFile::new(path.clone()).read()?))
+            let lock = LockFile::new(path.clone()).read_to_install()?;
+            Some(Arc::new(lock))
         }
         None => None,
     };

@@ -77,10 +77,11 @@ pub(crate) async fn run(
     for name in &arguments.names {
         if !installations.iter().any(|one| one.name == *name) {
             let (name, store) = (name.clone(), store.clone());
-            let failure = Failure::from(StoreError::NotInstalled {
+            let missing = StoreError::NotInstalled {
                 name: name.clone(),
                 store,
-            });
+            };
+            let failure = Failure::of_store(missing, named);
             report.fail(&failure, |error| ListResult::failed(&name, error));
         }
     }
@@ -193,13 +194,14 @@ fn origin(provenance: &Provenance) -> String {
 fn advice(installation: &Installation, store: Option<&Path>) -> Option<String> {
     let name = &installation.name;
     let way_out = || unusable::way_out(installation, store).unwrap_or_default();
+    let store = printable::option("--store", store);
     Some(match installation.record {
         RecordState::Read(_) => return None,
         RecordState::Missing => format!(
-            "no record says what this is; `countersign remove --unrecorded {name}` removes it"
+            "no record says what this is; `countersign remove --unrecorded{store} {name}` removes it"
         ),
         RecordState::Unfinished => format!(
-            "unfinished: a run is at work or was killed; `countersign remove {name}` removes what it left"
+            "unfinished: a run is at work or was killed; `countersign remove{store} {name}` removes what it left"
         ),
         RecordState::Later => format!("a later Countersign wrote the record; {}", way_out()),
         RecordState::Illegible | RecordState::Unreadable => {

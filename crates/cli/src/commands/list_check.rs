@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
-use countersign_download::{Grounds, Installation, Lock, LockedEntry, Name, Recorded};
+use countersign_download::{Grounds, Installation, Lock, LockedEntry, Name, RecordState, Recorded};
 use countersign_oci::Platform;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::report::Report;
+use super::unusable;
 use crate::failure::{Failure, Kind};
 use crate::json::error::JsonError;
 use crate::lock::{self, LockFile};
@@ -76,7 +77,9 @@ pub(super) fn run(
                     platform,
                     is_named: asked.is_some(),
                 };
-                let failure = failure(&result, asked, expected.zip(found));
+                let both = expected.zip(found);
+                let unreadable = expected.and_then(|_| unreadable(installed, store));
+                let failure = unreadable.unwrap_or_else(|| failure(&result, asked, both));
                 report.fail(&failure, |error| result.failed(error));
             }
         }
@@ -156,6 +159,15 @@ fn compare<'a>(
     Some(Compared { state, expected })
 }
 
+/// Of one that is locked, if its record is of no use.
+fn unreadable(installed: Option<&Installation>, store: Option<&Path>) -> Option<Failure> {
+    let there = installed.filter(|one| one.record != RecordState::Unfinished)?;
+    let way_out = unusable::way_out(there, store)?;
+    let name = &there.name;
+    let message = format!("`{name}` is not as locked: its record can't be read");
+    Some(Failure::new(Kind::Differs, message).hint(way_out))
+}
+
 /// `both` is what is locked, and what is installed.
 fn failure(
     result: &LockCheck,
@@ -183,15 +195,10 @@ fn failure(
         (Some(expected), Some(found)) => {
             format!("`{name}` is not as locked: expected {expected}, found {found}")
         }
-        (Some(_), None) if result.state == LockState::Differs => {
-            format!("`{name}` is not as locked: its record can't be read")
-        }
         (Some(_), None) => format!("`{name}` is locked and not installed"),
         (None, _) => format!("`{name}` is not in {shown} for {platform}"),
     };
-    let store = store.map_or_else(String::new, |store| {
-        format!(" --store {}", printable::path(store))
-    });
+    let store = printable::option("--store", store);
     let mut options = store.clone();
     if is_named {
         options.push_str(&format!(" --platform {platform}"));
@@ -223,11 +230,14 @@ fn failure(
 
 /// How the locked content was installed, that is not as locked.
 fn how(locked: &LockedEntry, recorded: &Recorded) -> String {
-    let entry = recorded.provenance.as_ref().map(|from| &from.entry);
-    match (&recorded.grounds, entry) {
-        (_, Some(found)) if *found != locked.entry => format!(
-            "installed as another entry: expected {}, found {found}",
-            locked.entry
+    match (&recorded.grounds, recorded.provenance.as_ref()) {
+        (_, Some(found)) if found.entry != locked.entry => format!(
+            "installed as another entry: expected {}, found {}",
+            locked.entry, found.entry
+        ),
+        (_, Some(found)) if found.gallery != locked.gallery => format!(
+            "installed from another gallery: expected {}, found {}",
+            locked.gallery, found.gallery
         ),
         (Grounds::Nothing, _) => "installed unverified".to_owned(),
         (Grounds::Digest, _) => {

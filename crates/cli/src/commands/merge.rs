@@ -181,7 +181,7 @@ fn show(merge: &Merge, tags: &[Reference], output: &Output) -> Result<ExitCode, 
             names.push(tag);
         }
     }
-    output.result(&format!(
+    output.answer(&format!(
         "would push {} and, when it is signed and verified, write {}\n{index:#}\n",
         merge.digest(),
         names.join(" and "),

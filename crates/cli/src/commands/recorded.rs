@@ -23,7 +23,6 @@ use crate::printable;
 pub(super) struct InstalledEntry {
     pub(super) requested: RequestedEntry,
     directory: PathBuf,
-    file: Option<PathBuf>,
 }
 
 impl InstalledEntry {
@@ -42,7 +41,6 @@ impl InstalledEntry {
                 }),
             },
             directory: installation.directory.clone(),
-            file: provenance.file.as_ref().map(PathBuf::from),
         })
     }
 }
@@ -104,10 +102,11 @@ struct GalleryFile {
 }
 
 /// The entries by their gallery files: of a record, or else of a file of configuration. What has none is a group whose
-/// entries fail.
+/// entries fail. `store` is what `--store` names.
 pub(super) async fn groups(
     entries: Vec<InstalledEntry>,
     records: Records,
+    store: Option<&Path>,
     reading: Reading<'_>,
     output: &Output,
 ) -> Vec<Group> {
@@ -144,7 +143,8 @@ pub(super) async fn groups(
         let failure = Failure::new(Kind::Usage, message)
             .hint("pass --gallery FILE, or set `gallery` in your countersign.toml")
             .hint(format!(
-                "what was installed from a kit is upgraded from a newer kit: `countersign install --from ocifile://KIT {}`",
+                "what was installed from a kit is upgraded from a newer kit: `countersign install --from ocifile://KIT{} {}`",
+                printable::option("--store", store),
                 names.join(" ")
             ));
         groups.push(failed(failure, unknown));
@@ -248,7 +248,8 @@ impl InstalledEntry {
             path: file.to_owned(),
             recorded: false,
         });
-        let Some(file) = &self.file else {
+        let installed = self.requested.installed.as_ref();
+        let Some(file) = installed.and_then(|installed| installed.file.as_ref()) else {
             return Ok(set);
         };
         let name = self.requested.name.name();

@@ -70,7 +70,8 @@ pub(crate) async fn run(
         lock,
         store,
     } = arguments;
-    let store = open_store(store.store.as_deref(), environment)?;
+    let named_store = store.store;
+    let store = open_store(named_store.as_deref(), environment)?;
     let unrecorded = if unrecorded {
         Unrecorded::Remove
     } else {
@@ -93,6 +94,7 @@ pub(crate) async fn run(
     };
     let removal = Removal {
         store,
+        named_store,
         options,
         lock,
     };
@@ -122,6 +124,8 @@ pub(crate) async fn run(
 /// What names are removed from, and how.
 struct Removal {
     store: Store,
+    /// What `--store` names.
+    named_store: Option<PathBuf>,
     options: RemoveOptions,
     /// The lock file that they are taken out of.
     lock: Option<LockFile>,
@@ -133,7 +137,19 @@ impl Removal {
         match self.store.removable(name, self.options.unrecorded).await {
             Ok(_) => Ok(()),
             Err(StoreError::NotInstalled { .. }) if self.is_locked(name)? => Ok(()),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.not_removed(error)),
+        }
+    }
+
+    fn not_removed(&self, error: StoreError) -> Failure {
+        let is_nowhere = matches!(error, StoreError::NotInstalled { .. });
+        let failure = Failure::of_store(error, self.named_store.as_deref());
+        match &self.lock {
+            Some(file) if is_nowhere => failure.hint(format!(
+                "{} has no entry for it either",
+                printable::path(file.path())
+            )),
+            Some(_) | None => failure,
         }
     }
 
@@ -164,7 +180,7 @@ impl Removal {
                 result.removed = Some((&installation).into());
             }
             Err(StoreError::NotInstalled { .. }) if self.is_locked(name)? => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(self.not_removed(error)),
         }
         if let Some(file) = &self.lock
             && file.take_out(&name.to_string()).await?

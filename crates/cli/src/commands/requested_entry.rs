@@ -72,14 +72,45 @@ impl RequestedEntry {
         }
     }
 
-    /// The failure of planning it by `file`. If it is installed, with what else to do.
-    pub(super) fn unplanned(&self, error: PlanError, file: Option<&Path>) -> Failure {
+    /// The failure of planning it by `file`. If it is installed or locked, with what else to do. `store` is what `--store`
+    /// names.
+    pub(super) fn unplanned(
+        &self,
+        error: PlanError,
+        file: Option<&Path>,
+        store: Option<&Path>,
+    ) -> Failure {
+        let store = printable::option("--store", store);
         let hint = self.installed.as_ref();
-        let hint = hint.and_then(|installed| self.hint_of_installed(installed, &error, file));
+        let hint =
+            hint.and_then(|installed| self.hint_of_installed(installed, &error, file, &store));
+        let left = match (&error, &self.lock) {
+            (
+                PlanError::UnknownName { .. }
+                | PlanError::Entry {
+                    source: EntryError::Unknown { .. },
+                    ..
+                },
+                Some(_),
+            ) => Some(format!(
+                "if the gallery no longer has it, name the other entries, or take it out of the lock file: \
+                 `countersign remove --lock=FILE{store} {}` (it also removes what is installed)",
+                self.name.name()
+            )),
+            _ => None,
+        };
+        // What is installed chose its gallery: there is nothing to choose.
+        let has_no_choice = hint.is_some() && matches!(error, PlanError::UnknownGallery { .. });
         let failure = Failure::from(error);
-        match hint {
-            Some(hint) => failure.also(hint),
-            None => failure,
+        let failure = if has_no_choice {
+            failure.without_hints()
+        } else {
+            failure
+        };
+        match (hint, left) {
+            (Some(hint), _) if has_no_choice => failure.hint(hint),
+            (Some(hint), _) | (None, Some(hint)) => failure.also(hint),
+            (None, None) => failure,
         }
     }
 
@@ -88,6 +119,7 @@ impl RequestedEntry {
         installed: &InstalledBy,
         error: &PlanError,
         file: Option<&Path>,
+        store: &str,
     ) -> Option<String> {
         let name = self.name.name();
         match (error, &installed.file) {
@@ -113,7 +145,7 @@ impl RequestedEntry {
                 },
                 _,
             ) => Some(format!(
-                "`countersign remove {name}` takes away what the galleries no longer have"
+                "`countersign remove{store} {name}` takes away what the galleries no longer have"
             )),
             _ => None,
         }
@@ -160,9 +192,36 @@ mod tests {
             expected: vec!["ours".into()],
             found: "acme".into(),
         };
-        let failure = requested.unplanned(error, None);
+        let failure = requested.unplanned(error, None, None);
         let hints = failure.hints().join("\n");
         let says = "pass --gallery '/srv/two words;x.yaml'";
         assert!(hints.contains(says), "{hints}");
+        // An upgrade can't choose.
+        assert!(!hints.contains("choose one"), "{hints}");
+    }
+
+    /// Another store may have the same names.
+    #[test]
+    fn what_a_gallery_no_longer_has_is_removed_from_the_store_that_was_named() {
+        let unknown = || PlanError::UnknownName {
+            name: "chat".into(),
+            galleries: vec!["acme".into()],
+            nearest: None,
+        };
+        let name = || EntryName::in_gallery("acme", "chat");
+        let platform = || "linux/amd64".parse().unwrap();
+        let mut installed = RequestedEntry::new(name(), platform());
+        installed.installed = Some(InstalledBy { file: None });
+        let mut locked = RequestedEntry::new(name(), platform());
+        locked.lock = Some(Arc::new(Lock::new()));
+        let store = Some(Path::new("two"));
+        for (requested, says) in [
+            (installed, "`countersign remove --store two chat`"),
+            (locked, "`countersign remove --lock=FILE --store two chat`"),
+        ] {
+            let failure = requested.unplanned(unknown(), None, store);
+            let hints = failure.hints().join("\n");
+            assert!(hints.contains(says), "{hints}");
+        }
     }
 }

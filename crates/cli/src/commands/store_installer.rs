@@ -102,16 +102,17 @@ impl LostFiles {
         }
     }
 
-    fn tell(&self, output: &Output) {
+    fn tell(&self, store: Option<&Path>, output: &Output) {
         let Some(used) = &self.used else {
             return;
         };
         let names = self.names.join(" ");
         output.note(&format!(
-            "a gallery file that is not there any more is in the record of {}; `countersign upgrade --reinstall --gallery {} {names}` \
+            "a gallery file that is not there any more is in the record of {}; `countersign upgrade --reinstall --gallery {}{} {names}` \
              records this one",
             self.names.join(", "),
-            printable::word(used)
+            printable::word(used),
+            printable::option("--store", store)
         ));
     }
 }
@@ -127,14 +128,13 @@ impl StoreInstaller {
         output: &Output,
     ) -> Result<ExitCode, Failure> {
         // One that can't be used is better known of before anything is installed.
-        let lock = self.lock_file.as_ref().map(LockFile::require).transpose()?;
-        let lock = lock.as_ref();
+        self.lock_file.as_ref().map(LockFile::require).transpose()?;
         let mut report = Report::new(output);
         let planned = self.planned_or_none(groups, names_from, &mut report);
         let board = &Board::new(output, planned.len());
         // All that waits for a disk or for another process is done in here, beside the other installations.
         let installations = planned.into_iter().map(|one| async move {
-            let installed = self.install_one(&one, lock, environment, board).await;
+            let installed = self.install_one(&one, environment, board).await;
             (one, installed)
         });
         let mut installations = pin!(stream::iter(installations).buffered(self.jobs));
@@ -145,7 +145,7 @@ impl StoreInstaller {
             }
             board.suspend(|| self.tell(&planned, installed, &mut report, output));
         }
-        lost.tell(output);
+        lost.tell(self.named_store.as_deref(), output);
         let trouble = self.layers.as_ref().and_then(LayerCache::trouble);
         warn(output, "layers", trouble);
         let (results, code) = report.end();
@@ -214,7 +214,8 @@ impl StoreInstaller {
         planned: &[Planned],
     ) -> Result<Planned, Failure> {
         let plan = requested.plan(galleries).map_err(|error| {
-            let failure = requested.unplanned(error, group.file.as_deref());
+            let store = self.named_store.as_deref();
+            let failure = requested.unplanned(error, group.file.as_deref(), store);
             match &self.kit {
                 Some(kit) => failure.of_kit(&kit.reference.to_string()),
                 None => failure,
@@ -247,7 +248,6 @@ impl StoreInstaller {
     async fn install_one(
         &self,
         planned: &Planned,
-        lock: Option<&Lock>,
         environment: &Environment,
         board: &Board,
     ) -> Result<Installed<'_>, Failure> {
@@ -260,9 +260,11 @@ impl StoreInstaller {
         let progress = board.row(plan.name());
         let installer = self.installer(planned, environment).await?;
         let events = |event| progress.installing(&event);
+        // Another run may have put something into it meanwhile. It is read once more when this is put into it.
+        let lock = self.lock_file.as_ref().map(LockFile::read_if_there);
+        let lock = lock.transpose()?;
         let mut request = InstallRequest::new(plan, platform).with_options(self.options);
-        // It is read again when something is put into it.
-        if let Some(lock) = lock {
+        if let Some(lock) = &lock {
             request = request.with_lock(lock);
         }
         let installing = self.store.install(&installer, request.with_events(&events));
@@ -293,9 +295,12 @@ impl StoreInstaller {
         match (&self.lock_file, outcome.locked()) {
             (Some(file), Some(entry)) => {
                 let before = file.record(entry, self.options.downgrade).await?;
+                // What says more of the time stays.
+                let there = file.read_if_there()?;
+                let found = there.entry(&entry.name, &entry.platform);
                 Ok(Some(PinnedIn {
                     file,
-                    entry: entry.clone(),
+                    entry: found.unwrap_or(entry).clone(),
                     before,
                 }))
             }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use countersign_download::{Error, Installation, Name, RecordState, Store, StoreError};
+use countersign_download::{Error, Installation, Name, RecordState, Role, Store, StoreError};
 
 use crate::failure::{Failure, Kind};
 use crate::printable;
@@ -46,8 +46,7 @@ fn removal(installation: &Installation, store: Option<&Path>) -> String {
         | RecordState::Later
         | RecordState::Unfinished => "",
     };
-    let store = store.map(|store| format!(" --store {}", printable::word(store)));
-    let store = store.unwrap_or_default();
+    let store = printable::option("--store", store);
     format!("countersign remove{by}{store} {}", installation.name)
 }
 
@@ -58,14 +57,38 @@ pub(super) async fn not_installed(
     store: &Store,
     named: Option<&Path>,
 ) -> Failure {
-    let (true, Ok(name)) = (is_of_place(&error), name.parse::<Name>()) else {
+    let Ok(name) = name.parse::<Name>() else {
         return error.into();
     };
-    match store.installation(&name).await {
-        Ok(installation) => unusable(&installation, named).unwrap_or_else(|| error.into()),
-        Err(unrecorded @ StoreError::NoRecord { .. }) => unrecorded.into(),
-        Err(_) => error.into(),
+    if error.kind() == Kind::NotFound && is_by_fallback(&name, store).await {
+        return Failure::from(error).also(FALLBACK);
     }
+    if !is_of_place(&error) {
+        return error.into();
+    }
+    match store.installation(&name).await {
+        Ok(installation)
+            if matches!(
+                installation.record,
+                RecordState::Unreadable | RecordState::Illegible | RecordState::Later
+            ) =>
+        {
+            unusable(&installation, named).unwrap_or_else(|| error.into())
+        }
+        Err(unrecorded @ StoreError::NoRecord { .. }) => Failure::of_store(unrecorded, named),
+        Ok(_) | Err(_) => error.into(),
+    }
+}
+
+/// What to do about a tag that was not there when it was installed either.
+const FALLBACK: &str = "what is installed came by another tag: pass the same --fallback-tag again";
+
+/// Whether what is installed by this name was served by a fallback tag.
+async fn is_by_fallback(name: &Name, store: &Store) -> bool {
+    let installation = store.installation(name).await.ok();
+    let recorded = installation.as_ref().and_then(Installation::recorded);
+    let from = recorded.and_then(|recorded| recorded.provenance.as_ref());
+    from.is_some_and(|from| from.role == Role::Fallback)
 }
 
 /// Whether something that we don't replace is in its place.

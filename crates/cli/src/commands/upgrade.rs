@@ -127,7 +127,7 @@ pub(crate) async fn run(
         Some(file) => vec![of_file(file, installed, reading).await?],
         None => {
             let records = Records::of_store(planning.store.as_deref(), environment);
-            recorded::groups(installed, records, reading, output).await
+            recorded::groups(installed, records, named_store, reading, output).await
         }
     };
     let groups: Vec<Group> = failed.into_iter().chain(groups).collect();
@@ -262,7 +262,8 @@ async fn installed_as(
     name: &Name,
     named: Option<&Path>,
 ) -> Result<InstalledEntry, Failure> {
-    let installation = store.installation(name).await?;
+    let installation = store.installation(name).await;
+    let installation = installation.map_err(|error| Failure::of_store(error, named))?;
     if let Some(failure) = unusable(&installation, named) {
         return Err(failure);
     }

@@ -115,7 +115,7 @@ impl From<countersign_download::PlanError> for Failure {
             },
             PlanError::NoGallery => "pass --gallery FILE, with a file that has a gallery",
             PlanError::UnknownName { .. } => "`countersign gallery show FILE` shows all entries",
-            PlanError::UnknownGallery { .. } => "choose one of these galleries",
+            PlanError::UnknownGallery { .. } => "choose one of these galleries: write GALLERY@NAME",
             PlanError::Ambiguous { .. } | PlanError::UnreadableName { .. } => {
                 "write GALLERY@NAME: the gallery's policy decides who must have signed"
             }

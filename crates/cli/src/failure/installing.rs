@@ -226,27 +226,38 @@ impl From<countersign_download::PlanFailure> for Failure {
     }
 }
 
-impl From<countersign_download::StoreError> for Failure {
-    fn from(error: countersign_download::StoreError) -> Self {
+impl Failure {
+    /// The failure of a store. What it advises is for the store that `--store` names, if it names one: another may have the
+    /// same names.
+    pub(crate) fn of_store(
+        error: countersign_download::StoreError,
+        named: Option<&std::path::Path>,
+    ) -> Self {
         use countersign_download::StoreError;
+        let store = crate::printable::option("--store", named);
         match error {
             StoreError::Plan(failure) => failure.into(),
             StoreError::Installation(error) => error.into(),
             StoreError::Name(error) => error.into(),
             StoreError::NoRecord { ref name, .. } => {
                 let hint = format!(
-                    "look at it; if you don't need it, `countersign remove --unrecorded {name}` removes it"
+                    "look at it; if you don't need it, `countersign remove --unrecorded{store} {name}` removes it"
                 );
                 Self::new(error.kind(), error).hint(hint)
             }
             error @ StoreError::NotADirectory { .. } => Self::new(error.kind(), error).hint(
                 "name the directory of installed entries: --store DIR, or COUNTERSIGN_STORE_DIR",
             ),
-            error @ StoreError::NotInstalled { .. } => {
-                Self::new(error.kind(), error).hint("`countersign list` shows what is installed")
-            }
+            error @ StoreError::NotInstalled { .. } => Self::new(error.kind(), error)
+                .hint(format!("`countersign list{store}` shows what is installed")),
             other => Self::new(other.kind(), other),
         }
+    }
+}
+
+impl From<countersign_download::StoreError> for Failure {
+    fn from(error: countersign_download::StoreError) -> Self {
+        Self::of_store(error, None)
     }
 }
 

@@ -4,7 +4,9 @@
 
 use countersign_oci::{LayoutError, LayoutPath, Location};
 
-/// For a path where nothing is, or a layout without the blob that is asked for.
+/// For a layout without a blob that is asked for.
+const PARTIAL: &str = "copy the whole image again; if it was copied with --platform, the layout has those platforms alone: to copy it on, pass --platform again";
+/// For a path where nothing is, or a layout without the image that is asked for.
 const NOT_FOUND: &str = "check the path, and that the whole image was copied";
 /// For a path with a tag behind it, as oras writes it.
 const TAGGED: &str = "leave the tag out: ocifile://PATH names the only image of a layout, ocifile://PATH@DIGEST one of several";
@@ -36,6 +38,9 @@ pub(super) fn hint(error: &LayoutError, layout: &LayoutPath) -> Option<&'static 
         LayoutError::Truncated { .. } | LayoutError::Header { .. } => {
             Some("copy the archive again, and compare its size")
         }
+        LayoutError::NoIndex => {
+            Some("copy the image again: an earlier copy has not ended, or the file was lost")
+        }
         LayoutError::SeveralImages { .. } => Some(
             "name one of them by its digest: ocifile://PATH@DIGEST; an index can't do that: for it, make a layout of one image with `countersign copy --policy FILE ocifile://PATH@DIGEST ocifile://DIR`",
         ),
@@ -47,10 +52,8 @@ pub(super) fn hint(error: &LayoutError, layout: &LayoutPath) -> Option<&'static 
             Some("name a directory that is missing, empty or a layout, or a new file FILE.tar")
         }
         LayoutError::Write { .. } => Some("check the path, and who may write there"),
-        LayoutError::Nothing
-        | LayoutError::NoBlob { .. }
-        | LayoutError::NoName { .. }
-        | LayoutError::NoImage => Some(NOT_FOUND),
+        LayoutError::NoBlob { .. } => Some(PARTIAL),
+        LayoutError::Nothing | LayoutError::NoName { .. } | LayoutError::NoImage => Some(NOT_FOUND),
         LayoutError::Io { .. } => Some("check who may read it"),
         // What is left is missing from the layout, or damaged.
         _ => Some(CHANGED),

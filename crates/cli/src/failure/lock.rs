@@ -63,10 +63,10 @@ impl From<countersign_download::LockedError> for Failure {
                 Some("if you want the gallery's content, install with --lock again")
             }
             LockedError::Weaker { .. } => Some(
-                "somebody removed it from the gallery: put the `verification` block or the `sha256` back; if nothing is to prove it any more, take it out of the lock file first: `countersign remove --lock=FILE NAME` (it also removes what is installed)",
+                "somebody removed it from the gallery: put the `verification` block or the `sha256` back; if nothing is to prove it any more, take it out of the lock file first: `countersign remove --lock=FILE NAME` (with the same --store; it also removes what is installed)",
             ),
             LockedError::WeakerEntry { .. } => Some(
-                "put the gallery's `verification` block or the entry's `sha256` back, or install it from the gallery that it was locked from; if nothing is to prove it any more, take it out of the lock file first: `countersign remove --lock=FILE NAME` (it also removes what is installed)",
+                "put the gallery's `verification` block or the entry's `sha256` back, or install it from the gallery that it was locked from; if nothing is to prove it any more, take it out of the lock file first: `countersign remove --lock=FILE NAME` (with the same --store; it also removes what is installed)",
             ),
             LockedError::Older { other: Some(_), .. } => Some(
                 "if that is for other hardware, use a lock file for each kind of hardware (--lock=FILE); if you want the older image, pass --allow-older",

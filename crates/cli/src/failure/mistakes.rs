@@ -1,6 +1,6 @@
 //! All that is wrong with a file, each with its line and a mark below it.
 
-use countersign_policy::{MISTAKES_MAX, Place, PolicyError};
+use countersign_policy::{MISTAKES_MAX, Place, PolicyError, Problem};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -71,8 +71,14 @@ impl Failure {
 
 fn mistake(text: &str, error: &PolicyError) -> Mistake {
     let place = error.place();
-    let what = What::of(error.problem());
     let key = place.path.last_key();
+    let what = match error.problem() {
+        // Where a key is the author's own, the key itself may be wrong.
+        Problem::Form {
+            found: Some(found), ..
+        } if key.is_some_and(|key| *found == format!("`{key}`")) => What::Key,
+        problem => What::of(problem),
+    };
     let mark = place
         .position
         .and_then(|position| Mark::find(text, position, what, key));
@@ -98,5 +104,18 @@ fn mistake(text: &str, error: &PolicyError) -> Mistake {
         marked: mark
             .filter(|_| !no_mapping && !text.contains("PRIVATE KEY"))
             .and_then(|mark| mark.draw()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_wrong_itself_is_marked_and_not_its_value() {
+        let text = "issuer: a\nidentity: b\npredicate_types: [t]\npredicate: {ref: main}\n";
+        let error = countersign_policy::PolicyFile::parse(text, "p.yaml").unwrap_err();
+        let mistake = mistake(text, &error);
+        assert_eq!((mistake.line, mistake.column), (Some(4), Some(13)));
     }
 }

@@ -62,7 +62,7 @@ impl From<CopyError> for Failure {
                     ..Self::new(kind, error)
                 };
                 return failure.hint(
-                    "no tag was written, and no layout lists it; for what was not copied, the source is damaged there, or lacks it: copy the source again from where it came",
+                    "no tag was written, and no layout lists it; for what was not copied, the source is damaged there, or lacks it: copy the source again from where it came; if none of that is a signature, run the same command again",
                 );
             }
             CopyError::Refused { .. } => {

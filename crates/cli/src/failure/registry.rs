@@ -35,6 +35,11 @@ impl From<RegistryError> for Failure {
             RegistryError::Limit { .. } | RegistryError::Manifest { .. } => {
                 Some("report the message to the image's publisher or to the registry")
             }
+            RegistryError::Network { url, .. }
+                if error.kind() == Kind::Unreachable && url.starts_with("http://") =>
+            {
+                Some("check the host name, the port, the network and the proxy")
+            }
             RegistryError::Network { .. } if error.kind() == Kind::Unreachable => Some(
                 "check the host name, the network and the proxy; a name without a host is on Docker Hub; a registry without TLS needs --plain-http",
             ),

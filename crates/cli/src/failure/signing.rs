@@ -109,7 +109,7 @@ impl From<countersign_sign::Error> for Failure {
                 return Self::new(kind, error).hint(hint);
             }
             SignError::Services { .. } => Some(
-                "correct the signing config, or pass --fulcio-url URL with --rekor-url URL (and --tsa-url URL for Rekor 2)",
+                "correct the signing config, leave out --rekor-version if it is there, or pass --fulcio-url URL with --rekor-url URL in the place of the config (and --tsa-url URL for Rekor 2)",
             ),
             SignError::Format { .. } => Some(
                 "pass --format bundle; for simple signing, name a log of Rekor version 1 with --rekor-version 1 or --rekor-url URL, and allow `simple_signing` in the policy's `signature_formats`",

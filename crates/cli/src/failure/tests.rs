@@ -87,6 +87,8 @@ fn what_is_said_of_registries_and_layouts() {
         Layout/Write/Os
     1 Machine: too many files are open: raise the limit with `ulimit -n`, or end other programs
         Network/Os
+    1 Machine: wait until the other run has ended
+        Layout/Busy
     2 Usage: check --registry-ca and the proxy's variables
         Configuration
     2 Usage: check the path, and who may write there
@@ -95,12 +97,12 @@ fn what_is_said_of_registries_and_layouts() {
         Layout/Io/Os
     2 Usage: convert it to an image layout, as the message says
         Layout/DockerArchive, Layout/Version
+    2 Usage: copy the image again: an earlier copy has not ended, or the file was lost
+        Layout/NoIndex
     2 Usage: correct the credential file or the helper, or log in again with `docker login` or `podman login`
         Credentials/Os
     2 Usage: decompress it (`gunzip`, `zstd -d`), then use the decompressed file
         Layout/Compressed
-    2 Usage: do not use it: the layout was changed or damaged; copy the image again
-        Layout/NoIndex
     2 Usage: make one with `countersign copy --policy FILE IMAGE ocifile://DIR`, `oras copy --recursive --to-oci-layout` or `skopeo copy docker://IMAGE oci-archive:FILE`
         Layout/NoMarker, Layout/NoArchive
     2 Usage: make that directory first, or correct the path
@@ -113,8 +115,6 @@ fn what_is_said_of_registries_and_layouts() {
         Layout/Exists
     2 Usage: name one of them by its digest: ocifile://PATH@DIGEST; an index can't do that: for it, make a layout of one image with `countersign copy --policy FILE ocifile://PATH@DIGEST ocifile://DIR`
         Layout/SeveralImages
-    2 Usage: wait until the other run has ended
-        Layout/Busy
     5 Invalid: a verifier tries no more signatures of one image: delete those that nobody needs, or pass --format bundle
         Full
     5 Invalid: copy the archive again, and compare its size
@@ -128,11 +128,13 @@ fn what_is_said_of_registries_and_layouts() {
     6 NotFound: check the name and the tag; without a login, a registry may say this of a private repository
         NotFound
     6 NotFound: check the path, and that the whole image was copied
-        Layout/NoImage, Layout/Nothing, Layout/NoBlob, Layout/NoName
+        Layout/NoImage, Layout/Nothing, Layout/NoName
     6 NotFound: check the reference; if it is right, report the answer to the registry's operator
         Status
     6 NotFound: choose one of these with --platform
         Platform/NoSuchPlatform
+    6 NotFound: copy the whole image again; if it was copied with --platform, the layout has those platforms alone: to copy it on, pass --platform again
+        Layout/NoBlob
     6 NotFound: pass the platform that the image has to --platform
         WrongPlatform
     7 Unreachable: check the host name, the network and the proxy; a name without a host is on Docker Hub; a registry without TLS needs --plain-http
@@ -203,16 +205,16 @@ fn what_is_said_of_signatures_that_are_refused() {
         Refused, BothRefused, Refused/LegacySignature, Refused/OldAttestation, Refused/Attestation, Refused/OtherArtifact
     4 Policy: do not use it: the policy's `deny_digests` has its digest, or the digest of an index that contains it; use a newer version
         Denied/Denied
+    4 Policy: do not use the image under this name: the signature is for another one (`bind_name`), as it is where somebody moved the tag; if you asked for a copy, ask for the name that is signed, have this name signed too, or make the copy a mirror in a gallery, where the name of the entry counts
+        Refused/Policy/Name
     4 Policy: do not use the image yet: wait until the time that the message names, then try again
         Refused/Policy/TooYoung
     4 Policy: do not use the image; if you are sure that the policy is wrong, correct it: `countersign policy check FILE` tells of patterns and names that no signer has
         Refused/Policy/DeniedDigest, Refused/Policy/Format, Refused/Policy/PredicateType, Refused/Policy/Signer/SignerMismatch, Refused/Policy/SignedBefore, Refused/Policy/NoTime, Refused/Policy/Annotation, Refused/Policy/Predicate, Refused/Policy/Several
-    4 Policy: if the publisher signs with a key, pass it with --key FILE, or write it into the policy as `key`
+    4 Policy: if the publisher signs with a key, pass --key FILE in the place of the policy or the identity, or write it into the policy as `key`, in the place of `issuer` and `identity`
         Refused/KeyForCertificate
-    4 Policy: if the publisher signs without a key, pass --issuer and --identity, or write them into the policy
+    4 Policy: if the publisher signs without a key, pass --issuer and --identity in the place of the policy or the key, or write `issuer` and `identity` into the policy in the place of `key`
         Refused/CertificateForKey
-    4 Policy: the policy has `bind_name`: ask for the image by the name that is signed, or have this name signed too; a copy is accepted as a mirror in a gallery, where the name of the entry counts
-        Refused/Policy/Name
     5 Invalid: ask the publisher: if the signatures are in no log on purpose, use a policy file with `ignore_tlog: true` beside `key`; else the publisher has to sign again, with a log
         Refused/KeyNotLogged
     5 Invalid: check the address of the TUF repository, and the proxy if there is one; if they are right, ask whoever runs the repository
@@ -258,7 +260,7 @@ fn what_is_said_of_signing() {
         ByTag
     2 Usage: compare with the digest that the push printed; if they are the same, run `countersign sign registry.example/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` with the same flags
         Publication/ByTag
-    2 Usage: correct the signing config, or pass --fulcio-url URL with --rekor-url URL (and --tsa-url URL for Rekor 2)
+    2 Usage: correct the signing config, leave out --rekor-version if it is there, or pass --fulcio-url URL with --rekor-url URL in the place of the config (and --tsa-url URL for Rekor 2)
         Services
     2 Usage: give each annotation a key and a value
         Annotations/PolicyError
@@ -310,7 +312,7 @@ fn what_is_said_of_signing() {
         Merge/Entry
     5 Invalid: name the issuer as its tokens do: in the signing config, or by --oidc-issuer URL
         Login/OtherIssuer
-    5 Invalid: no tag was written, and no layout lists it; for what was not copied, the source is damaged there, or lacks it: copy the source again from where it came
+    5 Invalid: no tag was written, and no layout lists it; for what was not copied, the source is damaged there, or lacks it: copy the source again from where it came; if none of that is a signature, run the same command again
         Copy/Refused/Refusal
     5 Invalid: read what the other program says; what is signed stays signed
         FurtherCheck

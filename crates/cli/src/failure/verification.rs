@@ -43,7 +43,7 @@ impl Failure {
 /// What to do about a signature that the policy refuses, if nothing better is known.
 const REFUSED: &str = "do not use the image; if you are sure that the policy is wrong, correct it: `countersign policy check FILE` tells of patterns and names that no signer has";
 /// The same, where flags are the policy.
-const REFUSED_BY_FLAGS: &str = "do not use the image; if you are sure that the flags are wrong, correct them: --issuer and --identity are compared letter by letter, and for a pattern there are --issuer-regex and --identity-regex";
+const REFUSED_BY_FLAGS: &str = "do not use the image; if you are sure that the flags are wrong, correct them: texts are compared letter by letter, and patterns are --issuer-regex and --identity-regex";
 /// What to do about a signature of another image.
 const OTHER_IMAGE: &str = "do not use the image: the signature is of another one; if it is from a file (--bundle), pass the file of this image";
 
@@ -223,7 +223,7 @@ fn is_of_damaged_layout(refusal: &Refusal) -> bool {
 const SIGN_WITH_TAG: &str =
     "the publisher has to sign the tag: `countersign sign NAME:TAG@DIGEST`, or with --then-tag TAG";
 
-/// Whether a signature lacks nothing but the tag in its name, as far as it was judged.
+/// Whether a signature lacks nothing but the tag in its name.
 fn is_untagged(refusal: &Refusal) -> bool {
     use countersign_verify::Failure as Refused;
     let mut candidates = refusal.candidates.iter();
@@ -232,12 +232,12 @@ fn is_untagged(refusal: &Refusal) -> bool {
 }
 
 /// What to do about a signature that is for another name, where the policy binds names.
-const OTHER_NAME: &str = "the policy has `bind_name`: ask for the image by the name that is signed, or have this name signed too; a copy is accepted as a mirror in a gallery, where the name of the entry counts";
+const OTHER_NAME: &str = "do not use the image under this name: the signature is for another one (`bind_name`), as it is where somebody moved the tag; if you asked for a copy, ask for the name that is signed, have this name signed too, or make the copy a mirror in a gallery, where the name of the entry counts";
 
 /// The same, of a layout, whose own name is a path.
-const LAYOUT_HAS_NO_NAME: &str = "the policy has `bind_name`, and nobody signs the path of a layout: install from a kit (`countersign copy --gallery FILE --to ocifile://KIT`), or copy the image into a registry by the name that is signed";
+const LAYOUT_HAS_NO_NAME: &str = "the policy has `bind_name`, and nobody signs the path of a layout: install from a kit (`countersign copy --gallery FILE --to ocifile://KIT`), which keeps the names of its images, or ask for the image in its registry";
 
-/// Whether a signature is for another name, and lacks nothing else as far as it was judged.
+/// Whether a signature is for another name, and lacks nothing else.
 fn is_for_other_name(refusal: &Refusal) -> bool {
     use countersign_verify::Failure as Refused;
     refusal.candidates.iter().any(|one| {
@@ -262,10 +262,10 @@ fn other_kind_of_signer(refusal: &Refusal) -> Option<&'static str> {
     let signatures = signatures.filter(|one| one.failure.kind() != RefusalKind::Unsigned);
     let hints = signatures.map(|candidate| match &candidate.failure {
         Refused::KeyForCertificate => Some(
-            "if the publisher signs with a key, pass it with --key FILE, or write it into the policy as `key`",
+            "if the publisher signs with a key, pass --key FILE in the place of the policy or the identity, or write it into the policy as `key`, in the place of `issuer` and `identity`",
         ),
         Refused::CertificateForKey => Some(
-            "if the publisher signs without a key, pass --issuer and --identity, or write them into the policy",
+            "if the publisher signs without a key, pass --issuer and --identity in the place of the policy or the key, or write `issuer` and `identity` into the policy in the place of `key`",
         ),
         Refused::OtherKey { .. } => Some(
             "compare the policy's key with the one that the publisher names now; if they are the same, the signature is damaged or somebody else's",
@@ -348,7 +348,7 @@ fn lack_of(refusal: &Refusal) -> Option<Lack> {
     })
 }
 
-/// Whether a signature lacks nothing but age, as far as it was judged.
+/// Whether a signature lacks nothing but age.
 fn has_only_to_wait(refusal: &Refusal) -> bool {
     use countersign_verify::Failure as Refused;
     refusal

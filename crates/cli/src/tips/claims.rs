@@ -47,16 +47,17 @@ pub(super) fn claims(name: &str, words: &[&str]) -> Option<String> {
         .iter()
         .find(|(option, ..)| *option == name)?;
     let (mut signer, mut claims) = (Vec::new(), Vec::new());
-    let mut nameless = false;
+    let (mut nameless, mut has_pattern) = (false, false);
     for (at, word) in words.iter().enumerate() {
         let (option, behind) = match word.split_once('=') {
             Some((option, value)) => (option, Some(value)),
             None => (*word, words.get(at + 1).copied()),
         };
-        let behind = behind.unwrap_or("...");
+        let behind = behind.unwrap_or("...").replace('\'', "''");
         let of_signer = SIGNER_KEYS.iter().find(|(one, _)| one.contains(&option));
         if let Some((_, key)) = of_signer {
             signer.push(format!("{key}: '{behind}'"));
+            has_pattern |= key.ends_with("_regex");
         }
         let Some((_, claim, before)) = WORKFLOW_CLAIMS.iter().find(|(one, ..)| *one == option)
         else {
@@ -77,12 +78,16 @@ pub(super) fn claims(name: &str, words: &[&str]) -> Option<String> {
         }
     }
     let (signer, claims) = (signer.join(", "), claims.join(", "));
-    let also = if nameless {
-        format!("; {nothing}")
-    } else {
-        String::new()
-    };
+    // Before the file: what stands behind it would be copied with it.
+    let mut also = String::new();
+    if has_pattern {
+        also.push_str("; a pattern must match the whole text");
+    }
+    if nameless {
+        also.push_str("; ");
+        also.push_str(nothing);
+    }
     Some(format!(
-        "write a policy file, and pass '--policy FILE' in the place of these options. The file: {{{signer}, claims: {{{claims}}}}}{also}"
+        "write a policy file, and pass '--policy FILE' in the place of these options{also}. The file: {{{signer}, claims: {{{claims}}}}}"
     ))
 }

@@ -29,7 +29,6 @@ pub(super) const PAIRS: &[(&str, &str, &str)] = &[
     ("policy", "explain", POLICY),
     ("policy", "show", POLICY),
     ("policy", "list", POLICY),
-    ("policy", "explain", POLICY),
     ("buildx", "imagetools inspect", TREE),
     ("imagetools", "inspect", TREE),
     ("image", "inspect", TREE),
@@ -151,15 +150,15 @@ pub(super) const COMMANDS: &[(&[&str], &str)] = &[
         "name the type in a policy's 'predicate_types', and run 'countersign verify --policy'",
     ),
     (
-        &["sign-blob"],
+        &["sign-blob", "standalone-sign"],
         "only images are signed; for files there is 'cosign sign-blob'",
     ),
     (
-        &["verify-blob"],
+        &["verify-blob", "standalone-verify"],
         "only images are verified; for files there is 'cosign verify-blob'",
     ),
     (
-        &["attest"],
+        &["attest", "attest-blob"],
         "only signatures are made; for attestations there is 'cosign attest'",
     ),
     (
@@ -210,4 +209,8 @@ pub(super) const COMMANDS: &[(&[&str], &str)] = &[
         "to check a policy file, run 'countersign policy check'; to check an image, 'countersign verify'",
     ),
     (&["login", "logout", "auth"], LOGIN),
+    (
+        &["docker", "podman", "crane", "skopeo", "cosign", "oras"],
+        "leave it out: 'countersign --help' lists the commands",
+    ),
 ];

@@ -89,9 +89,12 @@ pub(super) const OPTIONS: &[(&[&str], &str)] = &[
             "--record-creation-timestamp",
             "--sign-container-identity",
             "--payload",
-            "--fulcio-auth-flow",
         ],
         "leave it out: there is no such choice here",
+    ),
+    (
+        &["--fulcio-auth-flow"],
+        "to log in by a code, pass '--login device'; in a browser, '--login browser'; a token is passed as '--identity-token @FILE'",
     ),
     (
         &["--attachment", "--attachment-tag-prefix"],
@@ -168,6 +171,8 @@ pub(super) const OPTIONS: &[(&[&str], &str)] = &[
     ),
     (
         &[
+            "--allow-unsigned",
+            "--skip-verification",
             "--no-verify",
             "--insecure-skip-verify",
             "--skip-verify",
@@ -205,11 +210,6 @@ pub(super) const OPTIONS_OF: &[(&[&str], &[&str], &str)] = &[
     ),
     (
         &["upgrade", "outdated"],
-        &["--platform"],
-        "an upgrade stays with the platform that is installed; for another, run 'countersign install --gallery FILE --platform PLATFORM NAME'",
-    ),
-    (
-        &["upgrade", "outdated"],
         &["--from"],
         "what is from a kit is upgraded by 'countersign install --from ocifile://KIT NAME'",
     ),
@@ -238,13 +238,23 @@ pub(super) const OPTIONS_OF: &[(&[&str], &[&str], &str)] = &[
     ),
     (
         &["list"],
+        &["--digests"],
+        "pass '--long': it shows the digests",
+    ),
+    (
+        &["verify"],
+        &["--all"],
+        "name each image; for all that an index lists, pass '--all-platforms'",
+    ),
+    (
+        &["list"],
         &["--all"],
         "leave it out: all that is installed is listed",
     ),
     (
         &["remove"],
         &["-f", "--force"],
-        "leave it out: nothing is asked; '--unrecorded' removes also what no record says what it is",
+        "leave it out: nothing is asked; '--unrecorded' also removes what has no record that can be read",
     ),
     (
         &["remove"],
@@ -379,7 +389,7 @@ pub(super) const OPTIONS_OF: &[(&[&str], &[&str], &str)] = &[
     (
         &["copy", "verify", "install"],
         &["-p"],
-        "pass '--platform OS/ARCH'",
+        "pass '--platform OS/ARCH', or '--policy FILE'",
     ),
     (
         &["check", "test", "export"],

@@ -65,7 +65,7 @@ fn a_tip_says_what_to_type() {
         ),
         (
             "outdated --platform linux/arm64",
-            "tip: an upgrade stays with the platform that is installed; for another, run 'countersign install --gallery FILE --platform PLATFORM NAME'",
+            "tip: leave it out: what is installed stays with its platform; for another one, run 'countersign install --platform OS/ARCH' with a '--store' of its own",
         ),
         (
             "upgrade --from ocifile://kit x",
@@ -101,7 +101,11 @@ fn a_tip_says_what_to_type() {
         ),
         (
             "verify --certificate-identity=me --certificate-github-workflow-sha 12 --certificate-oidc-issuer-regexp https://a x",
-            "tip: write a policy file, and pass '--policy FILE' in the place of these options. The file: {identity: 'me', issuer_regex: 'https://a', claims: {source_repository_digest: '12'}}",
+            "tip: write a policy file, and pass '--policy FILE' in the place of these options; a pattern must match the whole text. The file: {identity: 'me', issuer_regex: 'https://a', claims: {source_repository_digest: '12'}}",
+        ),
+        (
+            "verify --certificate-github-workflow-trigger=it's --certificate-github-workflow-name n x",
+            "tip: write a policy file, and pass '--policy FILE' in the place of these options; no claim has a workflow's name: its file is in the identity. The file: {issuer: '...', identity: '...', claims: {build_trigger: 'it''s'}}",
         ),
         (
             "sign --timestamp-server-url x y",
@@ -419,4 +423,15 @@ fn each_option_has_one_tip() {
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), count);
+    let mut all: Vec<(&str, &str)> = Vec::new();
+    for (commands, options, _) in OPTIONS_OF {
+        for command in *commands {
+            all.extend(options.iter().map(|option| (*command, *option)));
+        }
+    }
+    all.extend(PAIRS.iter().map(|(first, second, _)| (*first, *second)));
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), count, "{all:?}");
 }

@@ -130,6 +130,19 @@ async fn the_choice_of_hardware_is_remembered_also_where_the_content_is_the_same
     let (code, document) = shop.upgrade(&["any"]);
     assert_eq!(code, 0, "{document:#}");
     assert_eq!(shop.version("any").unwrap(), "v2");
+
+    // What was advised, for the hardware that the user names.
+    let advised = [
+        "--from-lock",
+        "--allow-older",
+        "--capability",
+        "default",
+        "any",
+    ];
+    let (code, document) = shop.install(&advised);
+    assert_eq!(code, 0, "{document:#}");
+    let (code, document) = shop.run(&["list", "--check"]);
+    assert_eq!(code, 0, "{document:#}");
 }
 
 /// Only the wrong file was named.
@@ -166,6 +179,7 @@ async fn a_gallery_file_that_was_moved_is_recorded_as_advised() {
     let shop = Shop::open().await;
     shop.publish("latest-chat", "v1", EARLIER);
     assert_eq!(shop.install(&["chat"]).0, 0);
+    assert_eq!(shop.install(&["--store=two", "chat"]).0, 0);
     let file = |name: &str| shop.directory.path().join(name);
     fs::rename(file("galleries.yaml"), file("moved.yaml")).unwrap();
     let upgrade = [
@@ -187,6 +201,30 @@ async fn a_gallery_file_that_was_moved_is_recorded_as_advised() {
     assert_eq!(recorded, file("moved.yaml").to_str().unwrap());
     let (_, _, told) = shop.shown(&upgrade);
     assert!(!told.contains("not there any more"), "{told}");
+    let (code, _, told) = shop.shown(&[&upgrade[..], &["--store=two"]].concat());
+    assert_eq!(code, 0, "{told}");
+    let again = advised(&told)[0].join(" ");
+    assert!(again.contains(" --store two "), "{told}");
+}
+
+/// A plain `upgrade` asks for the tag that the entry names.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_by_a_fallback_tag_is_upgraded_by_it() {
+    let shop = Shop::open().await;
+    shop.publish("master-chat", "v1", EARLIER);
+    let fallback = "--fallback-tag=latest-*=master-*";
+    let (code, document) = shop.install(&[fallback, "chat"]);
+    assert_eq!(code, 0, "{document:#}");
+    shop.publish("master-chat", "v2", LATER);
+    let (code, _, told) = shop.shown(&[&["upgrade"][..], &FLAGS, &["chat"]].concat());
+    assert_eq!(code, 6, "{told}");
+    assert!(
+        told.contains("pass the same --fallback-tag again"),
+        "{told}"
+    );
+    let (code, document) = shop.upgrade(&[fallback, "chat"]);
+    assert_eq!(code, 0, "{document:#}");
+    assert_eq!(shop.version("chat").unwrap(), "v2");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,15 +250,19 @@ async fn a_name_that_is_not_signed_is_told_by_the_policy_s_key() {
     for (image, says) in [
         (
             &*stage.reference("app:v2"),
-            "ask for the image by the name that is signed",
+            "hint: do not use the image under this name",
         ),
-        ("ocifile://layout", "nobody signs the path of a layout"),
+        (
+            "ocifile://layout",
+            "hint: the policy has `bind_name`, and nobody signs the path of a layout",
+        ),
     ] {
         let run = stage.verify(&[image]);
         assert_eq!(run.code, 4, "{}", run.shown());
         assert!(run.stderr.contains(says), "{}", run.shown());
-        let names = "hint: the policy has `bind_name`";
-        assert!(run.stderr.contains(names), "{}", run.shown());
+        assert!(run.stderr.contains("`bind_name`"), "{}", run.shown());
+        // A layout's image is not copied on the way to its name either.
+        assert!(!run.stderr.contains("into a registry"), "{}", run.shown());
         assert!(!run.stderr.contains("policy check"), "{}", run.shown());
     }
 }
@@ -239,7 +281,7 @@ async fn flags_that_are_the_policy_are_looked_at_where_they_refuse() {
         let policy = ["--issuer", &issuer, "--identity", identity];
         let run = stage.run(&[&["verify", &image], &policy, &TRUST]);
         assert_eq!(run.code, 4, "{}", run.shown());
-        let says = "for a pattern there are --issuer-regex and --identity-regex";
+        let says = "texts are compared letter by letter, and patterns are --issuer-regex and --identity-regex";
         assert!(run.stderr.contains(says), "{}", run.shown());
         assert!(!run.stderr.contains("policy check"), "{}", run.shown());
     }

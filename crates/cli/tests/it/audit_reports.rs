@@ -68,7 +68,9 @@ async fn reasons_and_the_smallest_change_to_the_policy_are_told() {
     let run = audit(&stage, &[GALLERY]);
     for expected in [
         "reason: a genuine signature by",
-        &format!("the policy would need: one more of identities, with identity: {STRANGER}"),
+        &format!(
+            "the policy would need: identities, with who is named already and one more, with the same issuer and identity: {STRANGER}"
+        ),
         "refused with require_integrity\n      1  entry: app\n",
     ] {
         assert!(run.stdout.contains(expected), "{expected}: {}", run.shown());
@@ -169,6 +171,31 @@ async fn a_run_that_ends_early_leaves_no_report_of_the_run_before() {
         let ended = stage.run(&[run, &["--junit=report.xml"]]);
         assert_ne!(ended.code, 0, "{}", ended.shown());
         assert!(!stage.path("report.xml").exists(), "{run:?}");
+    }
+}
+
+/// Before anything is judged, and with the exit code of its own failure.
+#[tokio::test]
+async fn a_report_that_can_t_be_written_is_told_at_once() {
+    let stage = gallery().await;
+    image("linux/amd64").push(&stage.registry, "other", Some("v1"));
+    stage.write("list.txt", stage.reference("other:v1"));
+    for flag in ["--html", "--junit", "--metrics"] {
+        let asked = stage.registry.requests().len();
+        let report = format!("{flag}=nowhere/report");
+        let flags = ["--images=list.txt", "--output=json", &report];
+        let run = audit(&stage, &[&POLICY, &flags[..]].concat());
+        assert_eq!(run.code, 2, "{}", run.shown());
+        assert_eq!(run.json()["error"]["exit_code"], 2);
+        assert_eq!(stage.registry.requests().len(), asked, "{flag}");
+    }
+    // A device that is full is not known before.
+    for flag in ["--html", "--junit", "--metrics"] {
+        let report = format!("{flag}=/dev/full");
+        let flags = ["--images=list.txt", "--output=json", &report];
+        let run = audit(&stage, &[&POLICY, &flags[..]].concat());
+        assert_eq!(run.code, 1, "{}", run.shown());
+        assert_eq!(run.json()["error"]["exit_code"], 1);
     }
 }
 

@@ -351,6 +351,18 @@ fn refused(stage: &Stage, expected: &str) -> Run {
 }
 
 #[tokio::test]
+async fn a_trusted_root_that_is_not_there_is_told_with_the_file_that_names_it() {
+    let stage = Stage::new().await;
+    stage.configure_user();
+    fs::remove_file(stage.path(USER).with_file_name("trusted_root.json")).unwrap();
+    let run = stage.run(&[&["verify", &stage.reference("app:v1")]]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+    for says in ["the configuration ", "countersign.toml names it"] {
+        assert!(run.stderr.contains(says), "{}", run.stderr);
+    }
+}
+
+#[tokio::test]
 async fn what_others_can_write_to_is_not_used() {
     let stage = Stage::new().await;
     stage.allow();
@@ -359,7 +371,10 @@ async fn what_others_can_write_to_is_not_used() {
     refused(&stage, "can be written to by everybody (mode 666)");
     stage.configure(PROJECT, "store = 'x'");
     fs::set_permissions(stage.directory.path(), Permissions::from_mode(0o1777)).unwrap();
-    refused(&stage, "can be written to by everybody (mode 1777)");
+    let run = refused(&stage, "can be written to by everybody (mode 1777)");
+    // A directory says nothing itself.
+    let says = "look at the files in it";
+    assert!(run.stderr.contains(says), "{}", run.stderr);
 }
 
 #[tokio::test]

@@ -271,4 +271,11 @@ async fn a_signature_that_names_its_image_is_good_in_a_mirror() {
     let to = format!("{}/mirror/app:v1", other.host());
     let run = stage.copy(&[&from, &to]);
     assert_eq!(run.code, 0, "{}", run.shown());
+    // By its own name nobody can install it.
+    let says = format!("list the copy as a mirror of {from}");
+    assert!(run.stderr.contains(&says), "{}", run.shown());
+    assert_eq!(stage.verify(&[&to]).code, 4);
+    // A layout has no name of its own.
+    let run = stage.copy(&[&from, "ocifile://layout"]);
+    assert!(!run.stderr.contains("as a mirror"), "{}", run.shown());
 }

@@ -136,7 +136,14 @@ async fn an_index_may_be_copied_for_some_platforms() {
     refused(&run, 6, &missing);
     let run = stage.copy(&["ocifile://arm.tar", "ocifile://all"]);
     refused(&run, 6, &missing);
+    refused(&run, 6, "to copy it on, pass --platform again");
     done(&stage.copy(&[&arm[..], &["ocifile://arm.tar", "ocifile://some"]].concat()));
+
+    // As most registries: what an index lists has to be there.
+    let to = stage.reference("mirror/sparse");
+    let run = stage.copy(&[&arm[..], &[&from, &to]].concat());
+    refused(&run, 9, "leave --platform out");
+    assert_eq!(stage.registry.tags("mirror/sparse"), [] as [String; 0]);
 
     let s390x = ["--platform", "linux/s390x", &from, "ocifile://s390x"];
     refused(&stage.copy(&s390x), 6, "linux/amd64, linux/arm64");
@@ -188,7 +195,7 @@ async fn nothing_is_overwritten_and_nothing_outside_is_written() {
 
     let path = LayoutPath::new(&stage.path("busy")).unwrap();
     let busy = LayoutDraft::begin(&path).await.unwrap();
-    refused(&copy("ocifile://busy"), 2, "another run is writing to it");
+    refused(&copy("ocifile://busy"), 1, "another run is writing to it");
     drop(busy);
     done(&copy("ocifile://busy"));
 }

@@ -209,3 +209,16 @@ async fn a_file_system_that_fails_leaves_the_old_version_and_nothing_else() {
     assert_eq!(shop.run(&upgrade).0, 0);
     assert_eq!(shop.version("chat").unwrap(), "v2");
 }
+
+/// The directory was made by this run, and nothing is in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layout_that_can_t_be_begun_leaves_no_directory() {
+    let shop = Shop::open().await;
+    let mut arguments = vec!["copy", "--to", "ocifile://kit"];
+    arguments.extend(FLAGS);
+    let Some((code, document)) = failing(&shop, &[("fsync", "ENOSPC")], &arguments) else {
+        return;
+    };
+    assert_eq!(code, 1, "{document}");
+    assert!(!shop.directory.path().join("kit").exists(), "{document}");
+}

@@ -54,6 +54,8 @@ fn sources_that_are_nearly_right_are_answered_with_the_right_form() {
     for (uri, says) in [
         ("file:./dir", "expected file:// and an absolute path"),
         ("ocifile:./dir", "expected ocifile:// and an absolute path"),
+        ("file:d", "expected file:// and an absolute path"),
+        ("ocifile:x", "expected ocifile:// and an absolute path"),
         (
             "https://quay.io/a/chat:1",
             "an image is written without https://",

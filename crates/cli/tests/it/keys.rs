@@ -66,7 +66,11 @@ async fn a_key_is_a_flag_or_a_file_beside_the_policy() {
         &TRUST,
         &["--policy", "identity.yaml", &reference],
     ]);
-    says(&by_identity, 4, "pass it with --key FILE");
+    says(
+        &by_identity,
+        4,
+        "pass --key FILE in the place of the policy",
+    );
     stage.index.push(&stage.registry, "keyless", Some("v1"));
     stage.signed("keyless:v1", RELEASE);
     let keyless = stage.reference("keyless:v1");

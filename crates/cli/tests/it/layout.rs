@@ -113,7 +113,7 @@ async fn each_failure_has_its_exit_code_and_says_what_to_do() {
     fails(
         &stage,
         6,
-        &["it does not contain sha256:", "the whole image was copied"],
+        &["it does not contain sha256:", "copy the whole image again"],
     );
 }
 
@@ -161,6 +161,9 @@ async fn a_path_and_a_registry_alone_are_never_asked_of_docker_hub() {
         ("ocifile:/srv/ly", "write ocifile:///srv/ly"),
         ("file:///srv/ly", "write ocifile:///srv/ly"),
         ("file:/srv/ly", "write ocifile:///srv/ly"),
+        ("file:ly", "write ocifile://ly"),
+        (".", "write ocifile://."),
+        ("..", "write ocifile://.."),
         ("ly.tar", "write ocifile://ly.tar"),
         ("localhost:5055", "as localhost:5055/acme/app:v1"),
         (

@@ -91,6 +91,9 @@ async fn a_dry_run_prints_the_index_and_writes_nothing() {
     stage.registry.reset_requests();
     let run = stage.run(&[&["merge", "--dry-run", "--tag", &tag, &images[0], &images[1]]]);
     stage.snapshot("dry_run_merge", &run);
+    let quiet = ["--quiet", "merge", "--dry-run", "--tag", &tag];
+    let quiet = stage.run(&[&quiet, &[&images[0], &images[1]]]);
+    assert_eq!(quiet.stdout, run.stdout);
     let flags = ["merge", "--dry-run", "--output=json", "--tag", &tag];
     let document = stage.run(&[&flags, &[&images[0], &images[1]]]).json();
     assert_eq!(document["dry_run"], true);

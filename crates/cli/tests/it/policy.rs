@@ -325,6 +325,22 @@ async fn cases_that_can_not_be_used_are_2() {
             "cases:\n  - {name: a, digest: sha256:abc, bundle: release.json, expect: accepted}",
             "expected a digest: `sha256:` and 64 lower-case hex digits, found `sha256:abc`",
         ),
+        (
+            "cases:\n  - {name: a, digest: sha256:abc, image: ghcr.io/Acme/app, bundles: [], expect: accepted}",
+            "repository names are lower-case",
+        ),
+        (
+            "cases:\n  - name: a\n    manifest: image.json\n    digest:\n    at: ~\n    image: null\n    bundle: missing.json\n    expect: accepted",
+            "missing.json can't be read",
+        ),
+        (
+            &*format!(
+                "cases:\n{}    image: ghcr.io/acme/app@sha256:{}\n",
+                case("release", "accepted"),
+                "0".repeat(64)
+            ),
+            "hint: correct the file of cases",
+        ),
     ] {
         let run = test(&stage, cases, &[]);
         assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{cases}");

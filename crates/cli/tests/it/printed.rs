@@ -101,6 +101,43 @@ async fn a_gallery_s_names_and_descriptions_are_escaped() {
     }
 }
 
+/// What is typed is shown whole, and nothing of it acts.
+#[tokio::test]
+async fn a_command_line_that_can_not_be_read_is_escaped() {
+    let stage = Stage::new().await;
+    let shown = r"x\u{1b}[2J\u{202e}y\u{200b}\u{9b}z";
+    let image = format!("a{HOSTILE}/app:v1");
+    let option = format!("--{HOSTILE}");
+    let line_break = "app\n\nerror: none";
+    for (arguments, says) in [
+        (&["verify", &image][..], shown),
+        (&["verify", "--trust", HOSTILE, "app:v1"], shown),
+        (&["verify", &option, "app:v1"], shown),
+        (&["policy", "init", "--from", &image], shown),
+        (&[HOSTILE], shown),
+        (&["verify", line_break], r"app\u{a}\u{a}error: none"),
+    ] {
+        for flags in [&[][..], &["--color=always"], &["--output=json"]] {
+            let run = stage.run(&[arguments, flags]);
+            assert_eq!(run.code, 2, "{}", run.shown());
+            if let [flag] = flags
+                && flag.ends_with("json")
+            {
+                harmless(&run);
+                let message = run.json()["error"]["message"].to_string();
+                let says = says.replace('\\', r"\\");
+                assert!(message.contains(&says), "{}", run.shown());
+            } else {
+                if flags.is_empty() {
+                    harmless(&run);
+                }
+                assert!(!run.stderr.contains("\u{1b}[2J"), "{}", run.shown());
+                assert!(run.stderr.contains(says), "{}", run.shown());
+            }
+        }
+    }
+}
+
 /// Not UTF-8, and a line break.
 fn odd() -> &'static OsStr {
     OsStr::from_bytes(b"odd\xff\ndir")

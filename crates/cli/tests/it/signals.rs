@@ -129,7 +129,7 @@ async fn in_mid_install_nothing_is_left_and_the_old_installation_is_whole() {
             assert_eq!(ended, Some(code), "{signal}: {stderr}");
             if format[1] == "human" {
                 let expected = format!(
-                    "stopping: removing unfinished files (stop again to end at once)\nerror: stopped by {name}\n  hint: unfinished files are removed, unless that takes more than 30 seconds; an earlier installation is unchanged; run the same command again\n"
+                    "stopping: removing unfinished files (stop again to end at once)\nerror: stopped by {name}\n  hint: unfinished files are removed, unless that takes more than 30 seconds; what was there before is unchanged; run the same command again\n"
                 );
                 assert_eq!((stdout.as_str(), stderr), ("", expected), "{signal}");
             } else {

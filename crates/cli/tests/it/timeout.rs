@@ -79,6 +79,8 @@ async fn a_run_that_takes_too_long_is_given_up_and_leaves_nothing() {
         assert_eq!(run.code, 7, "{}", run.shown());
         let says = "the run took longer than its --timeout of 300ms";
         assert!(run.stderr.contains(says), "{}", run.shown());
+        let hint = "-vv tells what it waits for";
+        assert!(run.stderr.contains(hint), "{}", run.shown());
         // One request alone may take thirty seconds.
         assert!(begun.elapsed() < Duration::from_secs(20));
         let here = child.get_current_dir().map(|at| at.join("here"));

@@ -3,11 +3,12 @@
 use countersign_oci::{Digest, Platform, Reference};
 
 use super::prove;
-use super::replace::{Decision, TargetState, decide};
+use super::replace::{Decision, TargetState, decide, keeps_grounds};
 use super::replacement::Replacement;
 use crate::content::Content;
 use crate::error::Error;
 use crate::events::Events;
+use crate::grounds::Grounds;
 use crate::lock::{Lock, LockedEntry, LockedGrounds};
 use crate::options::InstallOptions;
 use crate::plan::Plan;
@@ -75,8 +76,12 @@ impl Attempt<'_> {
         let platform = is_image.then_some(self.platform);
         match decide(recorded, content, platform, self.options) {
             Decision::Install => Ok(None),
-            // The record has to say which entry it is: an upgrade stays with that.
-            Decision::Keep if self.is_of_another_entry(recorded) => Ok(None),
+            // The record has to say which entry it is: an upgrade stays with that. A time that is known is worth more.
+            Decision::Keep
+                if self.is_of_another_entry(recorded) && self.kept_grounds(content).is_none() =>
+            {
+                Ok(None)
+            }
             Decision::Keep => Ok(Some(recorded)),
             Decision::Weaker => Err(Error::Weaker {
                 content: refused(),
@@ -96,16 +101,27 @@ impl Attempt<'_> {
         }
     }
 
+    /// The grounds that the record keeps, though `content` is put in place; `None` if it gets those of `content`.
+    pub(super) fn kept_grounds(&self, content: Content<'_>) -> Option<&Grounds> {
+        let recorded = self.target.recorded()?;
+        keeps_grounds(recorded, content, self.options.downgrade).then_some(&recorded.grounds)
+    }
+
     /// What putting `content` in place does to what is there.
     pub(super) fn replacement(&self, content: Content<'_>) -> Replacement {
         match self.target.recorded() {
             Some(recorded)
-                if self.is_of_another(recorded) || recorded.platform != *self.platform =>
+                if self.is_of_another(recorded) || !self.is_of_this_platform(recorded) =>
             {
                 Replacement::Replaced
             }
             recorded => Replacement::of(recorded, content),
         }
+    }
+
+    /// Whether `recorded` is of the platform that is asked for, by whatever name of it.
+    fn is_of_this_platform(&self, recorded: &Recorded) -> bool {
+        recorded.platform == *self.platform || recorded.platform.is_same_as(self.platform)
     }
 
     /// Whether `recorded` is another entry, or an image of another repository: the ages of the two say nothing.

@@ -133,22 +133,15 @@ fn archive(attempt: &Attempt<'_>, pinned: Option<&Digest>) -> Result<Preview, Er
     match required.digest() {
         Some(digest) => {
             let grounds = required.grounds();
-            preview(attempt, Content::archive(digest, &grounds), None)
+            let content = Content::archive(digest, &grounds);
+            let unchanged = unchanged(attempt, content)?;
+            Ok(unchanged.unwrap_or_else(|| installs(attempt, content, None)))
         }
         None => Ok(Preview::Unknown {
             provenance: attempt.provenance(),
             installed: attempt.target.recorded().cloned().map(Box::new),
         }),
     }
-}
-
-fn preview(
-    attempt: &Attempt<'_>,
-    content: Content<'_>,
-    reference: Option<Reference>,
-) -> Result<Preview, Error> {
-    let unchanged = unchanged(attempt, content)?;
-    Ok(unchanged.unwrap_or_else(|| installs(attempt, content, reference)))
 }
 
 /// What is installed already, if `content` is that.

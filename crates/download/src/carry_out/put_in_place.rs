@@ -157,6 +157,7 @@ impl PutInPlace {
         let replacement = attempt.replacement(content);
         let (digest, index) = (content.digest.clone(), content.index.cloned());
         let grounds = content.grounds.clone();
+        let kept_grounds = attempt.kept_grounds(content).cloned();
         let (reference, unpacked) = match admitted {
             Admitted::Image {
                 image,
@@ -183,7 +184,11 @@ impl PutInPlace {
             inventory: unpacked.inventory().clone(),
             provenance: attempt.provenance(),
         };
-        let record = Record::new(&installed);
+        let recorded = Installed {
+            grounds: kept_grounds.unwrap_or_else(|| installed.grounds.clone()),
+            ..installed.clone()
+        };
+        let record = Record::new(&recorded);
         unpacked.commit(record, attempt.options.durability).await?;
         let recorded = attempt.target.recorded();
         Ok(Outcome::Installed {

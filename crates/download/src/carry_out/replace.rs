@@ -6,10 +6,15 @@
 //! | nothing | anything | it is installed |
 //! | a record that can't be read | anything | refused; unless a signature is required and [`Downgrade::Allow`] is given |
 //! | stronger grounds | weaker grounds | refused, always |
-//! | a signature | an older signature | refused, unless [`Downgrade::Allow`] is given |
+//! | a signature | another digest, by an older signature | refused, unless [`Downgrade::Allow`] is given |
 //! | a signature with a proven time | another digest, by a signature without one | refused, unless [`Downgrade::Allow`] is given |
 //! | the same digest, for the same platform, on grounds as strong | | kept, unless [`WhenSame::Reinstall`] is given, or it is another entry of a gallery |
 //! | anything else | | it is replaced |
+//!
+//! One content may have several good signatures, and a registry lists them in any order. So of the same digest an older
+//! signature, or one without a proven time, is no error, and changes nothing of the record: it keeps the proof and the time
+//! that it has ([`keeps_grounds`]), also if it is another entry of a gallery. [`WhenSame::Reinstall`] writes the files anew,
+//! and keeps that proof. [`Downgrade::Allow`] gives it up, if something is put in place.
 //!
 //! The ages of signatures are compared by the times that nobody but the signer can move
 //! ([`Evidence::earliest`](countersign_verify::Evidence::earliest)).
@@ -104,9 +109,11 @@ pub(super) fn decide(
     }
     let same_digest = installed.digest == *found.digest;
     let order = match found.grounds.age().after(installed.grounds.age()) {
-        Order::Older { installed, found } => Some(Decision::Older { installed, found }),
+        Order::Older { installed, found } if !same_digest => {
+            Some(Decision::Older { installed, found })
+        }
         Order::Undated { installed } if !same_digest => Some(Decision::Undated { installed }),
-        Order::Undated { .. } | Order::Later | Order::Unknown => None,
+        Order::Older { .. } | Order::Undated { .. } | Order::Later | Order::Unknown => None,
     };
     match (order, options.downgrade) {
         (Some(refused), Downgrade::Refuse) => return refused,
@@ -123,6 +130,19 @@ pub(super) fn decide(
         WhenSame::Keep if same => Decision::Keep,
         WhenSame::Keep | WhenSame::Reinstall => Decision::Install,
     }
+}
+
+/// Whether the record keeps its grounds, though `found` is put in place: it is the same content, and by the proof that was
+/// found less would be known of its time.
+pub(super) fn keeps_grounds(
+    installed: &Recorded,
+    found: Content<'_>,
+    downgrade: Downgrade,
+) -> bool {
+    let order = found.grounds.age().after(installed.grounds.age());
+    downgrade == Downgrade::Refuse
+        && installed.digest == *found.digest
+        && matches!(order, Order::Older { .. } | Order::Undated { .. })
 }
 
 #[cfg(test)]

@@ -47,8 +47,6 @@ pub(super) struct Metadata {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     File {
-        /// Bytes, holes included.
-        size: u64,
         /// Where the data goes, in a file with holes.
         map: Option<SparseMap>,
     },

@@ -123,8 +123,8 @@ pub fn check_index(index: &GalleryIndex, known: &[&str]) -> Vec<IndexFinding> {
                 let fault = Box::new(fault.clone());
                 look.found_at(fault.place().clone(), IndexFault::Form(fault));
             }
-            EntryContent::At(uri) => look.look(known, Some(uri)),
-            EntryContent::Meta => look.look(known, None),
+            EntryContent::At(uri) => look.check(known, Some(uri)),
+            EntryContent::Meta => look.check(known, None),
         }
         for key in misspelt.remove(&at).unwrap_or_default() {
             look.found_at(key.place.clone(), IndexFault::Misspelt(key));
@@ -155,8 +155,8 @@ impl Look<'_> {
         });
     }
 
-    /// `uri` is where its content is, if it has some.
-    fn look(&mut self, known: &[&str], uri: Option<&str>) {
+    /// Checks an entry that can be read. `uri` is where its content is, if it has some.
+    fn check(&mut self, known: &[&str], uri: Option<&str>) {
         if let Err(error) = self.entry.name.parse::<Name>()
             && !has_other_name(self.led, self.entry)
         {

@@ -6,10 +6,11 @@
 //! | stronger grounds | weaker grounds | refused, always |
 //! | a signature | an older signature of another digest | refused, unless [`Downgrade::Allow`] is given |
 //! | a signature with a proven time | one without, of another digest | refused, unless [`Downgrade::Allow`] is given |
-//! | a signature with a proven time | an older one or one without a time, of the same digest | it takes the other's place, and the time stays, unless [`Downgrade::Allow`] is given |
+//! | a signature with a proven time | an older one or one without a time, of the same digest | the entry stays as it is, unless [`Downgrade::Allow`] is given |
 //! | anything else | | it takes the other's place |
 //!
-//! One content may have several good signatures, and a registry lists them in any order.
+//! One content may have several good signatures, and a registry lists them in any order. An entry that stays keeps its
+//! signer too: a time is that of the signature that it is beside.
 
 use countersign_oci::excerpt;
 
@@ -19,29 +20,27 @@ use crate::grounds::Strength;
 use crate::options::Downgrade;
 
 impl Lock {
-    /// Puts an entry in. Returns the one of the same name and platform whose place it takes.
+    /// Puts an entry in. Returns the one of the same name and platform whose place it takes. If that is of the same digest, by
+    /// a signature with a later proven time, it is what stays, unless `downgrade` allows an older one.
     ///
     /// # Errors
     /// As [`Self::require_replaceable`]; then nothing is changed.
     pub fn insert(
         &mut self,
-        mut entry: LockedEntry,
+        entry: LockedEntry,
         downgrade: Downgrade,
     ) -> Result<Option<LockedEntry>, LockedError> {
         self.require_replaceable(&entry, downgrade)?;
-        let known = self.same(&entry);
-        let known = known.filter(|locked| locked.digest == entry.digest);
-        let known = known.filter_map(|locked| locked.grounds.signed_at()).max();
-        if downgrade == Downgrade::Refuse
-            && let LockedGrounds::Signature { signed_at, .. } = &mut entry.grounds
-        {
-            // No time is less than any.
-            *signed_at = (*signed_at).max(known);
-        }
+        let staying = self.same(&entry);
+        let staying = staying.filter(|locked| locked.stays(&entry, downgrade));
+        // No time is less than any.
+        let staying = staying.max_by_key(|locked| locked.grounds.signed_at());
+        let entry = staying.cloned().unwrap_or(entry);
         let mut replaced = self.entries.remove(&entry.key());
         let others: Vec<Key> = self.same(&entry).map(LockedEntry::key).collect();
         for key in others {
-            replaced = replaced.or(self.entries.remove(&key));
+            let other = self.entries.remove(&key);
+            replaced = replaced.or(other);
         }
         self.put(entry);
         Ok(replaced)
@@ -78,6 +77,15 @@ impl Lock {
 }
 
 impl LockedEntry {
+    /// Whether it stays where `found` is put in: it is the same content, and by what was found less would be known of its
+    /// time.
+    fn stays(&self, found: &Self, downgrade: Downgrade) -> bool {
+        let order = found.grounds.age().after(self.grounds.age());
+        downgrade == Downgrade::Refuse
+            && self.digest == found.digest
+            && matches!(order, Order::Older { .. } | Order::Undated { .. })
+    }
+
     fn require_replaceable_by(
         &self,
         entry: &Self,
@@ -95,7 +103,7 @@ impl LockedEntry {
         let (expected, found) = (locked.digest.clone(), entry.digest.clone());
         let other = (locked.entry != entry.entry).then(|| excerpt(&locked.entry));
         if locked.digest == entry.digest {
-            // The time that is known is not given up for it: see `insert`.
+            // What is known of its time is not given up for it: see `insert`.
             return Ok(());
         }
         let refused = match entry.grounds.age().after(locked.grounds.age()) {
@@ -188,7 +196,7 @@ mod tests {
             ("linux/arm", "linux/arm", "same", KNOWN, "linux/arm"),
             ("linux/arm", "linux/arm/v7", "same", KNOWN, "linux/arm/v7"),
             ("linux/arm/v7", "linux/arm", "same", KNOWN, "linux/arm"),
-            ("linux/arm", "linux/arm/v7", "same", EARLIER, "linux/arm/v7"),
+            ("linux/arm", "linux/arm/v7", "same", EARLIER, "linux/arm"),
             ("linux/arm", "linux/arm/v7", "other", EARLIER, "refused"),
             ("linux/arm/v7", "linux/arm", "other", EARLIER, "refused"),
             (

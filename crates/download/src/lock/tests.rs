@@ -403,29 +403,48 @@ fn what_may_take_the_place_of_what_is_locked() {
     assert_eq!(Lock::new().insert(locked, Downgrade::Refuse), Ok(None));
 }
 
-/// The signer may be another one by now. The time of the content is not given up for that.
+/// Its time is that of its signer.
 #[test]
-fn what_is_locked_again_without_a_time_keeps_the_known_one() {
-    let mut lock = lock([signed("chat", "linux/amd64")]);
+fn what_is_locked_again_without_a_time_stays_as_it_was() {
+    let locked = signed("chat", "linux/amd64");
+    let mut lock = lock([locked.clone()]);
     let mut again = signed("chat", "linux/amd64");
-    let other = LockedSigner::Certificate {
-        issuer: "https://ci.example.org".into(),
-        identity: "another".into(),
-    };
+    again.index = None;
     let LockedGrounds::Signature {
         signer, signed_at, ..
     } = &mut again.grounds
     else {
         panic!("{again:?}");
     };
-    signer.clone_from(&other);
-    let known = signed_at.take();
-    assert!(known.is_some());
-    lock.insert(again, Downgrade::Refuse).unwrap();
-    let locked = lock.entries().next().unwrap();
-    assert_eq!(locked.grounds.signer(), Some(&other));
-    let LockedGrounds::Signature { signed_at, .. } = &locked.grounds else {
-        panic!("{locked:?}");
+    *signer = LockedSigner::Certificate {
+        issuer: "https://ci.example.org".into(),
+        identity: "another".into(),
     };
-    assert_eq!(*signed_at, known);
+    *signed_at = None;
+    lock.insert(again, Downgrade::Refuse).unwrap();
+    assert!(lock.entries().eq([&locked]));
+}
+
+#[test]
+fn what_another_gallery_has_is_not_what_is_locked() {
+    let locked = entry("chat", "linux/amd64", LockedGrounds::Nothing);
+    for (gallery, expected) in [("acme", true), ("other", false)] {
+        let recorded: Recorded = serde_json::from_value(serde_json::json!({
+            "installed_at": "2024-01-01T00:00:00Z",
+            "platform": {"os": "linux", "architecture": "amd64"},
+            "digest": ONE,
+            "index": null,
+            "grounds": "nothing",
+            "provenance": {
+                "gallery": gallery,
+                "name": "chat",
+                "entry": "cpu-chat",
+                "role": "primary",
+                "source": "registry.example.org/acme/app:latest-chat",
+                "unserved": [],
+            },
+        }))
+        .unwrap();
+        assert_eq!(locked.is_met_by(&recorded), expected, "{gallery}");
+    }
 }

@@ -106,11 +106,8 @@ fn narrowed_policy(plan: &Plan, entry: &LockedEntry) -> Result<Option<Policy>, L
 /// back: the tag that the index has now was never of the locked digest.
 fn sources(plan: &Plan, entry: &LockedEntry) -> Result<Vec<PlannedSource>, LockedError> {
     let locked = Source::parse(&entry.source, None).ok();
-    let mut planned = plan.sources().iter();
-    let locked_tag = planned
-        .find(|planned| Some(&planned.source) == locked.as_ref())
-        .and_then(|planned| planned.source.tag());
     let is_there = |locked: &&Source| plan.sources().iter().any(|one| one.source == **locked);
+    let locked_tag = locked.as_ref().filter(is_there).and_then(Source::tag);
     let moved = locked.as_ref().filter(|locked| !is_there(locked));
     let moved = moved.and_then(Source::reference).cloned();
     let mut kept: Vec<PlannedSource> = Vec::new();

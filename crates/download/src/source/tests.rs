@@ -227,7 +227,14 @@ fn malformed_sources_say_what_was_expected() {
             "{relative}"
         );
     }
-    for path in ["file:srv/b", "ocifile:srv/b", "file:/srv/b", "file:./b"] {
+    for path in [
+        "file:srv/b",
+        "ocifile:srv/b",
+        "file:/srv/b",
+        "file:./b",
+        "file:b",
+        "ocifile:b",
+    ] {
         assert!(
             matches!(error(path), SourceError::NoSlashes { .. }),
             "{path}"

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::{Occupant, Target};
+use crate::directory;
 use crate::error::Error;
 
 pub(super) const DIRECTORY_ABOVE: &str = "an existing directory above it";
@@ -38,10 +39,7 @@ pub(crate) fn look(directory: &Path, above: Above) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Target`], if it is something else. [`Error::Io`], if nobody knows.
 pub(super) fn directory_above(path: &Path) -> Result<Option<&Path>, Error> {
-    let parent = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
+    let parent = directory::above(path);
     match fs::metadata(parent) {
         Ok(found) if found.is_dir() => Ok(Some(parent)),
         Ok(_) => Err(Error::Target {

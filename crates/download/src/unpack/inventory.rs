@@ -8,7 +8,7 @@ use std::thread;
 
 use crate::error::Error;
 use crate::extract::{ArchiveError, Extractor};
-use crate::inventory::{self, InventoryDigest, InventoryWriter, Item};
+use crate::inventory::{self, InventoryDigest, InventoryWriter, Item, ItemKind};
 use crate::limits::Bound;
 use crate::target::Staging;
 
@@ -17,11 +17,35 @@ const BATCH: usize = 256;
 /// Batches that may wait to be written.
 const WAITING: usize = 4;
 
-/// Writes the inventory beside the record.
-pub(super) fn write(staging: &Staging, extractor: &Extractor) -> Result<InventoryDigest, Error> {
-    staging.write_beside_record(inventory::FILE, |file| {
+/// An inventory that was written, and what is in it.
+pub(super) struct Written {
+    pub(super) digest: InventoryDigest,
+    /// How many files.
+    pub(super) files: u64,
+    /// Bytes of their content.
+    pub(super) bytes: u64,
+}
+
+/// Writes the inventory beside the record. What one entry of an archive, or one layer, has replaced of another isn't in it.
+pub(super) fn write(staging: &Staging, extractor: &Extractor) -> Result<Written, Error> {
+    let (mut files, mut bytes) = (0u64, 0u64);
+    let digest = staging.write_beside_record(inventory::FILE, |file| {
         let writer = InventoryWriter::new(BufWriter::new(file), inventory::MAX_BYTES);
-        pass_on(writer, |items| extractor.items(|item| items.add(item))).map_err(Error::Tree)
+        let listed = pass_on(writer, |items| {
+            extractor.items(|item| {
+                if let ItemKind::File { size, .. } = &item.kind {
+                    files = files.saturating_add(1);
+                    bytes = bytes.saturating_add(*size);
+                }
+                items.add(item)
+            })
+        });
+        listed.map_err(Error::Tree)
+    })?;
+    Ok(Written {
+        digest,
+        files,
+        bytes,
     })
 }
 
@@ -105,7 +129,6 @@ fn not_written(source: io::Error) -> ArchiveError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::ItemKind;
 
     fn item(number: usize) -> Item {
         Item {

@@ -23,6 +23,7 @@ mod lock;
 mod misuse;
 mod names;
 mod plan;
+mod replaced;
 mod send;
 mod shop;
 mod soak;

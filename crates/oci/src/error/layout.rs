@@ -23,9 +23,9 @@ pub enum LayoutError {
     /// The file `oci-layout` is missing.
     #[error("it is not an image layout: the file `oci-layout` is missing")]
     NoMarker,
-    /// What `docker save` wrote before Docker 25.
+    /// What `docker save` wrote before Docker 25, or skopeo as `dir:`.
     #[error(
-        "it is an archive of an old `docker save`, without an image layout; save it with Docker 25 or later, or convert it with `skopeo copy docker-archive:FILE oci-archive:OTHER`"
+        "it is what an old `docker save` or skopeo's `dir:` wrote, without an image layout; save it with Docker 25 or later, or convert it: an archive with `skopeo copy docker-archive:FILE oci-archive:OTHER`, a directory with `skopeo copy dir:DIR oci:OTHER`"
     )]
     DockerArchive,
     /// The file `oci-layout` has the wrong content.
@@ -196,11 +196,12 @@ impl LayoutError {
             | Self::Compressed { .. }
             | Self::SeveralImages { .. }
             | Self::NeedsRegistry
-            | Self::Busy
             | Self::Exists
             | Self::NotEmpty
             | Self::NoDirectoryAbove
             | Self::NotADirectory => (ErrorKind::Usage, Consequence::TrySameDigest),
+            // The same command may succeed later.
+            Self::Busy => (ErrorKind::Machine, Consequence::End),
             Self::Write { source, .. } => {
                 let kind = match MachineFault::of(source) {
                     Some(_) => ErrorKind::Machine,

@@ -3,10 +3,11 @@
 
 mod layered;
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::Registry;
-use super::append::{Append, Form};
+use super::append::{Append, EntryList as _, Form};
 use super::manifests::Served;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
@@ -14,6 +15,7 @@ use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::manifest::ManifestError;
 use crate::reference::{Location, Repository};
+use crate::resolved::ResolvedImage;
 use layered::Layered;
 
 impl Registry {
@@ -47,6 +49,61 @@ impl Registry {
         };
         let append = Append::new(self, (repository, tag), form, what, layers, limit);
         Box::pin(append.append_until_kept()).await
+    }
+
+    /// The manifest `image` with `layers` behind its own, at most `limit` of them together, and the configuration that
+    /// it has then. Nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`], if `image` is not a manifest with layers, or its configuration is not JSON;
+    /// [`Error::Full`], if it would have more layers than `limit`; [`Error::Limit`], if it would be too long to be read;
+    /// others about reading the configuration.
+    pub async fn with_layers(
+        &self,
+        image: &ResolvedImage,
+        layers: &[Descriptor],
+        limit: usize,
+    ) -> Result<(ResolvedImage, Bytes)> {
+        let what = image.reference().to_string();
+        let error = |source| Error::Manifest {
+            what: what.clone(),
+            source,
+        };
+        let Document::Manifest(manifest) = image.document() else {
+            return Err(error(ManifestError::Unknown {
+                found: "no manifest with layers".to_owned(),
+            }));
+        };
+        let location = image.reference().location();
+        let longest = self.options().limits.manifest_bytes;
+        let config = self.blob(location, &manifest.config, longest).await?;
+        let mut layered = Layered::read(image, manifest, &config).map_err(error)?;
+        let found = layered.entries().len();
+        if found.saturating_add(layers.len()) > limit {
+            return Err(Error::Full {
+                what,
+                found,
+                limit,
+                unit: Layers::UNIT,
+            });
+        }
+        for layer in layers {
+            let layer = serde_json::to_value(layer);
+            layered.append(layer.map_err(|source| error(ManifestError::Json(source)))?);
+        }
+        let (bytes, config) = (layered.bytes(), layered.config_bytes());
+        if [&bytes, &config]
+            .iter()
+            .any(|one| one.len() as u64 > longest)
+        {
+            return Err(Error::Limit {
+                what,
+                limit: longest,
+                unit: "bytes",
+            });
+        }
+        let joined = ResolvedImage::from_bytes(location, bytes, Some(layered.media_type()));
+        Ok((joined.map_err(error)?, config))
     }
 }
 

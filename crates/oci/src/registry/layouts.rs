@@ -1,8 +1,8 @@
 //! Reads image layouts, with the same documents, checks and limits as for registries.
 //!
 //! The documents themselves decide which of them is the image and which are referrers, as with
-//! registries. These are not the layout's image: what an index in the layout lists, a signature,
-//! and a list of signatures with a fallback tag.
+//! registries. These are not the layout's image: what has no name and is listed by an index in the
+//! layout, a signature, and a list of signatures with a fallback tag.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -112,8 +112,8 @@ impl Registry {
         .await
     }
 
-    /// The images of a layout, in its order: what has no subject, and is not listed by an index among the
-    /// entries. One that has several names is there several times.
+    /// The images of a layout, in its order: what has no subject, and has a name or is not listed by an index among
+    /// the entries. One that has several names is there several times.
     ///
     /// # Errors
     /// [`Error::Layout`]; others about its documents.
@@ -263,12 +263,14 @@ impl LayoutReader {
 
     /// The layout's only image.
     fn root(&mut self) -> Result<Descriptor> {
+        let mut entries = self.entries()?;
+        entries.retain(|entry| !holds_signatures(entry));
+        let of_named = entries.iter().filter(|entry| is_named(entry));
+        let named: HashSet<Digest> = of_named.map(|entry| entry.digest.clone()).collect();
         let mut seen = HashSet::new();
-        let entries = self.entries()?.into_iter();
-        let entries: Vec<Descriptor> = entries
-            .filter(|entry| !holds_signatures(entry))
-            .filter(|entry| seen.insert(entry.digest.clone()))
-            .collect();
+        entries.retain(|entry| {
+            (is_named(entry) || !named.contains(&entry.digest)) && seen.insert(entry.digest.clone())
+        });
         let mut roots = match <[Descriptor; 1]>::try_from(entries) {
             Ok([only]) => return Ok(only),
             Err(several) => self.roots(several, Missing::Refuse)?,
@@ -283,7 +285,8 @@ impl LayoutReader {
         }
     }
 
-    /// The entries that are images, and that no index among the entries lists.
+    /// The entries that are images. What an index among the entries lists is part of it, unless it has a name of its
+    /// own: by this it was put there as an image.
     fn roots(&mut self, entries: Vec<Descriptor>, missing: Missing) -> Result<Vec<Descriptor>> {
         let (mut roots, mut below) = (Vec::new(), HashSet::new());
         for entry in entries {
@@ -307,7 +310,7 @@ impl LayoutReader {
                 roots.push(entry);
             }
         }
-        roots.retain(|root| !below.contains(&root.digest));
+        roots.retain(|root| is_named(root) || !below.contains(&root.digest));
         Ok(roots)
     }
 
@@ -347,6 +350,14 @@ impl LayoutReader {
 fn tag_of(entry: &Descriptor) -> Option<&str> {
     let name = entry.annotations.get(REF_NAME)?;
     name.rsplit(':').next()
+}
+
+/// Whether an entry has a name: a tag, or that of a whole image.
+fn is_named(entry: &Descriptor) -> bool {
+    let names = [IMAGE_NAME, REF_NAME];
+    names
+        .iter()
+        .any(|name| entry.annotations.contains_key(*name))
 }
 
 /// Whether an entry's name is like that of a list of referrers, or of a signature in cosign's old

@@ -130,7 +130,7 @@ impl Registry {
         let mut next = Some(self.referrers_url(repository, subject)?);
         while let Some(url) = next {
             if visited.len() >= limits.referrer_pages {
-                return Err(list.limit(limits.referrer_pages, "pages"));
+                return Err(list.too_many(limits.referrer_pages, "pages"));
             }
             if !visited.insert(url.clone()) {
                 return Err(Error::Protocol {
@@ -315,7 +315,7 @@ impl ReferrerList {
     /// Adds an entry, unless its digest is already in the list.
     pub(super) fn push(&mut self, descriptor: Descriptor) -> Result<()> {
         if self.room() == 0 {
-            return Err(self.limit(self.limit, "referrers"));
+            return Err(self.too_many(self.limit, "referrers"));
         }
         self.read += 1;
         self.keep(descriptor);
@@ -338,11 +338,11 @@ impl ReferrerList {
                 what: self.what.clone(),
                 source,
             },
-            ListError::TooMany(_) => self.limit(self.limit, "referrers"),
+            ListError::TooMany(_) => self.too_many(self.limit, "referrers"),
         }
     }
 
-    fn limit(&self, limit: usize, unit: &'static str) -> Error {
+    fn too_many(&self, limit: usize, unit: &'static str) -> Error {
         Error::Limit {
             what: self.what.clone(),
             limit: limit as u64,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use countersign_oci::Repository;
 
 use super::key::{self, check_time_conditions};
-use super::values::{at, instant, non_empty};
+use super::values::{at, denied, instant, non_empty};
 use super::{AcceptedSigner, COSIGN_SIGN_PREDICATE, CertificateSigner, KeyReader, Policy, Trust};
 use crate::age;
 use crate::claims::{Claim, ClaimRule, REGEX_SUFFIX};
@@ -62,8 +62,9 @@ impl Policy {
             not_before: None,
             claims: BTreeMap::new(),
         };
+        // Before a key is read: one that can't be must not hide them.
+        check_time_conditions(spec, path)?;
         let signers = signers(&one, identities, path, &Common { claims, read })?;
-        check_time_conditions(&signers, spec, path)?;
         let policy = Self {
             signers,
             not_before: instant(not_before.as_deref(), path)?,
@@ -81,9 +82,7 @@ impl Policy {
                 .map(|trust| check_trust(trust, &path.key("trust")))
                 .transpose()?,
             signature_sources: check_sources(signature_sources, &path.key("signature_sources"))?,
-            deny_digests: each(deny_digests, &path.key("deny_digests"), |text| {
-                text.parse().map_err(Problem::Digest)
-            })?,
+            deny_digests: each(deny_digests, &path.key("deny_digests"), denied)?,
             require: Vec::new(),
         };
         policy.requiring(spec, path)
@@ -193,13 +192,7 @@ fn pair(
                 regex: keys.regex,
             },
         )),
-        (Some(_), Some(_)) => Err(at(
-            path.key(keys.regex),
-            Problem::Both {
-                exact: keys.exact.into(),
-                regex: keys.regex.into(),
-            },
-        )),
+        (Some(_), Some(_)) => Err(at(path.key(keys.regex), both(keys.exact, keys.regex))),
     }
 }
 
@@ -317,7 +310,7 @@ pub(super) fn predicate_rules(
         let Some(pointer) = JsonPointer::parse(name) else {
             let problem = Problem::Form {
                 expected: "a JSON pointer to a field, such as `/buildDefinition/buildType`".into(),
-                found: Some(format!("`{name}`")),
+                found: Some(format!("`{key}`")),
             };
             return Err(at(path_here, problem));
         };

@@ -1,13 +1,23 @@
 //! Signers by a key: the key itself, and what contradicts it.
 
 use super::values::{at, instant, non_empty};
-use super::{AcceptedSigner, KeyReader, KeySigner, LogUse};
+use super::{KeyReader, KeySigner, LogUse};
 use crate::claims::ClaimRule;
 use crate::error::{KeyPath, PolicyError, Problem};
 use crate::keys::{IDENTITY, ISSUER, KEY, TIME_CONDITIONS};
-use crate::one_or_more::OneOrMore;
 use crate::public_key::PublicKey;
 use crate::spec::{PolicySpec, SignerSpec};
+
+/// How the names begin by which cosign knows keys that are in no file.
+const KEY_SERVICES: [&str; 7] = [
+    "awskms://",
+    "azurekms://",
+    "env://",
+    "gcpkms://",
+    "gitlab://",
+    "hashivault://",
+    "k8s://",
+];
 
 /// Refuses what only a certificate has, beside a key.
 pub(super) fn refuse_beside(
@@ -51,6 +61,14 @@ pub(super) fn signer(
                     reason,
                 }),
             },
+            Err(_) if KEY_SERVICES.iter().any(|scheme| text.starts_with(scheme)) => {
+                Err(Problem::Form {
+                    expected: format!(
+                        "a public key in PEM (`cosign public-key --key {text}` prints it), or the path of its file"
+                    ),
+                    found: Some("the name of a key elsewhere".to_owned()),
+                })
+            }
             Err(error) => Err(Problem::KeyFile {
                 found: text.to_owned(),
                 reason: error.to_string(),
@@ -69,14 +87,14 @@ pub(super) fn signer(
 }
 
 /// Refuses conditions on the time of a signature where nothing proves it.
-pub(super) fn check_time_conditions(
-    signers: &OneOrMore<AcceptedSigner>,
-    spec: &PolicySpec,
-    path: &KeyPath,
-) -> Result<(), PolicyError> {
-    let is_undated =
-        |signer: &AcceptedSigner| signer.key().is_some_and(|key| key.log == LogUse::Ignored);
-    if !signers.iter().any(is_undated) {
+pub(super) fn check_time_conditions(spec: &PolicySpec, path: &KeyPath) -> Result<(), PolicyError> {
+    let is_undated = |signer: &SignerSpec| signer.ignore_tlog && signer.key.is_some();
+    let any = if spec.identities.is_empty() {
+        spec.ignore_tlog && spec.key.is_some()
+    } else {
+        spec.identities.iter().any(is_undated)
+    };
+    if !any {
         return Ok(());
     }
     let no_time = |path: &KeyPath, key| Err(at(path.key(key), Problem::NoTime { key }));
@@ -87,8 +105,8 @@ pub(super) fn check_time_conditions(
     if let Some((key, _)) = found {
         return no_time(path, key);
     }
-    let contradicts = |signer: &AcceptedSigner| is_undated(signer) && signer.not_before().is_some();
-    match signers.iter().position(contradicts) {
+    let contradicts = |signer: &SignerSpec| is_undated(signer) && signer.not_before.is_some();
+    match spec.identities.iter().position(contradicts) {
         Some(position) => no_time(&path.key("identities").index(position), "not_before"),
         None => Ok(()),
     }

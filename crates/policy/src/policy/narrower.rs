@@ -168,9 +168,6 @@ require: [signature, { predicate_type: a, claims: { build_trigger: push } }]
             policy.only_each(&[by(ISSUER, "one"), by("https://ci.example.net", "two")]),
             None
         );
-        let new = policy.clone().dangerous_for_new_signature();
-        assert_eq!(new.requirements().only(), Some(&&new));
-        assert_eq!((new.predicate_types().len(), new.min_age()), (1, None));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Values of a policy that several checks read, and the error about one.
 
+use countersign_oci::Digest;
 use jiff::Timestamp;
 
 use crate::error::{KeyPath, Place, PolicyError, Problem};
@@ -16,6 +17,18 @@ pub(super) fn instant(
         timestamp::parse(text).map_err(|problem| at(path.clone(), problem))
     })
     .transpose()
+}
+
+/// An entry of `deny_digests`.
+pub(super) fn denied(text: &str) -> Result<Digest, Problem> {
+    text.parse::<Digest>()
+        .map_err(|error| match text.rsplit_once('@') {
+            Some((_, digest)) if digest.parse::<Digest>().is_ok() => Problem::Form {
+                expected: format!("the digest alone, {digest}"),
+                found: Some(format!("`{text}`")),
+            },
+            _ => Problem::Digest(error),
+        })
 }
 
 /// Refuses a text of blanks alone.

@@ -68,6 +68,20 @@ mod tests {
     const ISSUER: &str = "https://ci.example.org";
 
     #[test]
+    fn a_new_signature_is_asked_for_no_age_and_no_other_attestation() {
+        let text = r"
+issuer: https://ci.example.org
+identity: nightly
+min_age: 24h
+require: [signature, { predicate_type: a, claims: { build_trigger: push } }]
+";
+        let policy = Policy::from_yaml(text, "policy.yaml").unwrap();
+        let new = policy.dangerous_for_new_signature();
+        assert_eq!(new.requirements().only(), Some(&&new));
+        assert_eq!((new.predicate_types().len(), new.min_age()), (1, None));
+    }
+
+    #[test]
     fn rules_on_claims_that_are_not_known_are_left_out_and_nothing_else_is() {
         let text = r"
 issuer: https://ci.example.org

@@ -109,6 +109,13 @@ fn what_is_no_such_key_is_refused_and_not_repeated() {
     );
     let two = [P256, P384].concat();
     assert_eq!(refused(&two), PublicKeyError::SeveralBlocks { found: 2 });
+    let private = format!(
+        "{}{}",
+        P256.replace("PUBLIC KEY", "EC PARAMETERS"),
+        P256.replace("PUBLIC KEY", "EC PRIVATE KEY")
+    );
+    let error = refused(&private).to_string();
+    assert!(error.contains("a private key does not belong"), "{error}");
     for label in [
         "CERTIFICATE",
         "ENCRYPTED SIGSTORE PRIVATE KEY",

@@ -17,45 +17,25 @@ use crate::public_key::KeyFingerprint;
 pub struct SignerMismatch {
     signer: usize,
     signers: usize,
-    nearest: Misses,
+    nearest: OneOrMore<Miss>,
 }
 
-/// The conditions of one signer that are not true. There is at least one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Misses {
-    first: Miss,
-    further: Vec<Miss>,
-}
-
-impl Misses {
-    /// # Errors
-    /// All of `misses`, if there is one.
-    pub(crate) fn none_of(misses: Vec<Miss>) -> Result<(), Self> {
-        let mut misses = misses.into_iter();
-        match misses.next() {
-            None => Ok(()),
-            Some(first) => Err(Self {
-                first,
-                further: misses.collect(),
-            }),
-        }
-    }
-}
-
-impl From<Miss> for Misses {
-    fn from(first: Miss) -> Self {
-        Self {
-            first,
-            further: Vec::new(),
-        }
+/// Nothing, or all conditions of a signer that are not true.
+///
+/// # Errors
+/// All of `misses`, if there is one.
+pub(crate) fn none_of(misses: Vec<Miss>) -> Result<(), OneOrMore<Miss>> {
+    match OneOrMore::of(misses) {
+        None => Ok(()),
+        Some(misses) => Err(misses),
     }
 }
 
 impl SignerMismatch {
     /// From what each signer misses, in the policy's order.
-    pub(crate) fn of(misses: &OneOrMore<Misses>) -> Self {
+    pub(crate) fn of(misses: &OneOrMore<OneOrMore<Miss>>) -> Self {
         // If several are equally close, the first one is taken.
-        let (signer, nearest) = misses.greatest(|a, b| a.first.compare(&b.first));
+        let (signer, nearest) = misses.greatest(|a, b| a.first().compare(b.first()));
         Self {
             signer,
             signers: misses.count(),
@@ -65,12 +45,12 @@ impl SignerMismatch {
 
     /// The first condition of the closest signer that is not true.
     pub fn nearest(&self) -> &Miss {
-        &self.nearest.first
+        self.nearest.first()
     }
 
     /// Its other conditions that are not true.
     pub fn further(&self) -> &[Miss] {
-        &self.nearest.further
+        self.nearest.rest()
     }
 }
 
@@ -137,7 +117,8 @@ fn bounds(not_before: Timestamp, found: Timestamp) -> String {
     Aligned(&expected, &format!("made at {found:.0}")).to_string()
 }
 
-/// A condition of one signer that is not true. As the first one: those before it are true.
+/// A condition of one signer that is not true. Its text is that of the first of several: it says that those before it
+/// are true.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Miss {

@@ -271,6 +271,7 @@ fn empty_values_are_refused_and_never_read_as_no_condition() {
     assert_snapshot!(error("issuer:\nidentity: b"), @"policy.yaml:1:7: issuer: expected a text, found nothing; fill it in, or remove the key");
     assert_snapshot!(error(&block_and("not_before:\n")), @"policy.yaml:3:11: not_before: expected a text, found nothing; fill it in, or remove the key");
     assert_snapshot!(error(&block_and("claims:\n")), @"policy.yaml:3:7: claims: expected a mapping, found nothing");
+    assert_snapshot!(error("identities: []"), @"policy.yaml:1:1: identities: expected at least one entry, found nothing; fill it in, or remove the key");
     assert_snapshot!(error(&block_and("deny_digests: []\n")), @"policy.yaml:3:1: deny_digests: expected at least one entry, found nothing; fill it in, or remove the key");
 }
 
@@ -279,6 +280,15 @@ fn values_that_can_t_be_understood_are_shown() {
     assert_snapshot!(error(&BLOCK.replace(".+", "(.+")), @r#"policy.yaml:2:1: identity_regex: `https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/(.+` is not a usable regular expression: unclosed group"#);
     assert_snapshot!(error(&block_and("not_before: 2026-08-05\n")), @"policy.yaml:3:1: not_before: expected an RFC 3339 time such as 2026-08-05T00:00:00Z, found `2026-08-05`: a date has no time of day; add a time and `Z`");
     assert_snapshot!(error(&block_and("deny_digests: [sha256:abc]\n")), @"policy.yaml:3:16: deny_digests[0]: expected 64 lower-case hex digits after `sha256:`, found `abc` (3 characters)");
+    let named = error(&block_and(&format!(
+        "deny_digests: ['localhost:5000/a@sha256:{}']\n",
+        "0".repeat(64)
+    )))
+    .to_string();
+    assert!(
+        named.contains("expected the digest alone, sha256:000"),
+        "{named}"
+    );
     assert_snapshot!(error(&block_and("signature_sources: ['https://ghcr.io/acme']\n")), @"policy.yaml:3:21: signature_sources[0]: expected a repository such as ghcr.io/acme/app: `https://ghcr.io/acme` is not an image reference (registry/repository:tag or registry/repository@sha256:…): write it without `https://`");
     let sources: Vec<String> = (0..9).map(|number| format!("a.io/{number}")).collect();
     let sources = format!("signature_sources: [{}]\n", sources.join(", "));

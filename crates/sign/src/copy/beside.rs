@@ -1,8 +1,8 @@
 //! Puts what cosign's older forms have beside an image at its tag, and destroys nothing that is there.
 
 use countersign_oci::{
-    CosignTag, Descriptor, Document, Error as RegistryError, LayoutTurn, ListedAs, Location,
-    Reference, Registry, Repository, ResolvedImage,
+    CosignTag, Descriptor, Digest, Document, Error as RegistryError, LayoutTurn, ListedAs,
+    Location, Reference, Registry, Repository, ResolvedImage,
 };
 use countersign_verify::Limits;
 
@@ -71,7 +71,8 @@ pub(super) async fn put_in_registry(
     }
 }
 
-/// Makes the layout list `part` at `tag`, unless something else is listed there that has more.
+/// Makes the layout list `part` at `tag`. Signatures and attestations are added to others that are listed there. Says so
+/// if something else is listed there, which is left.
 pub(super) async fn put_in_layout(
     registry: &Registry,
     target: &LayoutTurn<'_>,
@@ -84,31 +85,82 @@ pub(super) async fn put_in_layout(
         None => None,
     };
     if let Some(there) = there {
-        let theirs = match registry.manifest(&there).await {
+        // What this run has written counts too.
+        let reader = registry.seeing(target.draft().clone())?;
+        let theirs = match reader.manifest(&there).await {
             Ok(theirs) => Some(theirs),
             // It is missing or damaged, and of no use to anybody.
             Err(error) if error.spoils_one_candidate() => None,
             Err(error) => return Err(error.into()),
         };
-        let has_all = |more: &Document, less: &Document| match (more, less) {
-            (Document::Manifest(more), Document::Manifest(less)) => {
-                less.layers.iter().all(|layer| more.layers.contains(layer))
-            }
-            (Document::Index(_), _) | (_, Document::Index(_)) => false,
-        };
         let ours = part.image.document();
-        match theirs.as_ref().map(ResolvedImage::document) {
-            Some(theirs) if has_all(theirs, ours) => return Ok(None),
-            Some(theirs) if !has_all(ours, theirs) => {
-                return Ok(Some(NotCopied {
-                    name: tag.tag.clone(),
-                    reason: format!("the layout has another one: {}", there.digest()),
-                }));
+        if let Some(theirs) = theirs {
+            if has_all(theirs.document(), ours) {
+                return Ok(None);
             }
-            Some(_) | None => {}
+            if !has_all(ours, theirs.document()) {
+                let added = add_in_layout(&reader, target, part, (&theirs, tag));
+                return Box::pin(added).await;
+            }
         }
     }
     target.draft().put_document(&part.image).await?;
     target.list(&part.image, &part.media_type, ListedAs::Tag(&tag.tag));
+    Ok(None)
+}
+
+/// Whether one manifest has all layers of the other.
+fn has_all(more: &Document, less: &Document) -> bool {
+    match (more, less) {
+        (Document::Manifest(more), Document::Manifest(less)) => {
+            less.layers.iter().all(|layer| more.layers.contains(layer))
+        }
+        (Document::Index(_), _) | (_, Document::Index(_)) => false,
+    }
+}
+
+/// Adds the layers of `part` to what the layout lists at the tag, as a registry's are added. Says so if that can't be:
+/// what is there is left then.
+async fn add_in_layout(
+    reader: &Registry,
+    target: &LayoutTurn<'_>,
+    part: &Part,
+    (theirs, tag): (&ResolvedImage, &BesideTag),
+) -> Result<Option<NotCopied>, Error> {
+    let (ours, listed) = match (tag.content, part.image.document(), theirs.document()) {
+        (
+            CosignTag::Signatures | CosignTag::Attestations,
+            Document::Manifest(ours),
+            Document::Manifest(listed),
+        ) => (ours, listed),
+        (CosignTag::Sbom, _, _) | (_, Document::Index(_), _) | (_, _, Document::Index(_)) => {
+            return Ok(Some(NotCopied {
+                name: tag.tag.clone(),
+                reason: format!("the layout has another one: {}", theirs.digest()),
+            }));
+        }
+    };
+    let missing = ours.layers.iter();
+    let missing = missing.filter(|layer| !listed.layers.contains(layer));
+    let missing: Vec<Descriptor> = missing.cloned().collect();
+    // A verifier tries no more.
+    let limit = Limits::default().candidates;
+    let (joined, config) = match reader.with_layers(theirs, &missing, limit).await {
+        Ok(joined) => joined,
+        Err(error)
+            if matches!(error, RegistryError::Full { .. }) || error.spoils_one_candidate() =>
+        {
+            return Ok(Some(NotCopied {
+                name: tag.tag.clone(),
+                reason: NotCopied::reason(&error),
+            }));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let draft = target.draft();
+    draft.put(&Digest::sha256(&config), config.clone()).await?;
+    draft.put_document(&joined).await?;
+    let media_type = joined.document().media_type();
+    target.list(&joined, media_type, ListedAs::Tag(&tag.tag));
     Ok(None)
 }

@@ -100,7 +100,7 @@ mod tests {
         let manifests = vec![
             entry("amd64", Some("linux/amd64"), None),
             entry("arm64", Some("linux/arm64"), None),
-            of_arm64,
+            of_arm64.clone(),
         ];
         let index = Index {
             schema_version: 2,
@@ -111,6 +111,16 @@ mod tests {
             annotations: std::collections::BTreeMap::new(),
         };
         let wanted: Vec<Platform> = vec!["linux/amd64".parse().unwrap()];
+        assert_eq!(chosen(&index, &wanted).len(), 1);
+        // What is for a platform is installed there, whatever its annotations say.
+        let called_so = Descriptor {
+            platform: Some("linux/amd64".parse().unwrap()),
+            ..of_arm64
+        };
+        let index = Index {
+            manifests: vec![called_so],
+            ..index
+        };
         assert_eq!(chosen(&index, &wanted).len(), 1);
     }
 

@@ -340,8 +340,13 @@ impl<'a> Writing<'a> {
         let put = tags.map(|(part, tag)| async move { target.beside(part, tag, lists).await });
         // Lists, here and below: a future with closures in it would not be `Send` for every lifetime.
         let put: Vec<_> = put.collect();
+        let at_once = match lists {
+            Lists::Repository(_) => AT_ONCE,
+            // Two may be for one tag.
+            Lists::Layout(_) => 1,
+        };
         let left: Vec<Option<NotCopied>> =
-            stream::iter(put).buffered(AT_ONCE).try_collect().await?;
+            stream::iter(put).buffered(at_once).try_collect().await?;
         self.not_copied.extend(left.into_iter().flatten());
         Ok(())
     }

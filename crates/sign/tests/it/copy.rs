@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use countersign_oci::http::HostKind;
 use countersign_oci::{
-    AddressLimit, Descriptor, Digest, Error as RegistryError, LayoutDraft, LayoutPath, Location,
-    Options, Reference, Registry, media_type,
+    AddressLimit, Descriptor, Digest, Document, Error as RegistryError, LayoutDraft, LayoutPath,
+    Location, Options, Reference, Registry, media_type,
 };
 use countersign_sandbox::image::{Compression, Image, Layer};
 use countersign_sandbox::{RegistryOptions, RegistryServer};
@@ -259,4 +259,46 @@ async fn a_signature_that_can_not_be_looked_at_is_not_replaced() {
 async fn a_damaged_signature_is_replaced() {
     let copied = copied_again(|manifest| std::fs::write(manifest, "{}").unwrap());
     assert_eq!(copied.await.unwrap().not_copied, []);
+}
+
+/// As in a registry, and also if both are of one run: then an archive is not there yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn legacy_signatures_are_added_to_those_that_a_layout_has() {
+    let stage = Stage::new().await;
+    let image = stage.one_image();
+    let signer = || {
+        let signer = stage.signer_by(RekorVersion::V1);
+        signer.with_formats(WrittenFormats::SimpleSigning)
+    };
+    stage.sign_with(&signer()).await.unwrap();
+    let first = stage.plan().await;
+    let tag = format!("sha256-{}.sig", image.digest().hex());
+    stage.registry.untag(PATH, &tag);
+    stage.sign_again(signer()).await.unwrap();
+    let second = stage.plan().await;
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["layout", "layout.tar"] {
+        let path = LayoutPath::new(&directory.path().join(name)).unwrap();
+        let draft = LayoutDraft::begin(&path).await.unwrap();
+        let place = CopyPlace::Layout {
+            draft: &draft,
+            name: None,
+        };
+        for plan in [&first, &second, &first] {
+            let stranger = client().seeing(draft.clone()).unwrap();
+            let copied = stage.write_plan(plan, place, &stranger).await.unwrap();
+            assert_eq!(copied.not_copied, [], "{name}");
+        }
+        draft.finish().await.unwrap();
+        let listed = Location::from(path).at(draft.listed_at(&tag).unwrap());
+        let listed = client().manifest(&listed).await.unwrap();
+        let Document::Manifest(manifest) = listed.document() else {
+            panic!("expected a manifest in {name}");
+        };
+        assert_eq!(manifest.layers.len(), 2, "{name}");
+        for blob in manifest.layers.iter().chain([&manifest.config]) {
+            let place = listed.reference().location();
+            client().blob(place, blob, 1 << 20).await.unwrap();
+        }
+    }
 }

@@ -17,12 +17,10 @@ use sigstore_tuf::{FileStore, MetadataStore as _, Role, StoreRepository, Updater
 use tokio::runtime::Handle;
 use url::Url;
 
-use countersign_oci::Digest;
 use countersign_oci::http::{AttemptError, Connection, Request, retrying};
+use countersign_oci::{Digest, lock};
 
 use super::{TrustError, TrustedRoot, TufMetadata, TufNetwork};
-
-use crate::lock::lock;
 
 pub use error::TufError;
 

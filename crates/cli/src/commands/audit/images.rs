@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use countersign_download::AuditSubject;
 use countersign_oci::{Digest, Reference};
@@ -195,7 +195,6 @@ struct ContainerStatus {
 /// not by what the tag names now.
 fn pods(from: impl Read, path: &Path) -> Result<BTreeSet<Image>, Failure> {
     let unusable = |cause: String| {
-        let path = PathBuf::from(path);
         let message = format!("{} is no list of pods: {cause}", path.display());
         Failure::new(Kind::Usage, message).hint("pass what `kubectl get pods -o json` prints")
     };

@@ -173,6 +173,9 @@ impl AuditResult {
             let reason = self.reason.clone();
             let failure = Failure::new(kind, reason.unwrap_or_else(|| state.words().to_owned()));
             let failure = match state {
+                State::Uncovered if self.reference.starts_with("file://") => {
+                    failure.hint(DIRECTORY)
+                }
                 State::Uncovered => failure.hint(UNCOVERED),
                 _ => failure,
             };
@@ -186,6 +189,9 @@ impl AuditResult {
 /// What to do about what no policy covers.
 const UNCOVERED: &str =
     "add a `verification` block to the gallery; for a tarball, its `sha256` to the index";
+
+/// The same, of a directory.
+const DIRECTORY: &str = "publish it as a signed image: a directory can't have a signature";
 
 /// Who signed, as far as the audit found it out.
 fn signer(verdict: &Verdict) -> Option<JsonSigner> {

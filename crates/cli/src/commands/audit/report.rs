@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -21,7 +22,7 @@ use super::text;
 use crate::failure::{Failure, Kind, exit_code};
 use crate::output::Output;
 use crate::printable;
-use countersign_download::whole_file;
+use countersign_download::whole_file::Pending;
 
 /// What is reported, and when the run fails.
 #[derive(Debug, Args)]
@@ -99,6 +100,30 @@ pub(super) struct AuditReport<'a> {
     shard: Option<String>,
     rules: Option<String>,
     junit: Option<Junit>,
+    html: Option<Page<'a>>,
+    metrics: Option<Page<'a>>,
+}
+
+/// A file that is begun with the run, so that one that can't be written is known before anything is judged.
+struct Page<'a> {
+    path: &'a Path,
+    file: Pending,
+}
+
+impl<'a> Page<'a> {
+    fn begin(path: &'a Path) -> Result<Self, Failure> {
+        match Pending::begin(path) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(error) => Err(Failure::unwritable(path, "report", error)),
+        }
+    }
+
+    fn end(self, text: &str) -> Result<(), Failure> {
+        let Self { path, mut file } = self;
+        let written = file.write_all(text.as_bytes());
+        let ended = written.and_then(|()| file.end());
+        ended.map_err(|error| Failure::unwritable(path, "report", error))
+    }
 }
 
 impl<'a> AuditReport<'a> {
@@ -112,6 +137,9 @@ impl<'a> AuditReport<'a> {
         arguments.require_others(inputs)?;
         // First, so that no failure leaves an old report in its place.
         let junit = arguments.junit.as_deref().map(Junit::begin).transpose()?;
+        let html = arguments.html.as_deref().map(Page::begin).transpose()?;
+        let metrics = arguments.metrics.as_deref();
+        let metrics = metrics.map(Page::begin).transpose()?;
         let earlier = arguments.since.as_deref().map(Earlier::read).transpose()?;
         Ok(Self {
             arguments,
@@ -124,6 +152,8 @@ impl<'a> AuditReport<'a> {
             shard,
             rules: None,
             junit,
+            html,
+            metrics,
         })
     }
 
@@ -176,18 +206,20 @@ impl<'a> AuditReport<'a> {
             shard,
             rules,
             junit,
+            html,
+            metrics,
             ..
         } = self;
         kept.sort_by_key(|(position, _)| *position);
         let results: Vec<AuditResult> = kept.into_iter().flat_map(|(_, results)| results).collect();
-        if let Some(path) = &arguments.html {
-            write(path, &html::page(&tally, &results, &now()))?;
+        if let Some(page) = html {
+            page.end(&html::page(&tally, &results, &now()))?;
         }
         if let Some(junit) = junit {
             junit.end()?;
         }
-        if let Some(path) = &arguments.metrics {
-            write(path, &metrics::text(&tally, Timestamp::now()))?;
+        if let Some(page) = metrics {
+            page.end(&metrics::text(&tally, Timestamp::now()))?;
         }
         output.answer(&text::summary(&tally));
         let end = AuditEnd {
@@ -208,9 +240,4 @@ impl<'a> AuditReport<'a> {
 
 fn now() -> String {
     Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-fn write(path: &Path, page: &str) -> Result<(), Failure> {
-    let written = whole_file::write(path, page.as_bytes());
-    written.map_err(|error| Failure::unwritable(path, "report", error))
 }

@@ -267,18 +267,18 @@ pub(super) fn policy_change(key: &GroupKey, group: &Group) -> Option<String> {
             let identity = key.signer.as_ref()?;
             match &group.issuer {
                 Some(issuer) if issuer == identity => {
-                    format!("one more of identities, with issuer: {issuer}")
+                    format!("{ONE_MORE}, with issuer: {issuer}")
                 }
                 Some(issuer) => {
-                    format!(
-                        "one more of identities, with issuer: {issuer} and identity: {identity}"
-                    )
+                    format!("{ONE_MORE}, with issuer: {issuer} and identity: {identity}")
                 }
-                None => format!("one more of identities, with identity: {identity}"),
+                None => format!("{ONE_MORE}, with the same issuer and identity: {identity}"),
             }
         }
         State::LegacyOnly => "signature_formats: [bundle, simple_signing]".to_owned(),
         State::AttestationOnly => "predicate_types, with the type of the attestation".to_owned(),
+        // A directory can't be signed.
+        State::Uncovered if key.repository.starts_with("file://") => return None,
         State::Uncovered => {
             "a `verification` block in the gallery; for a tarball, its `sha256` in the index"
                 .to_owned()
@@ -297,6 +297,9 @@ pub(super) fn policy_change(key: &GroupKey, group: &Group) -> Option<String> {
     };
     Some(change)
 }
+
+/// One signer stands at the top of a policy, several stand below `identities`.
+const ONE_MORE: &str = "identities, with who is named already and one more";
 
 /// The repository of a source as it is written: without tag and digest.
 fn repository(source: &str) -> &str {

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use countersign_download::{Kit, LockedEntry, Plan};
+use countersign_download::{Kit, LockedEntry, Plan, PlanFailure};
 use countersign_oci::{Digest, LayoutDraft, LayoutPath, Location, Reference, Registry, Repository};
 use countersign_policy::Policy;
 use countersign_sign::{BlobTurns, CopiedImage, CopyPlan};
@@ -239,10 +239,7 @@ impl Batch<'_> {
             }
             ItemSource::Plan(plan) => {
                 let proven = plan.prove(&self.registry, &copying.verifier()).await;
-                let proven = proven.map_err(|failure| match failure.failures() {
-                    [_] => Failure::of_one_image(failure),
-                    _ => failure.into(),
-                })?;
+                let proven = proven.map_err(of_all_sources)?;
                 for one in &proven.skipped {
                     let line = format!("{}: not from its {one}", item.name);
                     self.board.suspend(|| self.output.warning(&line));
@@ -256,7 +253,16 @@ impl Batch<'_> {
                 ItemSource::Plan(_) | ItemSource::Kit(_) => &self.registry,
             };
             let verifier = Verifier::new(client.clone(), item.trusted_root.clone());
-            plan.prove(client, &verifier).await?;
+            plan.prove(client, &verifier).await.map_err(|failure| {
+                let failure = of_all_sources(failure);
+                match plan.lock() {
+                    Some(locked) => failure.also(format!(
+                        "this is what the lock file has of `{}` for {}",
+                        item.name, locked.platform
+                    )),
+                    None => failure,
+                }
+            })?;
         }
         copying.plan(&reader, proof).await
     }
@@ -293,10 +299,20 @@ impl Batch<'_> {
                 output.result(&format!("not copied {names}: {}\n", item.reference));
                 report.fail(&failure, |error| {
                     let result = CopyResult::failed(name, Some(&item.reference), error);
-                    result.also(&item.also).without(failure.not_copied())
+                    result
+                        .also(&item.also)
+                        .with_not_copied(failure.not_copied())
                 });
             }
         });
+    }
+}
+
+/// The failure of a plan: the error of its source, if it has one alone.
+fn of_all_sources(failure: PlanFailure) -> Failure {
+    match failure.failures() {
+        [_] => Failure::of_one_image(failure),
+        _ => failure.into(),
     }
 }
 
@@ -318,7 +334,8 @@ fn each_once(items: Vec<Item>) -> Vec<Item> {
             let named = once
                 .get(*first)
                 .is_some_and(|first| first.name == item.name);
-            *same == asked || (named && same.0 == asked.0)
+            let both_locked = same.1.is_some() && asked.1.is_some();
+            *same == asked || (named && same.0 == asked.0 && both_locked)
         };
         match seen
             .iter()

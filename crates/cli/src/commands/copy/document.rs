@@ -132,8 +132,8 @@ impl CopyResult {
         }
     }
 
-    /// The same, without these.
-    pub(super) fn without(self, not_copied: &[NotCopied]) -> Self {
+    /// The same, with what refers to the image and was not copied.
+    pub(super) fn with_not_copied(self, not_copied: &[NotCopied]) -> Self {
         Self {
             not_copied: not_copied.iter().map(Into::into).collect(),
             ..self

@@ -88,19 +88,16 @@ pub(super) async fn from_galleries(
     if let Target::Layout(path) = to {
         let registry = &verification.registry;
         let lost = no_longer_locked(path, lock.as_ref(), registry, environment).await;
-        if !lost.is_empty() {
-            output.warning(&format!(
-                "the kit that is there locks {}, and the new lock file does not: a kit has one lock file",
-                lost.join(", ")
-            ));
+        if let Some(warning) = warning_of_lost(&lost, lock.is_some()) {
+            output.warning(&warning);
         }
     }
     let kit = match to {
-        Target::Layout(_) => Some(Kit {
-            trusted_root: one_root(roots.values())?,
-            lock: lock.map(|lock| lock.to_yaml()).transpose()?,
-            ..kit_of(file, &galleries)?
-        }),
+        Target::Layout(_) => {
+            let trusted_root = one_root(roots.values())?;
+            let lock = lock.map(|lock| lock.to_yaml()).transpose()?;
+            Some(kit_of(file, &galleries, trusted_root, lock)?)
+        }
         Target::Repository { .. } => None,
     };
     let carrier = Carrier {
@@ -110,6 +107,22 @@ pub(super) async fn from_galleries(
         output,
     };
     carrier.carry(items, to, kit).await
+}
+
+/// What is said of names that the kit at the destination locks, and the new one does not.
+fn warning_of_lost(lost: &[String], has_lock: bool) -> Option<String> {
+    if lost.is_empty() {
+        return None;
+    }
+    let why = if has_lock {
+        "the new lock file does not: a kit has one lock file"
+    } else {
+        "this run has no --from-lock: afterwards the kit locks nothing"
+    };
+    Some(format!(
+        "the kit that is there locks {}, and {why}",
+        lost.join(", ")
+    ))
 }
 
 /// What the kit at `path` has locked, if there is one, and `lock` has not.
@@ -382,8 +395,13 @@ fn image_of(plan: &Plan, name: &str) -> Result<(Reference, Policy), Failure> {
     Ok((reference.clone(), Policy::clone(policy)))
 }
 
-/// The file of galleries, what it names, and the indexes.
-fn kit_of(file: &Path, galleries: &Galleries) -> Result<Kit, Failure> {
+/// All that a kit has beside its images: the file of galleries, what it names, the indexes, and what its caller has chosen.
+fn kit_of(
+    file: &Path,
+    galleries: &Galleries,
+    trusted_root: Option<String>,
+    lock: Option<String>,
+) -> Result<Kit, Failure> {
     let (text, keys) = policy::text_with_keys(file, "gallery file")?;
     let fetched = galleries.fetched().iter();
     Ok(Kit {
@@ -392,7 +410,8 @@ fn kit_of(file: &Path, galleries: &Galleries) -> Result<Kit, Failure> {
         indexes: fetched
             .map(|(gallery, index)| (gallery.name.clone(), index.text.to_string()))
             .collect(),
-        ..Kit::default()
+        trusted_root,
+        lock,
     })
 }
 

@@ -18,6 +18,25 @@ const BLOBS_AT_ONCE: NonZeroUsize = match NonZeroUsize::new(8) {
     None => NonZeroUsize::MIN,
 };
 
+/// What to do about a registry that refuses an index of which it has some platforms alone.
+const NO_SPARSE_INDEX: &str = "this registry takes no index without all the images that it lists: leave --platform out, or copy into a layout (`ocifile://DIR`)";
+
+/// Whether a registry refused a manifest for what it names and the registry does not have.
+fn is_for_what_is_listed(error: &countersign_sign::Error) -> bool {
+    use countersign_oci::Error as RegistryError;
+    let countersign_sign::Error::Registry(RegistryError::Status {
+        detail: Some(detail),
+        ..
+    }) = error
+    else {
+        return false;
+    };
+    // The codes of the distribution specification, "Error Codes".
+    ["MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN"]
+        .iter()
+        .any(|code| detail.contains(code))
+}
+
 /// Turns for the blobs of one run.
 pub(super) fn blob_turns() -> BlobTurns {
     BlobTurns::new(BLOBS_AT_ONCE)
@@ -128,7 +147,15 @@ impl Copying<'_> {
         let progress = Arc::clone(&self.progress);
         let events: Arc<dyn Fn(CopyEvent) + Send + Sync> =
             Arc::new(move |event| progress.copying(&event));
-        Ok(plan.write(&to, &events).await?)
+        plan.write(&to, &events).await.map_err(|error| {
+            let is_sparse = !self.platforms.is_empty() && is_for_what_is_listed(&error);
+            let failure = Failure::from(error);
+            if is_sparse {
+                failure.without_hints().hint(NO_SPARSE_INDEX)
+            } else {
+                failure
+            }
+        })
     }
 
     /// The name that a layout lists the image by: what the user calls it, or what another layout lists

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use countersign_download::ARCHIVE_ENDINGS;
-use countersign_oci::{LayoutPath, Reference, Repository, printable};
+use countersign_oci::{LayoutPath, Location, Reference, Repository, printable};
 
 use crate::operand;
 
@@ -74,6 +74,16 @@ impl Target {
                 printable(&name)
             )
         })
+    }
+
+    /// Whether an image in a registry is copied to another name in one.
+    pub(super) fn is_another_name_than(&self, source: &Reference) -> bool {
+        match (self, source.location()) {
+            (Self::Repository { repository, tag }, Location::Registry(from)) => {
+                repository != from || tag.as_deref() != source.tag()
+            }
+            (Self::Layout(_), _) | (_, Location::Layout(_)) => false,
+        }
     }
 
     /// The same, with the source's tag if it has none of its own.

@@ -24,7 +24,7 @@ impl Step {
     }
 
     pub(super) fn name(&self) -> String {
-        self.0.take()
+        self.0.borrow().clone()
     }
 }
 

@@ -48,13 +48,9 @@ pub(super) async fn run(
     let connection = connection::without_registries(&configuration.environment)?;
     let _lock = turn(configuration.state_directory(), TURN).await?;
     let mut report = Report::new(output);
-    let mut seen = BTreeSet::new();
-    for policy in configuration.policies_on_roots() {
-        let mut instance = configuration.instance(Some(policy))?;
+    for instance in instances(&configuration) {
+        let mut instance = instance?;
         let source = instance.name();
-        if !seen.insert(identity(&instance)) {
-            continue;
-        }
         instance.network = TufNetwork::Online;
         let loaded = instance
             .trusted_root(&configuration.environment, &connection)
@@ -100,6 +96,17 @@ async fn turn(directory: PathBuf, longest_wait: Duration) -> Result<Option<FileL
     })
 }
 
+/// Of each trusted root that a rule needs, its instance, once.
+fn instances(configuration: &Configuration) -> impl Iterator<Item = Result<Instance, Failure>> {
+    let policies = configuration.policies_on_roots();
+    let all = policies.map(move |policy| configuration.instance(Some(policy)));
+    let mut seen = BTreeSet::new();
+    all.filter(move |found| match found {
+        Ok(instance) => seen.insert(identity(instance)),
+        Err(_) => true,
+    })
+}
+
 /// What tells a trusted root from others. One whose files can't be read goes by its name: to load it tells why.
 fn identity(instance: &Instance) -> String {
     instance.identity().unwrap_or_else(|_| instance.name())
@@ -112,13 +119,9 @@ pub(crate) async fn trusted_roots(
     let environment = &configuration.environment;
     let connection = connection::without_registries(environment)?;
     let mut roots: Vec<(String, Result<(), Failure>)> = Vec::new();
-    let mut seen = BTreeSet::new();
-    for policy in configuration.policies_on_roots() {
-        let mut instance = configuration.instance(Some(policy))?;
+    for instance in instances(configuration) {
+        let mut instance = instance?;
         let name = instance.name();
-        if !seen.insert(identity(&instance)) {
-            continue;
-        }
         instance.network = TufNetwork::Offline;
         let loaded = instance.trusted_root(environment, &connection).await;
         roots.push((name, loaded.map(|_| ())));

@@ -106,7 +106,9 @@ pub(super) fn run(arguments: &PolicyExportArguments, output: &Output) -> Result<
     let exported = exported.map_err(|error| match error.field {
         // A configuration has its own.
         "images" if images.is_empty() && error.rule.is_none() => {
-            Failure::new(Kind::Usage, error.to_string())
+            let message =
+                format!("{to} needs the images that the policy is for, and none are named");
+            Failure::new(Kind::Usage, message)
                 .hint("pass --images 'quay.io/acme/**', with a pattern of your images")
         }
         _ => inexpressible(&error),

@@ -233,23 +233,24 @@ fn by_policy<'a>(
             Err(failure) => wrong.push(failure),
         }
     }
-    unusable(wrong)?;
+    require_all_usable(wrong)?;
     Ok(judged)
 }
 
-/// One failure of all cases that can't be used.
-fn unusable(wrong: Vec<Failure>) -> Result<(), Failure> {
-    let lines: Vec<String> = wrong.iter().map(Failure::line).collect();
+/// Refuses the file if any of its cases can't be used: by one failure that names all of them.
+fn require_all_usable(mut wrong: Vec<Failure>) -> Result<(), Failure> {
     let kinds: Vec<Kind> = wrong.iter().map(|failure| failure.kind).collect();
-    match (worst(&kinds), wrong.into_iter().next()) {
-        (Some(_), Some(only)) if lines.len() == 1 => Err(only),
-        (Some(kind), _) => {
-            let message = format!("{} cases can't be used:\n{}", lines.len(), lines.join("\n"));
-            Err(Failure::new(kind, message)
-                .hint("`countersign policy test --help` shows a file of cases"))
-        }
-        (None, _) => Ok(()),
+    let Some(kind) = worst(&kinds) else {
+        return Ok(());
+    };
+    if wrong.len() == 1
+        && let Some(only) = wrong.pop()
+    {
+        return Err(only);
     }
+    let lines: Vec<String> = wrong.iter().map(Failure::line).collect();
+    let message = format!("{} cases can't be used:\n{}", lines.len(), lines.join("\n"));
+    Err(Failure::new(kind, message).hint("`countersign policy test --help` shows a file of cases"))
 }
 
 /// Tells which rule is for each image. One that can't be read doesn't keep the others from being told.
@@ -309,8 +310,8 @@ struct JudgedCase<'a> {
 impl JudgedCase<'_> {
     fn passed(&self) -> bool {
         let found = self.verdict.exactly();
-        self.case.expect == found
-            || self.case.expect == Expectation::Refused && found != Expectation::Accepted
+        let expected = self.case.expected();
+        expected == found || expected == Expectation::Refused && found != Expectation::Accepted
     }
 
     fn found(&self) -> &'static str {
@@ -334,7 +335,7 @@ impl JudgedCase<'_> {
         let mut text = if self.passed() {
             format!("ok     {name}: {found}{by}, as expected\n")
         } else {
-            let expected = self.case.expect.as_str();
+            let expected = self.case.expected().as_str();
             format!("FAILED {name}: expected {expected}, found {found}{by}\n")
         };
         let mut below = |line: &str| {
@@ -357,7 +358,7 @@ impl JudgedCase<'_> {
             cases: file.display().to_string(),
             name: self.case.name.clone(),
             passed: self.passed(),
-            expected: self.case.expect,
+            expected: self.case.expected(),
             found: self.verdict.exactly(),
             rule: self.rule,
             reason: self.reason().map(ToOwned::to_owned),
@@ -367,7 +368,7 @@ impl JudgedCase<'_> {
 
     /// What it is if it did not pass.
     fn failure(&self) -> Failure {
-        let (expected, found) = (self.case.expect.as_str(), self.found());
+        let (expected, found) = (self.case.expected().as_str(), self.found());
         let message = format!("expected {expected}, found {found}");
         let failure = match self.reason() {
             Some(reason) => Failure::caused(Kind::Policy, message, reason),

@@ -134,6 +134,7 @@ impl<'a> Saving<'a> {
             at: self.at,
             verdict,
         };
+        let has_signatures = !inputs.signatures.is_empty();
         match (inputs.write(directory), outcome) {
             (Ok(saved), outcome) => {
                 let policy = self.policy.map_or("POLICY".to_owned(), printable::word);
@@ -141,12 +142,12 @@ impl<'a> Saving<'a> {
                 output.note(&format!(
                     "saved in {shown}: `countersign policy test {policy} --case {word}` judges it again, without the registry"
                 ));
-                // No policy accepts an image that nobody signed.
-                let may_be_accepted = matches!(
+                // No policy accepts a case without signatures.
+                let is_refused = matches!(
                     verdict,
                     Expectation::RefusedPolicy | Expectation::RefusedInvalid
                 );
-                if may_be_accepted {
+                if is_refused && has_signatures {
                     output.note(&format!(
                         "it expects the refusal; to work on the policy until the image is accepted, write `expect: accepted` in {}",
                         printable::path(&directory.join(FILE))
@@ -154,9 +155,13 @@ impl<'a> Saving<'a> {
                 }
                 if let Saved::OtherReason(again) = saved {
                     let again = again.as_str();
+                    let why = if has_signatures {
+                        "Only signatures can be saved, and something else was wrong too"
+                    } else {
+                        "It was refused before a signature was read, so the case has none, and no policy accepts it"
+                    };
                     output.note(&format!(
-                        "`policy test` refuses it for another reason: {again}. Only signatures can be saved, and something \
-                         else was wrong too"
+                        "`policy test` refuses it for another reason: {again}. {why}"
                     ));
                 }
                 (outcome, Ok(()))

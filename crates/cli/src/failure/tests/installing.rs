@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use super::{label, table};
+use super::{Failure, label, table};
 
 #[test]
 fn what_is_said_of_content_that_is_not_installed() {
@@ -136,7 +136,7 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
     assert_snapshot!(table(errors, label), @"
     1 Internal: this is a bug in countersign; please report it, with the output of COUNTERSIGN_LOG=debug
         Requirement/NoSource
-    2 Usage: choose one of these galleries
+    2 Usage: choose one of these galleries: write GALLERY@NAME
         UnknownGallery
     2 Usage: choose one of these names
         Entry/Ambiguous
@@ -166,9 +166,9 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
         Locked/Digest
     4 Policy: publish it as a signed image, or tell the gallery's maintainer
         Requirement/Unsignable, Requirement/Unverifiable, Requirement/DigestsDiffer
-    4 Policy: put the gallery's `verification` block or the entry's `sha256` back, or install it from the gallery that it was locked from; if nothing is to prove it any more, take it out of the lock file first: `countersign remove --lock=FILE NAME` (it also removes what is installed)
+    4 Policy: put the gallery's `verification` block or the entry's `sha256` back, or install it from the gallery that it was locked from; if nothing is to prove it any more, take it out of the lock file first: `countersign remove --lock=FILE NAME` (with the same --store; it also removes what is installed)
         Locked/WeakerEntry
-    4 Policy: somebody removed it from the gallery: put the `verification` block or the `sha256` back; if nothing is to prove it any more, take it out of the lock file first: `countersign remove --lock=FILE NAME` (it also removes what is installed)
+    4 Policy: somebody removed it from the gallery: put the `verification` block or the `sha256` back; if nothing is to prove it any more, take it out of the lock file first: `countersign remove --lock=FILE NAME` (with the same --store; it also removes what is installed)
         Locked/Weaker
     4 Policy: the policy's `ignore_tlog` leaves out what proves the time; if you are sure that the image is the newer one, pass --allow-older
         Locked/Undated
@@ -198,6 +198,28 @@ fn what_is_said_of_lock_files() {
     2 Usage: restore it from version control, or remove it and install with --lock again
         TooLarge, UnknownKey, Value, Missing, OutOfPlace, Duplicate, Syntax
     "#);
+}
+
+#[test]
+fn the_failure_of_a_lock_file_has_the_kind_of_its_error() {
+    for error in countersign_download::samples::lock_file_errors() {
+        let (kind, label) = (error.kind(), label(&error));
+        let failure = Failure::from(error);
+        assert_eq!(failure.kind, kind, "{label}");
+        assert!(!failure.hints().is_empty(), "{label}");
+    }
+}
+
+#[test]
+fn what_is_said_of_a_store_that_was_named_names_it() {
+    let named = std::path::Path::new("two words");
+    for error in countersign_download::samples::store_errors() {
+        let failure = Failure::of_store(error, Some(named));
+        for hint in failure.hints() {
+            let removes = hint.contains("`countersign remove") || hint.contains("shows what is");
+            assert_eq!(hint.contains(" --store 'two words'"), removes, "{hint}");
+        }
+    }
 }
 
 #[test]

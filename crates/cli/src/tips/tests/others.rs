@@ -30,6 +30,14 @@ fn what_others_call_it_is_answered() {
         ("policy explain x", "countersign policy check"),
         ("mirror x y", "countersign copy"),
         ("lock", "--from-lock"),
+        ("sign --fulcio-auth-flow device x", "--login device"),
+        ("attest-blob x", "cosign attest"),
+        ("standalone-verify x", "cosign verify-blob"),
+        ("verify --all x", "--all-platforms"),
+        ("list --digests", "--long"),
+        ("docker pull x", "leave it out"),
+        ("install -p policy.yaml x y", "'--policy FILE'"),
+        ("install --allow-unsigned x y", "nothing turns off"),
     ] {
         let said = said_of(line);
         let found = said.lines().find(|line| line.contains("tip:"));

@@ -241,6 +241,10 @@ async fn what_is_locked_for_several_platforms_of_one_index_is_copied_once() {
     assert_eq!(again.code, 0, "{}", again.shown());
     let again = again.json();
     assert_eq!(again["results"].as_array().unwrap().len(), 1, "{again:#}");
+    let copy = ["copy", "--gallery=galleries.yaml", "--to=ocifile://kit"];
+    let run = stage.run(&[&copy, &TRUST]);
+    let says = "the kit that is there locks app, and this run has no --from-lock";
+    assert!(run.stderr.contains(says), "{}", run.shown());
 
     // Each of them has to be proven as it is locked.
     let lock = fs::read_to_string(stage.path("countersign.lock")).unwrap();
@@ -255,6 +259,33 @@ async fn what_is_locked_for_several_platforms_of_one_index_is_copied_once() {
         &["--to=ocifile://other"],
     ]);
     assert_eq!(refused.code, 4, "{}", refused.shown());
+}
+
+/// An entry may have one image of the index that another entry has.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_the_index_of_another_entry_lists_is_in_a_kit() {
+    let stage = stage(|stage| {
+        let (app, one) = (stage.reference("app:v1"), stage.reference("app:one"));
+        format!("[{{name: app, uri: '{app}'}}, {{name: one, uri: '{one}'}}]")
+    })
+    .await;
+    stage.index.images()[0].push(&stage.registry, "app", Some("one"));
+    stage.signed("app:one", RELEASE);
+    let made = copied(&stage, &["--to=ocifile://kit"]);
+    assert_eq!(made["results"].as_array().unwrap().len(), 2, "{made:#}");
+    for name in ["app", "one"] {
+        let install = ["install", "--from=ocifile://kit", "--store=store", name];
+        let run = stage.run(&[&install, &LINUX]);
+        assert_eq!(run.code, 0, "{name}: {}", run.shown());
+    }
+    let again = stage.reference("again");
+    let run = stage.run(&[&["copy", "ocifile://kit", &again]]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    assert!(
+        run.stdout.contains("2 of 2 images copied"),
+        "{}",
+        run.shown()
+    );
 }
 
 /// `install` takes the first of a name.

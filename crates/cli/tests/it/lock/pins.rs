@@ -124,7 +124,7 @@ async fn a_signature_that_is_locked_is_not_given_up_for_nothing() {
     for says in [
         "`chat` is locked with a stronger proof than this one: expected a signature by ",
         ", found nothing",
-        "(it also removes what is installed)",
+        "it also removes what is installed)",
     ] {
         assert!(error.contains(says), "{error}");
     }

@@ -134,7 +134,7 @@ async fn a_registry_that_is_down_may_have_the_signatures_later() {
     error: `chat` can't be installed from any source
           primary localhost:1/acme/app:v1: no complete answer from http://localhost:1/v2/acme/app/manifests/v1: error sending request: client error (Connect): tcp connect error: Connection refused (os error 111)
           mirror registry.example.org/acme/copy:v1: registry.example.org/acme/copy@sha256:A… is not signed: no signature was found
-      hint: check the host name, the network and the proxy; a name without a host is on Docker Hub; a registry without TLS needs --plain-http
+      hint: check the host name, the port, the network and the proxy
       hint: a mirror lacks the signatures: `countersign copy` takes them along, and `signature_sources` of the policy names where else they are
     [exit code 7]
     ");

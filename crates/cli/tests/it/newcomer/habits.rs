@@ -35,6 +35,7 @@ async fn what_is_typed_from_habit_is_answered_with_what_to_type_here() {
     $ countersign install --gallery galleries.yaml --trusted-root root.json --from-lock
     error: there is no lock file countersign.lock
       hint: `countersign install --gallery FILE --lock=countersign.lock NAME` writes it
+      hint: with --from, leave --from-lock out: the lock file that a kit was made by counts without it
     [exit code 2]
     $ mkdir -p .local/share/countersign/notes && countersign remove notes
     error: /srv/me/.local/share/countersign/notes has no record of an installation: expected a directory that `install` made

@@ -173,6 +173,34 @@ async fn hints_name_the_store_and_the_directory_that_are_meant() {
         told.contains("--from-lock=countersign.lock --store two --platform linux/amd64 chat"),
         "{told}"
     );
+    let here = shop.directory.path();
+    fs::create_dir(here.join("two/notes")).unwrap();
+    fs::write(here.join("two/chat/.countersign/record.json"), "{").unwrap();
+    let unrecorded = "`countersign remove --unrecorded --store two notes` removes it";
+    let check = "--check=countersign.lock";
+    for (arguments, says) in [
+        (&["list", "--store=two"][..], unrecorded),
+        (&["remove", "--store=two", "notes"], unrecorded),
+        (
+            &["check", "--store=two", "nope"],
+            "`countersign list --store two` shows what is installed",
+        ),
+        (
+            &["list", "--store=two", check, "--platform=linux/amd64"],
+            "run `countersign remove --unrecorded --store two chat`, then install it again",
+        ),
+        (
+            &["remove", "--store=two", "--lock=countersign.lock", "nope"],
+            "countersign.lock has no entry for it either",
+        ),
+    ] {
+        let (_, out, err) = shop.shown(arguments);
+        let told = out + &err;
+        assert!(told.contains(says), "{arguments:?}: {told}");
+    }
+    fs::write(here.join("file"), "").unwrap();
+    let (code, document) = shop.install(&["--store=file", "chat"]);
+    assert_eq!(code, 2, "{document}");
 
     fs::create_dir(shop.directory.path().join("app")).unwrap();
     let (code, _, told) = shop.shown(&["check", "app"]);

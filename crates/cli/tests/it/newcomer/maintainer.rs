@@ -215,7 +215,7 @@ async fn what_the_command_line_itself_shows_is_told_first_and_in_its_words() {
     [exit code 2]
     $ countersign sign --identity-token @token --trusted-root root.json --signing-config digest registry.example.org/acme/app@$(cat digest)
     error: the signing services can't be used: expected a signing config of version 0.2 in JSON, found something else (failed to parse JSON: expected value at line 1 column 1)
-      hint: correct the signing config, or pass --fulcio-url URL with --rekor-url URL (and --tsa-url URL for Rekor 2)
+      hint: correct the signing config, leave out --rekor-version if it is there, or pass --fulcio-url URL with --rekor-url URL in the place of the config (and --tsa-url URL for Rekor 2)
       hint: the signing config is digest
     [exit code 2]
     $ countersign sign --trusted-root root.json --signing-config signing.json --identity-token @token registry.example.org/acme/app@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef

@@ -144,7 +144,7 @@ async fn one_mistake_is_told_once_for_all_signatures() {
             expected  `https://ci.example.org/`
             found     `https://ci.example.org`
                                              ^ first difference
-      hint: do not use the image; if you are sure that the flags are wrong, correct them: --issuer and --identity are compared letter by letter, and for a pattern there are --issuer-regex and --identity-regex
+      hint: do not use the image; if you are sure that the flags are wrong, correct them: texts are compared letter by letter, and patterns are --issuer-regex and --identity-regex
     [exit code 4]
     $ countersign verify --trusted-root root.json --policy slsa.yaml registry.example.org/acme/app:v1
     error: registry.example.org/acme/app:v1 (sha256:A…) lacks an attestation of type https://slsa.dev/provenance/v1. Found instead:
@@ -306,7 +306,7 @@ async fn a_file_that_is_no_policy_is_told_with_what_to_write() {
     [exit code 2]
     $ countersign verify --trusted-root root.json --policy root.yaml registry.example.org/acme/app:v1
     error: the policy file and the flags name two Sigstore instances
-      hint: remove the flags, or the policy's `trust`
+      hint: remove the flags, or, if the policy is no kit's, its `trust`
     [exit code 2]
     $ countersign verify --policy root.yaml registry.example.org/acme/app:v1
     error: the trusted root gone.json can't be read

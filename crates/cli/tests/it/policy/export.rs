@@ -119,6 +119,11 @@ async fn what_can_t_be_exported_or_imported_says_what_to_do() {
         `deny_digests` of rule 1: these images are accepted there
       hint: pass --lossy to export the policy without these, or enforce it with `countersign image-verifier`
     ");
+    // It can say for which images a policy is: they are only not named.
+    insta::assert_snapshot!(run(&["export", "--to=kyverno", "acme.yaml"]), @"
+    error: kyverno needs the images that the policy is for, and none are named
+      hint: pass --images 'quay.io/acme/**', with a pattern of your images
+    ");
     insta::assert_snapshot!(run(&["export", "--to=kyverno", "--images=*/x", "acme.yaml"]), @r#"
         error: invalid value '*/x' for '--images <PATTERN>': a `*` in its first part is neither a host nor a name on Docker Hub; write the host, or `*.DOMAIN`, or `**` alone for every image
 

@@ -167,6 +167,6 @@ async fn what_is_missing_or_too_much_is_told() {
     }
     insta::assert_snapshot!(told(&["image-verifier.yaml", "--case=cases.yaml"]), @"
     error: the case `a` can't be used: add `image`, the name of the image: a rule is found by it
-      hint: correct the mistake that the message names; `countersign COMMAND --help` explains each option
+      hint: correct the file of cases; `countersign policy test --help` shows one
     ");
 }

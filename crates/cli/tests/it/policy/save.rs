@@ -199,11 +199,22 @@ async fn a_denial_is_saved_if_the_case_has_what_it_stands_on() {
         stage.reference("app")
     );
     assert!(run.stdout.contains(&says), "{}", run.shown());
+    // As in `verify`, signatures are asked for first.
+    stage.write(
+        "unsigned.yaml",
+        "trusted_root: listed/trusted_root.json\ncases:\n- {name: one, manifest: listed/image.json, bundles: [], expect: refused_unsigned}\n",
+    );
+    let run = test(&stage, "policy.yaml", "unsigned.yaml");
+    assert_eq!(run.code, 0, "{}", run.shown());
     // What the denied index lists, only the registry says.
     deny(&stage.index.digest());
     let reference = stage.reference(&format!("app@{child}"));
     let run = stage.verify(&["--save", "denied", &reference]);
     assert_eq!(run.code, 4, "{}", run.shown());
+    // No policy accepts a case without signatures.
+    assert!(!run.stderr.contains("expect: accepted"), "{}", run.shown());
+    let why = "refused before a signature was read";
+    assert!(run.stderr.contains(why), "{}", run.shown());
     let run = test(&stage, "policy.yaml", "denied");
     assert_eq!(run.code, 0, "{}", run.shown());
     let case = fs::read_to_string(stage.path("denied/cases.yaml")).unwrap();
@@ -289,4 +300,27 @@ async fn all_mistakes_in_cases_are_told_and_one_bad_image_leaves_the_others() {
     assert_eq!(json["results"][0]["image"], "A b");
     assert_eq!(json["results"][0]["error"]["kind"], "usage");
     assert_eq!(json["results"][1]["ruling"], "allowed");
+}
+
+/// None of them hides another, and what is missing in a case is told where the case begins.
+#[tokio::test]
+async fn mistakes_of_all_kinds_in_one_case_are_told_at_once() {
+    let stage = Stage::new().await;
+    stage.write(
+        "cases.yaml",
+        "cases:\n- name: one\n  manifest: a\n  digest: sha256:1\n  bundle: b\n  bundles: []\n  at: today\n  expect: maybe\n  colour: red\n- digest: sha256:0000000000000000000000000000000000000000000000000000000000000000\n  bundle: b\n",
+    );
+    let run = stage.run(&[&["policy", "test", "policy.yaml", "--case", "cases.yaml"]]);
+    assert_eq!(run.code, 2, "{}", run.shown());
+    for said in [
+        "cases.yaml:4:",
+        "expected `bundle` or `bundles`, found both",
+        "expected an RFC 3339 time",
+        "expected `accepted`, `refused`",
+        "unknown key `colour`",
+        "cases.yaml:10:3: cases[1]: the key `name` is missing",
+        "cases.yaml:10:3: cases[1]: the key `expect` is missing",
+    ] {
+        assert!(run.stderr.contains(said), "{said}: {}", run.stderr);
+    }
 }

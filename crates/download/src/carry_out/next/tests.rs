@@ -242,7 +242,8 @@ fn what_each_kind_of_source_is_asked_for_after_a_primary_that_resolved_to_a_dige
     ");
 }
 
-/// The sentences on copies of one digest, in the page and above the rule, each with the rows that it says.
+/// The sentences on copies of one digest, in the page and above the rule, each behind the rows that it says. They are
+/// compared letter by letter: whoever changes a row finds the sentence beside it.
 #[test]
 fn what_is_said_of_copies_of_one_digest_is_what_is_asked() {
     let words = |text: &str| {

@@ -185,14 +185,38 @@ fn an_older_signature_replaces_a_later_one_only_where_that_is_allowed() {
         };
         assert_eq!(decide(Downgrade::Allow), allowing);
     }
-    // The same content by an older signature is an older one too.
-    let decision = decided(
-        &signature(2),
-        SAME,
-        &signature(1),
-        InstallOptions::default(),
-    );
-    assert_eq!(decision, older);
+}
+
+/// One content may have several good signatures.
+#[test]
+fn the_same_content_by_an_older_signature_is_no_error_and_takes_no_time_away() {
+    let rows = [
+        // Installed, found: whether the record keeps its grounds.
+        (signature(2), SAME, signature(1), true),
+        (signature(2), SAME, undated_signature(), true),
+        (signature(2), SAME, signature(2), false),
+        (signature(2), SAME, signature(3), false),
+        (undated_signature(), SAME, signature(1), false),
+        (signature(2), OTHER, signature(1), false),
+        (Grounds::Digest, SAME, signature(1), false),
+    ];
+    for (installed, digest, found, keeps) in rows {
+        let parsed: Digest = digest.parse().unwrap();
+        let content = Content::archive(&parsed, &found);
+        let kept = |downgrade| keeps_grounds(&recorded(&installed), content, downgrade);
+        assert_eq!(kept(Downgrade::Refuse), keeps, "{installed} by {found}");
+        assert!(!kept(Downgrade::Allow), "{installed} by {found}");
+        if keeps {
+            for (downgrade, same) in OPTIONS {
+                let decision = decided(&installed, digest, &found, options(downgrade, same));
+                let expected = match same {
+                    WhenSame::Keep => Decision::Keep,
+                    WhenSame::Reinstall => Decision::Install,
+                };
+                assert_eq!(decision, expected, "{downgrade:?} {same:?}");
+            }
+        }
+    }
 }
 
 #[test]

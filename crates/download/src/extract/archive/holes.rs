@@ -20,7 +20,7 @@ impl<R: BufRead> TarReader<'_, R> {
     ) -> Result<Kind, ArchiveError> {
         self.expect_content(size);
         let Some(sparse) = sparse else {
-            return Ok(Kind::File { size, map: None });
+            return Ok(Kind::File { map: None });
         };
         let segments = match sparse.map {
             PaxMap::Records(segments) => segments,
@@ -85,10 +85,7 @@ impl<R: BufRead> TarReader<'_, R> {
         size: u64,
     ) -> Result<Kind, ArchiveError> {
         let map = SparseMap::new(name, segments, size, self.content)?;
-        Ok(Kind::File {
-            size,
-            map: Some(map),
-        })
+        Ok(Kind::File { map: Some(map) })
     }
 }
 

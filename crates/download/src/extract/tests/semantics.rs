@@ -56,8 +56,6 @@ fn every_compression_gives_the_same_tree() {
         let scene = Scene::new();
         let mut extractor = scene.extractor();
         extractor.layer(layer(&bytes, &tar)).unwrap();
-        assert_eq!(extractor.unpacked().files, 1);
-        assert_eq!(extractor.unpacked().bytes, 4);
         extractor.finish().unwrap();
         assert_eq!(scene.read("d/x"), "text");
     }

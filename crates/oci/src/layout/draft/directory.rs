@@ -93,14 +93,14 @@ impl Place {
 impl DirectoryDraft {
     /// Opens the directory, which may be missing or empty, and locks it. Returns its `index.json` too.
     pub(super) fn begin(path: &Path) -> Result<(Self, Option<Content>), LayoutError> {
-        match fs::create_dir(path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        let is_made = match fs::create_dir(path) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(LayoutError::NoDirectoryAbove);
             }
             Err(error) => return Err(not_written(".", error)),
-        }
+        };
         let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root: File = match openat(CWD, path, how, Mode::empty()) {
             Ok(file) => file.into(),
@@ -122,7 +122,13 @@ impl DirectoryDraft {
             if entries.next().is_some() {
                 return Err(LayoutError::NotEmpty);
             }
-            draft.put(Part::Marker, marker().as_bytes())?;
+            if let Err(error) = draft.put(Part::Marker, marker().as_bytes()) {
+                if is_made {
+                    // It is empty again; where it isn't, it stays.
+                    let _ = fs::remove_dir(path);
+                }
+                return Err(error);
+            }
         }
         let listing = draft.reading.content(Part::Index)?;
         Ok((draft, listing))

@@ -58,7 +58,7 @@ impl Layered {
         })
     }
 
-    fn config_bytes(&self) -> Bytes {
+    pub(super) fn config_bytes(&self) -> Bytes {
         self.config.to_string().into()
     }
 }

@@ -166,6 +166,19 @@ fn a_text_without_a_certificate_is_no_list_of_authorities() {
     );
 }
 
+/// Authorities may be in several files.
+#[tokio::test]
+async fn authorities_of_several_texts_are_all_trusted() {
+    let server = TlsServer::start(good_answer(), None).await;
+    let other = RootCertificates::from_pem(self_signed().cert.pem().as_bytes()).unwrap();
+    let trusted = server.trusted();
+    let options = Options {
+        extra_roots: other.and(trusted.extra_roots.clone()),
+        ..trusted
+    };
+    server.resolve(options).await.unwrap();
+}
+
 #[test]
 fn a_client_certificate_without_a_key_is_named() {
     let error = ClientIdentity::from_pem(self_signed().cert.pem().as_bytes()).unwrap_err();

@@ -134,4 +134,10 @@ fn the_change_for_what_nothing_covers_names_every_kind_with_a_sha256() {
     for source in sources.iter().filter(|source| source.checksum().is_some()) {
         assert!(change.contains(source.kind()), "{change}");
     }
+    // No policy accepts a directory.
+    let mut tally = Tally::default();
+    tally.count(&result("file:///srv/d", State::Uncovered, "x"));
+    let groups = tally.groups().largest();
+    let (key, _, group) = groups.first().unwrap();
+    assert_eq!(policy_change(key, group), None);
 }

@@ -34,10 +34,11 @@ pub(super) fn ask(answers: &mut impl BufRead, questions: &mut impl Write) -> io:
     let mut asker = Asker { answers, questions };
     match asker.choice("Who signs the images?", &KINDS)? {
         SignerKind::GitHubActions => {
-            let repository = asker.text("Repository, as OWNER/NAME", "OWNER/NAME", is_path)?;
+            let repository =
+                asker.text("Repository, as OWNER/NAME", "OWNER/NAME", is_repository)?;
             let workflow = asker.text(
                 "Workflow and ref, such as release.yml@refs/heads/main",
-                "FILE@REF, whose REF begins with refs/",
+                "FILE@REF, such as release.yml@refs/tags/v1",
                 is_file_at_ref,
             )?;
             Ok(signer(
@@ -49,7 +50,7 @@ pub(super) fn ask(answers: &mut impl BufRead, questions: &mut impl Write) -> io:
             let project = asker.text("Project, as GROUP/NAME", "GROUP/NAME", is_path)?;
             let reference = asker.text(
                 "Ref, such as refs/heads/main",
-                "a ref that begins with refs/",
+                "a whole ref, such as refs/heads/main or refs/tags/v1",
                 is_ref,
             )?;
             Ok(signer(
@@ -120,13 +121,14 @@ impl<A: BufRead, Q: Write> Asker<'_, A, Q> {
     ) -> io::Result<String> {
         loop {
             let answer = self.line(question)?;
-            if fits(&answer) {
+            let known = KNOWN.iter().find(|known| answer.starts_with(**known));
+            if fits(&answer) && known.is_none() {
                 return Ok(answer);
             }
-            let instead = if answer.contains(PATTERN) {
-                format!(": {ONE}")
-            } else {
-                String::new()
+            let instead = match known {
+                _ if is_pattern(&answer) => format!(": {ONE}"),
+                Some(known) => format!(": leave out {known}"),
+                None => String::new(),
             };
             writeln!(
                 self.questions,
@@ -150,14 +152,27 @@ impl<A: BufRead, Q: Write> Asker<'_, A, Q> {
 }
 
 /// Characters of patterns. No certificate has them: as a text, a pattern would match nobody.
-const PATTERN: [char; 3] = ['*', '?', '\\'];
+const PATTERN: [char; 4] = ['*', '?', '\\', '['];
+
+/// What an answer has too much if it begins with it: the identity has it anyway.
+const KNOWN: [&str; 5] = [
+    "https://github.com/",
+    "https://gitlab.com/",
+    "github.com/",
+    "gitlab.com/",
+    ".github/workflows/",
+];
 
 /// What is said of a pattern.
 const ONE: &str = "name one signer, without a pattern; to accept others too, change `identity` in the new policy into `identity_regex`";
 
+fn is_pattern(text: &str) -> bool {
+    text.contains(PATTERN) || text.contains(".+")
+}
+
 fn is_word(text: &str) -> bool {
     !text.is_empty()
-        && !text.contains(PATTERN)
+        && !is_pattern(text)
         && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "\"'@".contains(c))
 }
 
@@ -166,13 +181,21 @@ fn is_path(text: &str) -> bool {
     parts.len() >= 2 && parts.iter().all(|part| is_word(part)) && !text.contains(':')
 }
 
+fn is_repository(text: &str) -> bool {
+    is_path(text) && text.split('/').count() == 2
+}
+
+/// A branch, a tag or a request, by its whole name.
 fn is_ref(text: &str) -> bool {
-    is_word(text) && text.starts_with("refs/")
+    is_path(text) && text.starts_with("refs/") && text.split('/').count() >= 3
 }
 
 fn is_file_at_ref(text: &str) -> bool {
-    text.split_once('@')
-        .is_some_and(|(file, at)| is_word(file) && !file.contains('/') && is_ref(at))
+    text.split_once('@').is_some_and(|(file, at)| {
+        let end = file.rsplit_once('.').map(|(_, end)| end);
+        let is_yaml = matches!(end, Some("yml" | "yaml"));
+        is_word(file) && !file.contains('/') && is_yaml && is_ref(at)
+    })
 }
 
 fn is_address(text: &str) -> bool {
@@ -210,6 +233,41 @@ mod tests {
             assert!(!identity.contains(['*', '?']), "{identity}");
             let says = format!("found {found:?}: name one signer, without a pattern");
             assert!(told.contains(&says), "{told}");
+        }
+    }
+
+    /// No certificate has an identity that is made of these.
+    #[test]
+    fn what_no_certificate_has_is_asked_for_again() {
+        for (repository, workflow, says) in [
+            ("acme/app/c/d", "", "expected OWNER/NAME"),
+            (
+                "https://github.com/acme/app",
+                "",
+                ": leave out https://github.com/",
+            ),
+            ("github.com/acme", "", ": leave out github.com/"),
+            ("", "release.yml@refs/", "expected FILE@REF"),
+            ("", "release.yml@refs/tags", "expected FILE@REF"),
+            ("", "release.yml@refs/tags/", "expected FILE@REF"),
+            ("", "release.yml@main", "expected FILE@REF"),
+            ("", "release@refs/tags/v1", "expected FILE@REF"),
+            (
+                "",
+                ".github/workflows/release.yml@refs/tags/v1",
+                ": leave out .github/workflows/",
+            ),
+            ("", "release.yml@refs/tags/.+", ": name one signer"),
+            ("", "release.yml@refs/tags/v[0-9]", ": name one signer"),
+        ] {
+            let right = "release.yml@refs/tags/v1";
+            let lines = format!("1\n{repository}\nacme/app\n{workflow}\n{right}\n");
+            let lines = lines.replace("\n\n", "\n");
+            let (signer, told) = answered(&lines);
+            let (_, identity) = signer.unwrap();
+            let expected = format!("https://github.com/acme/app/.github/workflows/{right}");
+            assert_eq!(identity, expected);
+            assert!(told.contains(says), "{told}");
         }
     }
 
@@ -257,7 +315,7 @@ mod tests {
         let (_, told) = answered("2\nacme\nacme/app\nmain\n3\n");
         for says in [
             "expected GROUP/NAME, found \"acme\"",
-            "expected a ref that begins with refs/, found \"main\"",
+            "expected a whole ref, such as refs/heads/main or refs/tags/v1, found \"main\"",
         ] {
             assert!(told.contains(says), "{told}");
         }

@@ -90,7 +90,7 @@ impl Case {
             None => Ok(content),
             Some(found) => {
                 let path = printable::path(&path);
-                let failure = self.unusable(format_args!(
+                let failure = self.useless(format_args!(
                     "expected a Sigstore bundle in {path}, found {found}"
                 ));
                 let hint = if found == bundle::GIT_LFS {
@@ -133,19 +133,8 @@ impl Case {
         policy: &Policy,
     ) -> Result<Verdict, Failure> {
         let Subject { digest, listed } = subject;
-        // As without `--platform`: nobody knows which of its images will be used.
-        if let Some(listed) = listed.iter().find(|listed| policy.denies(listed)) {
-            let denied = Denied {
-                image: asked.location().at(listed.clone()),
-                listed_by: None,
-            };
-            return Ok(Verdict::Refused {
-                kind: RefusalKind::Policy,
-                reason: self.with_name(denied.to_string()),
-            });
-        }
         let at = self.at.unwrap_or_else(Timestamp::now);
-        Ok(match signatures {
+        let verdict = match signatures {
             Signatures::One(bundle) => {
                 match judge_digest(digest, asked, bundle, trusted_root, policy, at) {
                     Ok(_) => Verdict::Accepted,
@@ -169,6 +158,21 @@ impl Case {
                     },
                 }
             }
+        };
+        // As without `--platform`: nobody knows which of its images will be used. As in `verify`, it is asked last.
+        let denied = listed.iter().find(|listed| policy.denies(listed));
+        Ok(match (verdict, denied) {
+            (Verdict::Accepted, Some(listed)) => {
+                let denied = Denied {
+                    image: asked.location().at(listed.clone()),
+                    listed_by: None,
+                };
+                Verdict::Refused {
+                    kind: RefusalKind::Policy,
+                    reason: self.with_name(denied.to_string()),
+                }
+            }
+            (verdict, _) => verdict,
         })
     }
 
@@ -218,6 +222,12 @@ impl Case {
     }
 
     fn unusable(&self, detail: impl fmt::Display) -> Failure {
+        self.useless(detail)
+            .hint("correct the file of cases; `countersign policy test --help` shows one")
+    }
+
+    /// As [`Self::unusable`], without its hint.
+    fn useless(&self, detail: impl fmt::Display) -> Failure {
         let message = format!("the case `{}` can't be used: {detail}", self.name);
         Failure::new(Kind::Usage, message)
     }

@@ -1,7 +1,6 @@
 //! The file of cases of `countersign policy test`: saved signatures, and the verdicts that are expected.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -74,14 +73,20 @@ pub(super) struct Case {
         skip_serializing_if = "Option::is_none"
     )]
     pub(super) at: Option<Timestamp>,
-    #[serde(deserialize_with = "expectation")]
-    pub(super) expect: Expectation,
+    /// The verdict that the policy must come to. [`Cases::read`] refuses a case without it.
+    #[serde(
+        default,
+        deserialize_with = "expectation",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) expect: Option<Expectation>,
 }
 
 /// Reads a value from its text. What is wrong is told with its line.
-struct Text<T> {
+struct Text<T: FromStr> {
     expected: &'static str,
-    read: PhantomData<T>,
+    /// More about what is wrong, or nothing.
+    because: fn(&T::Err) -> String,
 }
 
 impl<T: FromStr> Visitor<'_> for Text<T> {
@@ -92,47 +97,64 @@ impl<T: FromStr> Visitor<'_> for Text<T> {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
-        let wrong = |_| E::invalid_value(Unexpected::Str(text), &self);
-        text.parse().map_err(wrong)
+        text.parse::<T>().map_err(|error| {
+            let expected = format!("{}{}", self.expected, (self.because)(&error));
+            E::invalid_value(Unexpected::Str(text), &expected.as_str())
+        })
     }
 }
 
-fn text<'de, D: Deserializer<'de>, T: FromStr>(
-    deserializer: D,
-    expected: &'static str,
-) -> Result<T, D::Error> {
-    let read = PhantomData;
-    deserializer.deserialize_str(Text { expected, read })
+/// As [`Text`], or nothing: then the key may as well be left out.
+struct TextOrNothing<T: FromStr>(Text<T>);
+
+impl<'de, T: FromStr> Visitor<'de> for TextOrNothing<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.expected)
+    }
+
+    fn visit_none<E>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
+        deserializer.deserialize_str(self.0).map(Some)
+    }
 }
 
 fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Digest>, D::Error> {
-    text(
-        deserializer,
-        "a digest: `sha256:` and 64 lower-case hex digits",
-    )
-    .map(Some)
+    deserializer.deserialize_option(TextOrNothing::<Digest>(Text {
+        expected: "a digest: `sha256:` and 64 lower-case hex digits",
+        because: |_| String::new(),
+    }))
 }
 
 fn image<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Reference>, D::Error> {
-    text(
-        deserializer,
-        "the name of an image, such as ghcr.io/acme/app:v1",
-    )
-    .map(Some)
+    deserializer.deserialize_option(TextOrNothing::<Reference>(Text {
+        expected: "the name of an image, such as ghcr.io/acme/app:v1",
+        because: |error| format!(" ({error})"),
+    }))
 }
 
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    text(
-        deserializer,
-        "an RFC 3339 time such as 2026-01-31T12:00:00Z",
-    )
-    .map(Some)
+    deserializer.deserialize_option(TextOrNothing::<Timestamp>(Text {
+        expected: "an RFC 3339 time such as 2026-01-31T12:00:00Z",
+        because: |_| String::new(),
+    }))
 }
 
-fn expectation<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Expectation, D::Error> {
-    let expected =
-        "`accepted`, `refused`, `refused_policy`, `refused_invalid` or `refused_unsigned`";
-    text(deserializer, expected)
+const EXPECTED: &str =
+    "`accepted`, `refused`, `refused_policy`, `refused_invalid` or `refused_unsigned`";
+
+fn expectation<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Expectation>, D::Error> {
+    let text = Text::<Expectation> {
+        expected: EXPECTED,
+        because: |()| String::new(),
+    };
+    deserializer.deserialize_str(text).map(Some)
 }
 
 /// A test of nothing must not look like one that passed.
@@ -183,9 +205,7 @@ impl Expectation {
             Self::RefusedPolicy => "refused_policy",
         }
     }
-}
 
-impl Expectation {
     const ALL: [Self; 5] = [
         Self::Accepted,
         Self::Refused,
@@ -241,6 +261,11 @@ impl Cases {
 }
 
 impl Case {
+    /// The verdict that the policy must come to.
+    pub(super) fn expected(&self) -> Expectation {
+        self.expect.unwrap_or_default()
+    }
+
     /// Whether it names signatures, be it none.
     pub(super) fn has_signatures(&self) -> bool {
         self.bundle.is_some() || self.bundles.is_some() || self.has_others()
@@ -271,6 +296,34 @@ impl Case {
                 found: Some("`bundle`".to_owned()),
             });
         }
-        Ok(())
+        // The last one: without a verdict, the case is given up.
+        match self.expect {
+            Some(_) => Ok(()),
+            None => Err(Problem::MissingKey { key: "expect" }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verdict_is_read_as_it_is_written_and_named_in_the_error() {
+        for (position, one) in Expectation::ALL.into_iter().enumerate() {
+            // Each variant has to be in `ALL`.
+            let there = match one {
+                Expectation::Accepted => 0,
+                Expectation::Refused => 1,
+                Expectation::RefusedPolicy => 2,
+                Expectation::RefusedInvalid => 3,
+                Expectation::RefusedUnsigned => 4,
+            };
+            assert_eq!(position, there);
+            let written = serde_json::to_value(one).unwrap();
+            assert_eq!(written, one.as_str());
+            assert_eq!(one.as_str().parse::<Expectation>(), Ok(one));
+            assert!(EXPECTED.contains(&format!("`{}`", one.as_str())));
+        }
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::case::{Case, Signatures, Subject, Verdict};
 use super::saved::SavedRoot;
-use super::{JudgedCase, unusable};
+use super::{JudgedCase, require_all_usable};
 use crate::arguments::trust::TrustArguments;
 use crate::commands::image_verifier::configuration::Configuration;
 use crate::connection;
@@ -93,7 +93,7 @@ impl Rules {
                 Err(failure) => wrong.push(failure),
             }
         }
-        unusable(wrong)?;
+        require_all_usable(wrong)?;
         let mut roots = BTreeMap::new();
         let mut results = Vec::new();
         for Prepared { case, rule, step } in prepared {

@@ -79,6 +79,19 @@ fn unwritable(directory: &Path, error: io::Error) -> Failure {
     Failure::unwritable(directory, "directory", error)
 }
 
+/// Gives the draft its name. `renamed` is what became of a rename that replaces nothing.
+fn named(renamed: Result<(), Errno>, draft: &Path, directory: &Path) -> Result<(), Failure> {
+    match renamed {
+        Ok(()) => Ok(()),
+        Err(Errno::EXIST) => Err(there(directory)),
+        // A file system without such a rename. What stood there was looked for before.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            fs::rename(draft, directory).map_err(|error| unwritable(directory, error))
+        }
+        Err(errno) => Err(unwritable(directory, errno.into())),
+    }
+}
+
 impl Inputs<'_> {
     /// Writes all of it to a new directory, and says which verdict `policy test` comes to with it: where it is refused for
     /// another reason, [`Expectation::Refused`] is expected. Nothing is there if it fails.
@@ -108,16 +121,7 @@ impl Inputs<'_> {
         );
         put(draft.path(), FILE, text.as_bytes()).map_err(|error| unwritable(directory, error))?;
         let renamed = renameat_with(CWD, draft.path(), CWD, directory, RenameFlags::NOREPLACE);
-        match renamed {
-            Ok(()) => {}
-            Err(Errno::EXIST) => return Err(there(directory)),
-            // A file system without such a rename. What stood there was looked for above.
-            Err(Errno::INVAL | Errno::NOSYS) => {
-                fs::rename(draft.path(), directory)
-                    .map_err(|error| unwritable(directory, error))?;
-            }
-            Err(errno) => return Err(unwritable(directory, errno.into())),
-        }
+        named(renamed, draft.path(), directory)?;
         // It has another name now, by which nothing removes it.
         let _ = draft.keep();
         Ok(saved)
@@ -182,7 +186,7 @@ impl Inputs<'_> {
             }
         }
         let saved = self.judged(&case)?;
-        case.expect = saved.expectation();
+        case.expect = Some(saved.expectation());
         let trusted_root = match self.trusted_root.json() {
             "" => None,
             json => {
@@ -251,6 +255,22 @@ fn put(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_draft_gets_its_name_where_no_rename_says_that_something_is_there() {
+        for lacking in [Errno::NOSYS, Errno::INVAL, Errno::OPNOTSUPP] {
+            let above = tempfile::tempdir().unwrap();
+            let (draft, directory) = (above.path().join("draft"), above.path().join("saved"));
+            fs::create_dir(&draft).unwrap();
+            named(Err(lacking), &draft, &directory).unwrap();
+            assert!(directory.is_dir() && !draft.exists(), "{lacking:?}");
+        }
+        let nowhere = Path::new("nowhere");
+        let taken = named(Err(Errno::EXIST), nowhere, nowhere).unwrap_err();
+        assert_eq!(taken.kind, Kind::Usage);
+        let refused = named(Err(Errno::ACCESS), nowhere, nowhere).unwrap_err();
+        assert!(!refused.line().contains("already"), "{}", refused.line());
+    }
 
     #[test]
     fn a_case_that_comes_to_another_verdict_is_told_and_is_no_refusal_by_the_policy() {

@@ -120,7 +120,8 @@ async fn an_older_archive_of_docker_save_is_told_from_a_layout() {
         .file("manifest.json", "[]");
     for fault in faults(&layout).await {
         assert!(matches!(fault, LayoutError::DockerArchive), "{fault:?}");
-        assert!(fault.to_string().contains("skopeo copy"));
+        assert!(fault.to_string().contains("skopeo copy docker-archive:"));
+        assert!(fault.to_string().contains("skopeo copy dir:"));
     }
 }
 

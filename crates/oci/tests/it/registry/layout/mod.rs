@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use countersign_oci::{
-    Descriptor, Digest, Document, Error, Index, LayoutError, LayoutPath, ManifestError, Options,
-    PlainHttp, Reference, Registry, ResolvedImage, media_type,
+    Descriptor, Digest, Document, Error, Index, LayoutError, LayoutPath, Location, ManifestError,
+    Options, PlainHttp, Reference, Registry, ResolvedImage, media_type,
 };
 use countersign_sandbox::BUNDLE;
 use countersign_sandbox::image::{
@@ -226,6 +226,39 @@ async fn several_images_are_refused_by_name() {
         };
         let named = format!("v1 ({})", one.digest());
         assert_eq!(found, [named, two.digest().to_string()]);
+    }
+}
+
+/// An image may have a name of its own beside an index that lists it too.
+#[tokio::test]
+async fn what_has_a_name_is_an_image_also_if_an_index_lists_it() {
+    let index = ImageIndex::new(vec![image("linux/amd64"), image("linux/arm64")]);
+    let [amd64, arm64] = index.images() else {
+        panic!("expected two images");
+    };
+    // As others list them: the same one without a name, too.
+    let layout = Layout::new()
+        .image(amd64, None)
+        .image(arm64, None)
+        .image(amd64, Some("v1"))
+        .index(&index, Some("multi"));
+    for fault in faults(&layout).await {
+        let LayoutError::SeveralImages { found } = fault else {
+            panic!("another fault: {fault:?}");
+        };
+        let names = [("v1", amd64.digest()), ("multi", index.digest())];
+        assert_eq!(
+            found,
+            names.map(|(name, digest)| format!("{name} ({digest})"))
+        );
+    }
+    for reference in Stored::new(&layout).both() {
+        let Location::Layout(path) = reference.location() else {
+            panic!("expected a layout");
+        };
+        let images = client().layout_images(path).await.unwrap();
+        let tags: Vec<_> = images.iter().map(|image| image.tag.as_deref()).collect();
+        assert_eq!(tags, [Some("v1"), Some("multi")]);
     }
 }
 
