@@ -150,7 +150,7 @@ impl Output {
         }
     }
 
-    /// Forgets them: a failure that leaves no results has its own exit code.
+    /// Forgets them, where they are no results of this run.
     pub(crate) fn forget_failed(&self) {
         self.failed.borrow_mut().clear();
     }
@@ -270,6 +270,8 @@ impl Output {
     pub(crate) fn failure_document(&self, failure: &Failure) {
         let mut error = failure.to_json();
         error.hints.extend(self.unused.take());
+        // The code that the run ends with: what failed before counts too.
+        error.exit_code = failure.exit_code_with(|kind| self.worst_with(kind));
         let failed = FailedRun {
             results: self.before_failure.take().0,
             error,

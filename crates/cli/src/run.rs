@@ -104,7 +104,7 @@ fn dispatch(
             if leaves_threads {
                 runtime.shutdown_background();
             }
-            result.inspect_err(|_| output.forget_failed())
+            result
         }
         Err(stopped) => {
             // The work was dropped, and threads that were at it clean up before they end.

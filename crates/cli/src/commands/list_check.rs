@@ -208,6 +208,11 @@ fn failure(
         options.push_str(" --capability CAPABILITY");
     }
     let hint = match expected {
+        // The same content is not installed twice, unless that is asked for.
+        Some(_) if expected == found => format!(
+            "`countersign install --gallery FILE --from-lock={shown} --reinstall{options} {name}` installs it as it is locked; add \
+             --allow-older if the locked signature is the older one"
+        ),
         Some(_) if found.is_some() => format!(
             "`countersign install --gallery FILE --from-lock={shown}{options} {name}` installs what is locked; add --allow-older if \
              that is the older one"

@@ -296,8 +296,9 @@ impl StoreInstaller {
             (Some(file), Some(entry)) => {
                 let before = file.record(entry, self.options.downgrade).await?;
                 // What says more of the time stays.
-                let there = file.read_if_there()?;
-                let found = there.entry(&entry.name, &entry.platform);
+                let there = file.read_if_there().unwrap_or_default();
+                let found = there.entry(&entry.name, &entry.platform).ok();
+                let found = found.filter(|found| found.digest == entry.digest);
                 Ok(Some(PinnedIn {
                     file,
                     entry: found.unwrap_or(entry).clone(),

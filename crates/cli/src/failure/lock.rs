@@ -53,11 +53,11 @@ impl From<countersign_download::LockedError> for Failure {
             LockedError::Platform { .. } => Some(
                 "install it for this platform with --lock first; other platforms stay locked as they are",
             ),
-            LockedError::Gallery { .. } => {
-                Some("pass the gallery file that it was locked with, or install with --lock again")
-            }
+            LockedError::Gallery { .. } => Some(
+                "pass the gallery file that it was locked with, or install with --lock again, with --allow-older if that leaves it as it is",
+            ),
             LockedError::Entry { .. } => Some(
-                "if it was locked on other hardware, pass the --capability that it was locked with, or use a lock file for each kind of hardware (--lock=FILE), or name the entries that you want; if the gallery has changed and you want that, install with --lock again",
+                "if it was locked on other hardware, pass the --capability that it was locked with, or use a lock file for each kind of hardware (--lock=FILE), or name the entries that you want; if the gallery has changed and you want that, install with --lock again, with --allow-older if that leaves it as it is",
             ),
             LockedError::Digest { .. } => {
                 Some("if you want the gallery's content, install with --lock again")
@@ -80,9 +80,9 @@ impl From<countersign_download::LockedError> for Failure {
             LockedError::Unverified { .. } => {
                 Some("add a `verification` block to the gallery, then install with --lock again")
             }
-            LockedError::Signer { .. } => {
-                Some("if the policy is right, do not use what is locked: install with --lock again")
-            }
+            LockedError::Signer { .. } => Some(
+                "if the policy is right, do not use what is locked: install with --lock again, with --allow-older if that leaves it as it is",
+            ),
             _ => None,
         };
         Self::new(error.kind(), error).hinted(hint)

@@ -189,13 +189,13 @@ async fn a_report_that_can_t_be_written_is_told_at_once() {
         assert_eq!(run.json()["error"]["exit_code"], 2);
         assert_eq!(stage.registry.requests().len(), asked, "{flag}");
     }
-    // A device that is full is not known before.
+    // A device that is full is not known before. The image that is not signed is worse.
     for flag in ["--html", "--junit", "--metrics"] {
         let report = format!("{flag}=/dev/full");
         let flags = ["--images=list.txt", "--output=json", &report];
         let run = audit(&stage, &[&POLICY, &flags[..]].concat());
-        assert_eq!(run.code, 1, "{}", run.shown());
-        assert_eq!(run.json()["error"]["exit_code"], 1);
+        assert_eq!(run.code, 3, "{}", run.shown());
+        assert_eq!(run.json()["error"]["exit_code"], 3);
     }
 }
 

@@ -139,8 +139,10 @@ pub(super) fn keeps_grounds(
     found: Content<'_>,
     downgrade: Downgrade,
 ) -> bool {
-    let order = found.grounds.age().after(installed.grounds.age());
+    let (known, age) = (installed.grounds.age(), found.grounds.age());
+    let order = age.after(known);
     downgrade == Downgrade::Refuse
+        && age != known
         && installed.digest == *found.digest
         && matches!(order, Order::Older { .. } | Order::Undated { .. })
 }

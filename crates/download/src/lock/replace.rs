@@ -21,7 +21,8 @@ use crate::options::Downgrade;
 
 impl Lock {
     /// Puts an entry in. Returns the one of the same name and platform whose place it takes. If that is of the same digest, by
-    /// a signature with a later proven time, it is what stays, unless `downgrade` allows an older one.
+    /// a signature with a later proven time, it is what stays, unless `downgrade` allows an older one. It is returned then
+    /// too.
     ///
     /// # Errors
     /// As [`Self::require_replaceable`]; then nothing is changed.

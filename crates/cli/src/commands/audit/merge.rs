@@ -46,14 +46,17 @@ pub(super) fn run(arguments: &AuditMergeArguments, output: &Output) -> Result<Ex
                 written = report.add(position, vec![result]);
             }
             position += 1;
-        })?;
+        });
+        let part = part.inspect_err(|_| output.forget_failed())?;
         written?;
         parts.extend(part);
     }
     let shards: Vec<String> = parts.iter().map(|part| part.shard.clone()).collect();
-    require_all(&shards, arguments.files.len())?;
-    require_same_rules(&parts)?;
-    images.require_once(&arguments.files)?;
+    let whole = require_all(&shards, arguments.files.len())
+        .and_then(|()| require_same_rules(&parts))
+        .and_then(|()| images.require_once(&arguments.files));
+    // What was found in the parts is no result of a merge that is refused.
+    whole.inspect_err(|_| output.forget_failed())?;
     report.end()
 }
 

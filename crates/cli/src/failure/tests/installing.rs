@@ -144,7 +144,7 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
         Entry/NoContent, Source/Empty, Mirrors, Entry/MissingTarget, Entry/Cycle, Entry/TooManySteps, Entry/Unreadable/PolicyError
     2 Usage: pass --gallery FILE, with a file that has a gallery
         NoGallery
-    2 Usage: pass the gallery file that it was locked with, or install with --lock again
+    2 Usage: pass the gallery file that it was locked with, or install with --lock again, with --allow-older if that leaves it as it is
         Locked/Gallery
     2 Usage: write GALLERY@NAME: the gallery's policy decides who must have signed
         Ambiguous, UnreadableName
@@ -154,11 +154,11 @@ fn what_is_said_of_entries_and_of_what_is_not_as_locked() {
         Locked/Unverified
     4 Policy: add a `verification` block to the gallery: it says who must have signed
         Requirement/NoPolicy
-    4 Policy: if it was locked on other hardware, pass the --capability that it was locked with, or use a lock file for each kind of hardware (--lock=FILE), or name the entries that you want; if the gallery has changed and you want that, install with --lock again
+    4 Policy: if it was locked on other hardware, pass the --capability that it was locked with, or use a lock file for each kind of hardware (--lock=FILE), or name the entries that you want; if the gallery has changed and you want that, install with --lock again, with --allow-older if that leaves it as it is
         Locked/Entry
     4 Policy: if that is for other hardware, use a lock file for each kind of hardware (--lock=FILE); if you want the older image, pass --allow-older
         Locked/Older
-    4 Policy: if the policy is right, do not use what is locked: install with --lock again
+    4 Policy: if the policy is right, do not use what is locked: install with --lock again, with --allow-older if that leaves it as it is
         Locked/Signer
     4 Policy: if you trust the index's server, pass --allow-private-addresses
         Inward

@@ -182,6 +182,12 @@ async fn what_was_installed_unverified_is_not_told_as_signed_by_another() {
     assert_eq!(code, 8, "{document}");
     let error = texts(&document["results"][0]["error"]);
     assert!(error.contains("and was installed unverified"), "{error}");
+    assert!(error.contains("--reinstall"), "{error}");
+
+    shop.write("galleries.yaml", &galleries);
+    assert_eq!(shop.install(&["--from-lock", "--reinstall", "chat"]).0, 0);
+    let (code, document) = shop.run(&["list", "--check", "--platform", "linux/amd64", "chat"]);
+    assert_eq!(code, 0, "{document}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

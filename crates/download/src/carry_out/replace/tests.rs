@@ -197,6 +197,7 @@ fn the_same_content_by_an_older_signature_is_no_error_and_takes_no_time_away() {
         (signature(2), SAME, signature(2), false),
         (signature(2), SAME, signature(3), false),
         (undated_signature(), SAME, signature(1), false),
+        (undated_signature(), SAME, undated_signature(), false),
         (signature(2), OTHER, signature(1), false),
         (Grounds::Digest, SAME, signature(1), false),
     ];
