@@ -26,37 +26,46 @@ pub(crate) struct OfRefusals {
     by_flags: bool,
     /// Where cosign would look for signatures.
     repository: Option<String>,
-    /// Types in the policy that no statement has, each with what to write.
-    short_types: Vec<String>,
+    policy: Policy,
 }
 
 impl OfRefusals {
     fn new(policy: &Policy, by_flags: bool, environment: &Environment) -> Self {
-        let warnings = policy.warnings(Timestamp::now()).into_iter();
+        Self {
+            by_flags,
+            repository: environment
+                .variable(Variable::CosignRepository)
+                .map(excerpt),
+            policy: policy.clone(),
+        }
+    }
+
+    /// What to write in the place of each type in the policy that no statement has.
+    fn short_types(&self) -> Vec<String> {
+        let warnings = self.policy.warnings(Timestamp::now()).into_iter();
         let short = warnings.filter_map(|warning| match warning {
             Warning::ShortPredicateType { name, uri } => Some(format!(
                 "the policy names the type `{name}`, which no attestation has; write `{uri}`"
             )),
             _ => None,
         });
-        Self {
-            by_flags,
-            repository: environment
-                .variable(Variable::CosignRepository)
-                .map(excerpt),
-            short_types: short.collect(),
-        }
+        short.collect()
     }
 
     /// The failure, with what helps in this run.
     pub(crate) fn add_to(&self, failure: Failure) -> Failure {
-        let failure = match failure.kind {
-            Kind::Unsigned if !self.short_types.is_empty() => {
-                let types = self.short_types.iter().cloned();
-                types.fold(failure.without_hints(), Failure::hint)
-            }
-            _ if self.by_flags => failure.of_flags(),
-            _ => failure,
+        // Only what is refused needs the policy's warnings.
+        let short_types = match failure.kind {
+            Kind::Unsigned => self.short_types(),
+            _ => Vec::new(),
+        };
+        let failure = if !short_types.is_empty() {
+            let types = short_types.into_iter();
+            types.fold(failure.without_hints(), Failure::hint)
+        } else if self.by_flags {
+            failure.of_flags()
+        } else {
+            failure
         };
         match &self.repository {
             Some(repository) if failure.kind == Kind::Unsigned => failure.also(format!(

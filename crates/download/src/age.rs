@@ -59,6 +59,12 @@ impl Age {
         }
     }
 
+    /// Whether less is known by this than by `known`: it is older, or nothing proves its time.
+    pub(crate) fn says_less_than(self, known: Self) -> bool {
+        let order = self.after(known);
+        self != known && matches!(order, Order::Older { .. } | Order::Undated { .. })
+    }
+
     fn earliest(self) -> Option<Timestamp> {
         match self {
             Self::Unsigned => None,

@@ -22,7 +22,7 @@ use countersign_policy::{BoundName, nearest};
 
 use crate::age::Age;
 use crate::grounds::{Grounds, LockedSigner};
-use crate::record::Recorded;
+use crate::record::{Recorded, is_one_platform};
 
 pub use error::{LockError, LockValueError, LockedError};
 pub use file::{LockFile, LockFileError};
@@ -172,7 +172,7 @@ impl LockedEntry {
 
     /// Whether it is of this platform, by whatever name of it.
     fn is_for(&self, platform: &Platform) -> bool {
-        self.platform == *platform || self.platform.is_same_as(platform)
+        is_one_platform(&self.platform, platform)
     }
 
     fn key(&self) -> Key {

@@ -152,7 +152,17 @@ pub struct Recorded {
     pub provenance: Option<Provenance>,
 }
 
+/// Whether the two are one platform, by whatever names. A platform that is unknown is itself.
+pub(crate) fn is_one_platform(one: &Platform, other: &Platform) -> bool {
+    one == other || one.is_same_as(other)
+}
+
 impl Recorded {
+    /// Whether it is of this platform, by whatever name of it.
+    pub(crate) fn is_for(&self, platform: &Platform) -> bool {
+        is_one_platform(&self.platform, platform)
+    }
+
     /// What is installed and for which platform, in one line for a person.
     pub fn describe(&self) -> String {
         let source = self.provenance.as_ref().map(|from| from.source.clone());

@@ -101,13 +101,7 @@ async fn the_choice_of_hardware_is_remembered_also_where_the_content_is_the_same
     let shop = Shop::open().await;
     shop.publish("latest-chat", "v1", EARLIER);
     shop.publish("latest-draw", "v1", EARLIER);
-    let host = shop.registry.host();
-    let index = format!(
-        "- {{name: any, capabilities: {{default: cpu, nvidia: gpu}}}}\n\
-         - {{name: cpu, uri: '{host}/acme/app:latest-chat'}}\n\
-         - {{name: gpu, uri: '{host}/acme/app:latest-draw'}}\n"
-    );
-    shop.write("index.yaml", &index);
+    shop.one_entry_for_each_hardware();
     for (capability, entry, lock) in [
         ("default", "cpu", "--lock"),
         ("nvidia", "gpu", "--lock=nv.lock"),

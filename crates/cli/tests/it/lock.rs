@@ -204,13 +204,7 @@ async fn an_entry_for_other_hardware_is_not_silently_taken_out_of_a_lock_file() 
     let shop = Shop::open().await;
     shop.publish("latest-chat", "v1", EARLIER);
     shop.publish("latest-draw", "d1", EARLIER);
-    let host = shop.registry.host();
-    let index = format!(
-        "- {{name: any, capabilities: {{default: cpu, nvidia: gpu}}}}\n\
-         - {{name: cpu, uri: '{host}/acme/app:latest-chat'}}\n\
-         - {{name: gpu, uri: '{host}/acme/app:latest-draw'}}\n"
-    );
-    shop.write("index.yaml", &index);
+    shop.one_entry_for_each_hardware();
     let lock = |capability: &str, store: &str| {
         let flags = [
             "--lock",

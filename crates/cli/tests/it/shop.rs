@@ -32,6 +32,17 @@ impl Deref for Shop {
 }
 
 impl Shop {
+    /// The gallery's index has `any`, which stands for the content of `chat` or, with `nvidia`, for that of `draw`.
+    pub(crate) fn one_entry_for_each_hardware(&self) {
+        let host = self.registry.host();
+        let index = format!(
+            "- {{name: any, capabilities: {{default: cpu, nvidia: gpu}}}}\n\
+             - {{name: cpu, uri: '{host}/acme/app:latest-chat'}}\n\
+             - {{name: gpu, uri: '{host}/acme/app:latest-draw'}}\n"
+        );
+        self.write("index.yaml", &index);
+    }
+
     /// A shell in the shop's directory.
     pub(crate) fn shell(&self) -> Transcript {
         let replaced = [

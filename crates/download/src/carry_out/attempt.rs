@@ -110,18 +110,11 @@ impl Attempt<'_> {
     /// What putting `content` in place does to what is there.
     pub(super) fn replacement(&self, content: Content<'_>) -> Replacement {
         match self.target.recorded() {
-            Some(recorded)
-                if self.is_of_another(recorded) || !self.is_of_this_platform(recorded) =>
-            {
+            Some(recorded) if self.is_of_another(recorded) || !recorded.is_for(self.platform) => {
                 Replacement::Replaced
             }
             recorded => Replacement::of(recorded, content),
         }
-    }
-
-    /// Whether `recorded` is of the platform that is asked for, by whatever name of it.
-    fn is_of_this_platform(&self, recorded: &Recorded) -> bool {
-        recorded.platform == *self.platform || recorded.platform.is_same_as(self.platform)
     }
 
     /// Whether `recorded` is another entry, or an image of another repository: the ages of the two say nothing.

@@ -122,9 +122,7 @@ pub(super) fn decide(
     // On stronger grounds than before the same content is installed anew: its record tells.
     // An image by itself may be for another platform than the one asked for: only its configuration tells.
     let same = same_digest
-        && platform.is_none_or(|wanted| {
-            installed.platform == *wanted || installed.platform.is_same_as(wanted)
-        })
+        && platform.is_none_or(|wanted| installed.is_for(wanted))
         && !installed.grounds.weaker_than(found.grounds);
     match options.same {
         WhenSame::Keep if same => Decision::Keep,
@@ -140,11 +138,7 @@ pub(super) fn keeps_grounds(
     downgrade: Downgrade,
 ) -> bool {
     let (known, age) = (installed.grounds.age(), found.grounds.age());
-    let order = age.after(known);
-    downgrade == Downgrade::Refuse
-        && age != known
-        && installed.digest == *found.digest
-        && matches!(order, Order::Older { .. } | Order::Undated { .. })
+    downgrade == Downgrade::Refuse && installed.digest == *found.digest && age.says_less_than(known)
 }
 
 #[cfg(test)]

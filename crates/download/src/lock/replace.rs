@@ -81,10 +81,9 @@ impl LockedEntry {
     /// Whether it stays where `found` is put in: it is the same content, and by what was found less would be known of its
     /// time.
     fn stays(&self, found: &Self, downgrade: Downgrade) -> bool {
-        let order = found.grounds.age().after(self.grounds.age());
         downgrade == Downgrade::Refuse
             && self.digest == found.digest
-            && matches!(order, Order::Older { .. } | Order::Undated { .. })
+            && found.grounds.age().says_less_than(self.grounds.age())
     }
 
     fn require_replaceable_by(

@@ -15,7 +15,7 @@ use countersign_sandbox::image::{Compression, Image, Layer};
 use countersign_sandbox::{RegistryOptions, RegistryServer};
 use countersign_sign::{
     BlobTurns, CopiedImage, CopyEvent, CopyPlace, CopyPlan, Destination, Error, RekorVersion,
-    WrittenFormats,
+    Signer, WrittenFormats,
 };
 use countersign_verify::Verifier;
 use serde_json::json;
@@ -194,15 +194,17 @@ async fn what_an_index_lists_is_pushed_before_it_though_it_refers_to_a_sibling()
     }
 }
 
+fn legacy_signer(stage: &Stage) -> Signer {
+    let signer = stage.signer_by(RekorVersion::V1);
+    signer.with_formats(WrittenFormats::SimpleSigning)
+}
+
 /// Copies an image with a legacy signature into a layout, does `harm` to the manifest that the layout lists for it,
 /// and copies the image with another signature.
 async fn copied_again(harm: impl Fn(&Path)) -> Result<CopiedImage, Error> {
     let stage = Stage::new().await;
     let image = stage.one_image();
-    let signer = || {
-        let signer = stage.signer_by(RekorVersion::V1);
-        signer.with_formats(WrittenFormats::SimpleSigning)
-    };
+    let signer = || legacy_signer(&stage);
     stage.sign_with(&signer()).await.unwrap();
     let tag = format!("sha256-{}.sig", image.digest().hex());
     let first = stage.registry.tagged(PATH, &tag).unwrap();
@@ -266,10 +268,7 @@ async fn a_damaged_signature_is_replaced() {
 async fn legacy_signatures_are_added_to_those_that_a_layout_has() {
     let stage = Stage::new().await;
     let image = stage.one_image();
-    let signer = || {
-        let signer = stage.signer_by(RekorVersion::V1);
-        signer.with_formats(WrittenFormats::SimpleSigning)
-    };
+    let signer = || legacy_signer(&stage);
     stage.sign_with(&signer()).await.unwrap();
     let first = stage.plan().await;
     let tag = format!("sha256-{}.sig", image.digest().hex());
