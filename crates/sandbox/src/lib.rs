@@ -6,6 +6,7 @@
 //! nothing. Nothing that is published depends on this crate.
 
 mod breakdown;
+mod closed_port;
 mod hostile;
 pub mod image;
 mod misuse;
@@ -17,6 +18,7 @@ mod server;
 mod sigstore;
 
 pub use breakdown::Moment;
+pub use closed_port::ClosedPort;
 pub use hostile::{HostileBundle, hostile_bundles};
 pub use misuse::Compiler;
 pub use proxy::RecordingProxy;

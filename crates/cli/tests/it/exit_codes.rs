@@ -2,7 +2,7 @@
 
 use countersign_oci::Descriptor;
 use countersign_sandbox::image::{Image, ImageIndex};
-use countersign_sandbox::{Effect, Fault, Sigstore};
+use countersign_sandbox::{ClosedPort, Effect, Fault, Sigstore};
 
 use crate::stage::{POLICY, RELEASE, STRANGER, Stage, TRUST, image};
 
@@ -262,12 +262,9 @@ async fn verify_and_install_accept_a_signature_of_either_and_verify_says_which()
 #[tokio::test]
 async fn a_registry_that_is_down_is_7() {
     let stage = Stage::new().await;
-    // Nobody listens on a port that was just given back.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .unwrap()
-        .port();
-    let run = stage.verify(&[&format!("127.0.0.1:{port}/app:v1"), JSON[0], JSON[1]]);
+    let nobody = ClosedPort::hold().unwrap();
+    let app = format!("{}/app:v1", nobody.address());
+    let run = stage.verify(&[&app, JSON[0], JSON[1]]);
     assert_eq!(run.code, 7);
     assert_eq!(run.json()["results"][0]["error"]["kind"], "unreachable");
 }

@@ -13,6 +13,7 @@ use countersign_download::{
 use countersign_oci::http::RedirectRefused::{HttpsRequired, Nowhere, TooMany};
 use countersign_oci::{Limits as RegistryLimits, Options, Retries, Timeouts};
 use countersign_policy::{Gallery, Problem};
+use countersign_sandbox::ClosedPort;
 use tempfile::TempDir;
 use wiremock::matchers::{any, header, header_exists, header_regex, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -91,9 +92,8 @@ async fn mirrors_serve_what_is_not_found_or_not_answered() {
     let server = MockServer::start().await;
     serve(&server, "/busy", status(503)).await;
     serve(&server, "/mirror", index()).await;
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = format!("http://{}/index.yaml", closed.local_addr().unwrap());
-    drop(closed);
+    let closed = ClosedPort::hold().unwrap();
+    let nobody = format!("http://{}/index.yaml", closed.address());
     let fetched = fetch(
         &at(&server, "/missing"),
         &[&nobody, &at(&server, "/busy"), &at(&server, "/mirror")],

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use countersign_oci::{ErrorKind, Retries};
 use countersign_sandbox::Service as Sandbox;
-use countersign_sandbox::ServiceFault;
+use countersign_sandbox::{ClosedPort, ServiceFault};
 use countersign_sign::{Error, RekorVersion, Service, Services, Signer, Tags};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -312,12 +312,9 @@ async fn a_redirect_is_not_followed_with_the_token() {
 async fn a_service_that_is_not_there_is_named() {
     let stage = Stage::new().await;
     stage.one_image();
-    let port = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().port()
-    };
+    let nobody = ClosedPort::hold().unwrap();
     let services = Services {
-        fulcio: format!("http://127.0.0.1:{port}").parse().unwrap(),
+        fulcio: format!("http://{}", nobody.address()).parse().unwrap(),
         ..stage.services(RekorVersion::V1)
     };
     let signer = Signer::new(client(), &services, stage.trusted_root())

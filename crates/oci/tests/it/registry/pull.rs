@@ -7,6 +7,7 @@ use super::script::{Script, Then, raw};
 use countersign_oci::{
     Algorithm, Descriptor, Digest, Document, Error, ManifestError, Patience, Registry, media_type,
 };
+use countersign_sandbox::ClosedPort;
 use wiremock::matchers::{headers, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -322,11 +323,9 @@ async fn other_errors_are_not_asked_about_again() {
 
 #[tokio::test]
 async fn nobody_there_is_a_network_error_with_its_cause() {
-    // A port that was just freed, so that nothing listens on it.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let gone = format!("{}/a/b:t", listener.local_addr().unwrap());
-    drop(listener);
-    let error = client().resolve(&gone.parse().unwrap()).await.unwrap_err();
+    let nobody = ClosedPort::hold().unwrap();
+    let there = format!("{}/a/b:t", nobody.address());
+    let error = client().resolve(&there.parse().unwrap()).await.unwrap_err();
     assert!(matches!(error, Error::Network { .. }), "{error:?}");
     assert!(std::error::Error::source(&error).is_some());
 }

@@ -1,6 +1,7 @@
 //! A valid cache serves only while the mirror can't be reached.
 
 use countersign_oci::ErrorKind;
+use countersign_sandbox::ClosedPort;
 use countersign_verify::{TrustedRoot, TufError, TufNetwork};
 use sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT as PRODUCTION;
 use wiremock::matchers::{any, path};
@@ -88,11 +89,8 @@ async fn a_valid_cache_serves_while_the_mirror_is_busy_or_not_there() {
     let mut fixture = Fixture::serving(good).await;
     fixture.load().await.unwrap();
     std::fs::remove_file(fixture.cache().join("refreshed")).unwrap();
-    // Nobody listens on this port.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    fixture.url = format!("http://{address}").parse().unwrap();
+    let nobody = ClosedPort::hold().unwrap();
+    fixture.url = format!("http://{}", nobody.address()).parse().unwrap();
     fixture
         .load_elsewhere("other", TufNetwork::Online)
         .await
