@@ -10,6 +10,7 @@ mod kill;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use countersign_oci::Digest;
 use countersign_sandbox::image::{Compression, Image, Layer};
@@ -69,8 +70,11 @@ impl Version {
     fn layers(self) -> [Vec<(String, Vec<u8>)>; 3] {
         let mut random = Random::new(0, self.tag().len() + self as usize);
         let mut bytes = |count: usize| -> Vec<u8> {
-            let words = (0..count.div_ceil(8)).flat_map(|_| random.next().to_le_bytes());
-            words.take(count).collect()
+            let mut bytes = vec![0; count];
+            for word in bytes.chunks_mut(8) {
+                word.copy_from_slice(&random.next().to_le_bytes()[..word.len()]);
+            }
+            bytes
         };
         let many = |layer: usize, bytes: &mut dyn FnMut(usize) -> Vec<u8>| {
             let file = |at: usize| (format!("lib/{layer}/{at}"), bytes(1 + at * 400));
@@ -98,11 +102,14 @@ impl Version {
     }
 
     /// What has to be installed.
-    fn tree(self) -> Tree {
-        let files = self.layers().into_iter().flatten();
-        files
-            .map(|(name, bytes)| (name, Digest::sha256(&bytes)))
-            .collect()
+    fn tree(self) -> &'static Tree {
+        static TREES: [OnceLock<Tree>; 2] = [const { OnceLock::new() }; 2];
+        TREES[self as usize].get_or_init(|| {
+            let files = self.layers().into_iter().flatten();
+            files
+                .map(|(name, bytes)| (name, Digest::sha256(&bytes)))
+                .collect()
+        })
     }
 }
 

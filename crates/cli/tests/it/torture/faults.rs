@@ -101,7 +101,10 @@ fn one(stage: &Stage, seed: u64, number: usize, tally: &Tally) {
     assert!(took < TIMEOUT + GRACE, "{what}: it took {took:?}");
     let found = installed(&place);
     if run.code == 0 {
-        assert!(found == Some(Version::Two.tree()), "{what}: other bytes");
+        assert!(
+            found.as_ref() == Some(Version::Two.tree()),
+            "{what}: other bytes"
+        );
         tally.good.fetch_add(1, Ordering::Relaxed);
     } else {
         // Not 2, for wrong usage: the registry is to blame.
@@ -114,8 +117,8 @@ fn one(stage: &Stage, seed: u64, number: usize, tally: &Tally) {
         assert!(!internal, "{what}: {}", run.shown());
         // It may be late in the moment in which the new version takes its place.
         let late = run.stderr.contains("the time limit is reached");
-        let moved = late && found == Some(Version::Two.tree());
-        let stayed = found == before.map(Version::tree);
+        let moved = late && found.as_ref() == Some(Version::Two.tree());
+        let stayed = found.as_ref() == before.map(Version::tree);
         assert!(stayed || moved, "{what}: what was there");
         tally.refused.fetch_add(1, Ordering::Relaxed);
     }

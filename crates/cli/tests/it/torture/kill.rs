@@ -84,14 +84,20 @@ async fn kill(count: usize, seed: u64) -> Tally {
         let ended = killed_after(&mut child, took * share as u32 / 1000);
         let found = installed(&place);
         let what = format!("kill {number} with the seed {seed}, after {share} thousandths");
-        if found == Some(new.tree()) {
+        if found.as_ref() == Some(new.tree()) {
             tally.new += 1;
         } else {
-            assert!(found == now.map(Version::tree), "{what}: neither is whole");
+            assert!(
+                found.as_ref() == now.map(Version::tree),
+                "{what}: neither is whole"
+            );
             tally.old += 1;
         }
         if ended {
-            assert!(found == Some(new.tree()), "{what}: it ended by itself");
+            assert!(
+                found.as_ref() == Some(new.tree()),
+                "{what}: it ended by itself"
+            );
             tally.new -= 1;
             tally.ended += 1;
         }
@@ -99,12 +105,12 @@ async fn kill(count: usize, seed: u64) -> Tally {
         tally.leftovers += usize::from(left.iter().any(|name| name.contains(".countersign-")));
         let began = Instant::now();
         install(&stage, new);
-        if found != Some(new.tree()) {
+        if found.as_ref() != Some(new.tree()) {
             // It did all of it. Other programs may have begun or ended since the last one.
             took = began.elapsed();
         }
         assert!(
-            installed(&place) == Some(new.tree()),
+            installed(&place).as_ref() == Some(new.tree()),
             "{what}: the next run"
         );
         assert_eq!(names(&place), ["app"], "{what}: something is left");
