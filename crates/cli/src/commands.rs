@@ -174,11 +174,23 @@ enum Answering {
 pub(crate) enum WhenStopped {
     /// It waits for its threads, which remove the files that are unfinished.
     RemovesFiles,
+    /// The same, and keeps files that are whole: the next run goes on from them.
+    KeepsWholeFiles,
     /// It waits for its threads.
     AwaitsThreads,
     /// It ends even while a thread waits, for a name server or for standard input: there is nothing to clean up, and such
     /// a thread can't be told to stop.
     LeavesThreads,
+}
+
+impl WhenStopped {
+    /// Whether files that are unfinished are removed.
+    pub(crate) fn removes_files(self) -> bool {
+        match self {
+            Self::RemovesFiles | Self::KeepsWholeFiles => true,
+            Self::AwaitsThreads | Self::LeavesThreads => false,
+        }
+    }
 }
 
 impl Command {
@@ -294,6 +306,9 @@ impl Command {
             Self::Policy(command) if command.asks() => return WhenStopped::LeavesThreads,
             Self::Install(arguments) => !arguments.dry_run,
             Self::Upgrade(arguments) => !arguments.dry_run,
+            Self::Copy(arguments) if arguments.writes_directory() => {
+                return WhenStopped::KeepsWholeFiles;
+            }
             Self::Copy(arguments) => arguments.writes_layout(),
             Self::Sign(_)
             | Self::Merge(_)

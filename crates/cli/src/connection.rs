@@ -55,6 +55,7 @@ pub(crate) fn options(
         extra_roots,
         proxy,
         no_proxy,
+        last_failure: environment.last_failure().clone(),
         ..Options::default()
     })
 }
@@ -94,6 +95,7 @@ pub(crate) fn without_registries(environment: &Environment) -> Result<Connection
     Ok(Connection::new(Options {
         proxy,
         no_proxy,
+        last_failure: environment.last_failure().clone(),
         ..Options::default()
     })?)
 }

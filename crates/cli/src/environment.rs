@@ -11,6 +11,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use countersign_oci::http::LastFailure;
+
 use crate::settings::Settings;
 use crate::terminal::ColorWhen;
 
@@ -24,6 +26,8 @@ pub(crate) struct Environment {
     variables: Vec<(String, OsString)>,
     /// What files of configuration set. Empty for a command that doesn't read them.
     settings: Settings,
+    /// What last kept a host from answering. The whole run shares it.
+    last_failure: LastFailure,
 }
 
 /// Where a value is from that no flag gave.
@@ -43,10 +47,10 @@ impl Environment {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .collect();
-        let settings = Settings::default();
         Self {
             variables,
-            settings,
+            settings: Settings::default(),
+            last_failure: LastFailure::default(),
         }
     }
 
@@ -58,6 +62,11 @@ impl Environment {
     /// What files of configuration set.
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What last kept a host from answering.
+    pub(crate) fn last_failure(&self) -> &LastFailure {
+        &self.last_failure
     }
 
     /// A variable's value; `None` where it is unset, empty or not Unicode.

@@ -71,6 +71,10 @@ fn command_line(mut words: Vec<OsString>) -> Vec<OsString> {
             ["countersign", image_verifier::COMMAND].map(Into::into),
         );
     }
+    // clap has no help of its `help`: asked for that, it tells of what is named.
+    if words.get(1).is_some_and(|word| word == "help") {
+        words.retain(|word| word != "--help" && word != "-h");
+    }
     if let [_, command, flag] = words.as_mut_slice()
         && command == image_verifier::COMMAND
         && flag == "-version"

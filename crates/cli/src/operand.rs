@@ -69,6 +69,17 @@ pub(crate) fn in_registry(text: &str) -> Result<Reference, Box<dyn Error + Send 
     Ok(text.parse()?)
 }
 
+/// Reads the name of an image to sign.
+///
+/// # Errors
+/// Those of [`in_registry`]; of a layout, where else its image is signed.
+pub(crate) fn to_sign(text: &str) -> Result<Reference, Box<dyn Error + Send + Sync>> {
+    if text.starts_with("ocifile://") {
+        return Err(SIGNED_IN_REGISTRY.into());
+    }
+    in_registry(text)
+}
+
 /// Refuses the path of a layout that is not written as one: it would be read as the name of an image on Docker Hub.
 ///
 /// # Errors
@@ -205,6 +216,10 @@ pub(crate) fn layout(path: &str) -> Result<LayoutPath, Box<dyn Error + Send + Sy
     Ok(LayoutPath::new(&std::path::absolute(path)?)?)
 }
 
+/// What is said of a layout in the place of an image to sign.
+const SIGNED_IN_REGISTRY: &str = "expected an image in a registry, found an image layout: sign the image in a registry \
+    (`countersign sign NAME@DIGEST`), then copy it with its signatures (`countersign copy --policy FILE NAME:TAG \
+    ocifile://DIR`)";
 /// What is said of a policy file in the place of an image.
 const DOCUMENT: &str = "this is a file, not an image: pass a policy with --policy FILE, and name an \
     image as registry.example/acme/app:v1";

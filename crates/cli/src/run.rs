@@ -79,7 +79,7 @@ fn dispatch(
     let timeout = command.timeout();
     let when_stopped = command.when_stopped();
     let leaves_threads = when_stopped == WhenStopped::LeavesThreads;
-    let writes_files = when_stopped == WhenStopped::RemovesFiles;
+    let writes_files = when_stopped.removes_files();
     let signs = command.signs();
     let work = command.run(environment, output);
     let late = async {
@@ -121,7 +121,9 @@ fn dispatch(
             } else {
                 runtime.shutdown_timeout(CLEANING);
             }
-            let failure = stopped.failure(writes_files).without(output.not_judged());
+            let failure = stopped
+                .failure(when_stopped, environment.last_failure().told())
+                .without(output.not_judged());
             Err(if signs && output.has_no_results() {
                 failure.also(NOTHING_SIGNED)
             } else {
@@ -174,7 +176,7 @@ enum Stopped {
 }
 
 impl Stopped {
-    fn failure(self, writes_files: bool) -> Failure {
+    fn failure(self, when_stopped: WhenStopped, last_failure: Option<String>) -> Failure {
         match self {
             Self::By(signal) => {
                 let removed = format!(
@@ -182,12 +184,24 @@ impl Stopped {
                      unchanged; ",
                     CLEANING.as_secs()
                 );
-                let removed = if writes_files { &removed } else { "" };
-                Failure::stopped_by(signal).hint(format!("{removed}run the same command again"))
+                let removed = if when_stopped.removes_files() {
+                    &removed
+                } else {
+                    ""
+                };
+                let goes_on = match when_stopped {
+                    WhenStopped::KeepsWholeFiles => ": it goes on where it stopped",
+                    WhenStopped::RemovesFiles
+                    | WhenStopped::AwaitsThreads
+                    | WhenStopped::LeavesThreads => "",
+                };
+                let hint = format!("{removed}run the same command again{goes_on}");
+                Failure::stopped_by(signal).hint(hint)
             }
             Self::Late(timeout) => {
                 let message = format!("the run took longer than its --timeout of {timeout:?}");
-                Failure::new(Kind::Unreachable, message).hint(
+                let last = last_failure.map(|last| format!("the last failure was that {last}"));
+                Failure::new(Kind::Unreachable, message).hinted(last).hint(
                     "pass a longer --timeout, or none: each request still has its own limit; -vv tells what it waits for",
                 )
             }

@@ -252,9 +252,18 @@ fn of_value(error: &Error, found: &str, command: &str) -> Option<String> {
         (_, "--platform") if found == "all" => Some(
             "name one, such as linux/amd64; without '--platform' it is this machine's".to_owned(),
         ),
+        ("init", "--from") if is_of_code(found) => Some(OF_CODE.to_owned()),
         _ => installed(found, command),
     }
 }
+
+/// Whether it is the address of a repository of code, copied from a browser.
+fn is_of_code(text: &str) -> bool {
+    let text = text.strip_prefix("https://").unwrap_or(text);
+    text.starts_with("github.com/") || text.starts_with("gitlab.com/")
+}
+
+const OF_CODE: &str = "that is a repository of code: pass an image of it, '--from REFERENCE', or run 'countersign policy init' alone, and answer its questions";
 
 /// What to type where something else is named in the place of an installed entry.
 fn installed(name: &str, command: &str) -> Option<String> {
@@ -295,6 +304,9 @@ fn argument(name: &str, asked: &Command, words: &[&str]) -> Option<String> {
         let galleries = words.iter().any(|word| word.starts_with("--gallery"));
         if asked.get_name() == "copy" && galleries {
             return Some(FORMS_OF_COPY.to_owned());
+        }
+        if asked.get_bin_name() == Some("countersign policy init") && is_of_code(name) {
+            return Some(OF_CODE.to_owned());
         }
         let operands = OPERANDS_OF.iter();
         let mut tips = operands.filter(|(of, _)| Some(*of) == asked.get_bin_name());

@@ -11,6 +11,7 @@ mod attempt;
 mod failure;
 mod goal;
 mod in_turn;
+mod locked_signer;
 pub(crate) mod next;
 mod preview;
 mod prove;
@@ -199,9 +200,9 @@ async fn occupy(
 fn state_of(directory: &Path) -> Result<TargetState, Error> {
     let found = record::read(directory).map_err(Error::io("read the record in", directory))?;
     Ok(match found {
-        FoundRecord::None | FoundRecord::Illegible => TargetState::Empty,
+        FoundRecord::None | FoundRecord::Unrecognised { .. } => TargetState::Empty,
         FoundRecord::Read(recorded) => TargetState::Recorded(recorded),
-        FoundRecord::Damaged => TargetState::Unreadable(Unreadable::Damaged),
+        FoundRecord::Damaged { why } => TargetState::Unreadable(Unreadable::Damaged { why }),
         FoundRecord::Later { version } => TargetState::Unreadable(Unreadable::Later { version }),
     })
 }
@@ -216,7 +217,7 @@ fn replaceable(
     let InstallRequest { plan, options, .. } = request;
     match target.not_replaceable(plan.requirement(), options.downgrade) {
         None => Ok(target),
-        Some(Unreadable::Damaged) => Err(Error::UnreadableRecord { path: path() }),
+        Some(Unreadable::Damaged { why }) => Err(Error::UnreadableRecord { path: path(), why }),
         Some(Unreadable::Later { version }) => Err(Error::LaterRecord {
             path: path(),
             found: version,

@@ -117,8 +117,8 @@ fn check_once(directory: &Path, root: &OwnedFd) -> Result<CheckResult, Error> {
     let recorded = match found {
         FoundRecord::Read(recorded) => recorded,
         FoundRecord::None => return Err(Error::NoRecord { path: path() }),
-        FoundRecord::Damaged | FoundRecord::Illegible => {
-            return Err(Error::UnreadableRecord { path: path() });
+        FoundRecord::Damaged { why } | FoundRecord::Unrecognised { why } => {
+            return Err(Error::UnreadableRecord { path: path(), why });
         }
         FoundRecord::Later { version } => {
             return Err(Error::LaterRecord {

@@ -192,10 +192,12 @@ pub enum Error {
         mount: PathBuf,
     },
     /// The record of what is installed can't be read, so that nothing says what may replace it.
-    #[error("the record of the installation in {} can't be read", .path.display())]
+    #[error("the record of the installation in {} can't be read: {why}", .path.display())]
     UnreadableRecord {
         /// The installation.
         path: PathBuf,
+        /// What is wrong with the record, in one line.
+        why: String,
     },
     /// A later version of this program made what is installed. Its record has a form that can't be judged.
     #[error("the record of the installation in {} was written by a later Countersign: expected version {} or earlier, found {found}", .path.display(), crate::record::VERSION)]

@@ -2,16 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+
+use countersign_oci::when_free;
 
 use crate::blocking::blocking;
 use crate::error::Error;
 use crate::events::{Event, Events};
 use crate::options::WhenBusy;
 use crate::target::{Held, Staging};
-
-/// How long to wait before trying again to take a target that another run holds.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// Takes the target `directory`. Nobody else installs to it while it is held. If another run holds it
 /// and `busy` says to wait, this reports [`Event::Waiting`] once and waits.
@@ -20,21 +18,15 @@ pub(crate) async fn hold(
     busy: WhenBusy,
     events: Events<'_>,
 ) -> Result<Arc<Held>, Error> {
-    let mut told = false;
-    loop {
+    let take = || async {
         let path = directory.to_path_buf();
         match blocking(move || Held::take(&path)).await {
-            Err(Error::Busy { path }) if busy == WhenBusy::Wait => {
-                if !told {
-                    events(Event::Waiting { path });
-                    told = true;
-                }
-                // A thread that blocks could not be stopped.
-                tokio::time::sleep(PAUSE).await;
-            }
-            result => return Ok(Arc::new(result?)),
+            Err(Error::Busy { path }) if busy == WhenBusy::Wait => Ok(Err(path)),
+            taken => taken.map(Ok),
         }
-    }
+    };
+    let held = when_free(take, |path| events(Event::Waiting { path })).await?;
+    Ok(Arc::new(held))
 }
 
 /// Waits for `work` on a target that is held, and then until nothing is left of it, whatever came of it. A thread may

@@ -190,9 +190,15 @@ pub(crate) enum FoundRecord {
     Read(Box<Recorded>),
     /// A file in its place that says nothing of ours. It may be a record that was damaged, or somebody else's file: nothing is
     /// replaced because of it.
-    Illegible,
+    Unrecognised {
+        /// What is wrong with it, in one line.
+        why: String,
+    },
     /// A record of ours that says too little: it was damaged.
-    Damaged,
+    Damaged {
+        /// What is wrong with it, in one line.
+        why: String,
+    },
     /// A record of ours in a later form, which this version can't judge.
     Later {
         /// The version of its form.
@@ -204,8 +210,8 @@ impl FoundRecord {
     /// Whether there is an installation of ours.
     pub(crate) fn is_ours(&self) -> bool {
         match self {
-            Self::None | Self::Illegible => false,
-            Self::Read(_) | Self::Damaged | Self::Later { .. } => true,
+            Self::None | Self::Unrecognised { .. } => false,
+            Self::Read(_) | Self::Damaged { .. } | Self::Later { .. } => true,
         }
     }
 }
@@ -239,12 +245,17 @@ pub(crate) fn read_in(root: &OwnedFd) -> io::Result<FoundRecord> {
     };
     let mut json = Vec::new();
     file.take(MAX_BYTES).read_to_end(&mut json)?;
-    Ok(match serde_json::from_slice(&json) {
-        Ok(Probe { version: 0, .. }) | Err(_) => FoundRecord::Illegible,
+    // What it says may be anybody's.
+    let told = |error: serde_json::Error| excerpt(&error.to_string());
+    Ok(match serde_json::from_slice::<Probe>(&json) {
+        Err(error) => FoundRecord::Unrecognised { why: told(error) },
+        Ok(Probe { version: 0, .. }) => FoundRecord::Unrecognised {
+            why: format!("expected the version {VERSION}, found 0"),
+        },
         Ok(Probe { version, .. }) if version > VERSION => FoundRecord::Later { version },
         Ok(_) => match parse(&json) {
             Ok(recorded) => FoundRecord::Read(Box::new(recorded)),
-            Err(_) => FoundRecord::Damaged,
+            Err(error) => FoundRecord::Damaged { why: told(error) },
         },
     })
 }
@@ -309,24 +320,30 @@ mod tests {
         let digest = Digest::sha256(b"manifest");
         let damaged = format!(r#"{{"version":1,"digest":"{digest}"}}"#);
         let later = format!(r#"{{"version":2,"digest":"{digest}","grounds":{{}}}}"#);
+        let zero = damaged.replace(r#""version":1"#, r#""version":0"#);
+        // A part of what is said of each.
         let rows = [
-            ("", FoundRecord::Illegible),
-            ("{", FoundRecord::Illegible),
-            ("{}", FoundRecord::Illegible),
-            (r#"{"version":2}"#, FoundRecord::Illegible),
-            (
-                &damaged.replace(r#""version":1"#, r#""version":0"#),
-                FoundRecord::Illegible,
-            ),
-            (&damaged, FoundRecord::Damaged),
-            (&later, FoundRecord::Later { version: 2 }),
+            ("", "unrecognised: EOF while parsing"),
+            ("{", "unrecognised: EOF while parsing"),
+            ("{}", "unrecognised: missing field `version`"),
+            (r#"{"version":2}"#, "unrecognised: missing field `digest`"),
+            (&zero, "unrecognised: expected the version"),
+            (&damaged, "damaged: missing field `"),
+            (&later, "later: 2"),
         ];
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join(RESERVED)).unwrap();
         for (json, expected) in rows {
             std::fs::write(path(root.path()), json).unwrap();
-            assert_eq!(read(root.path()).unwrap(), expected, "{json}");
-            assert_eq!(expected.is_ours(), expected != FoundRecord::Illegible);
+            let found = read(root.path()).unwrap();
+            let told = match &found {
+                FoundRecord::Unrecognised { why } => format!("unrecognised: {why}"),
+                FoundRecord::Damaged { why } => format!("damaged: {why}"),
+                FoundRecord::Later { version } => format!("later: {version}"),
+                FoundRecord::None | FoundRecord::Read(_) => String::new(),
+            };
+            assert!(told.starts_with(expected), "{json}: {told}");
+            assert_eq!(found.is_ours(), !expected.starts_with("unrecognised"));
         }
     }
 

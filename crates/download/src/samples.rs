@@ -73,6 +73,7 @@ pub fn errors() -> Vec<Error> {
         OtherPermit { expected: digest(), found: digest() },
         Registry(countersign_oci::Error::NotFound { what: text() }),
         Platform(no_platform()),
+        Platform(NoSuchPlatform { wanted: platform(), available: vec!["linux/arm64".parse().unwrap()] }),
         WrongPlatform {
             image: image(),
             expected: Box::new(platform()),
@@ -100,7 +101,7 @@ pub fn errors() -> Vec<Error> {
         Immovable { path: "/srv/app".into(), source: no_such_file() },
         Immovable { path: "/srv/app".into(), source: disk_full() },
         Mounted { path: "/srv/app".into(), mount: "/srv/app/data".into() },
-        UnreadableRecord { path: "/srv/app".into() },
+        UnreadableRecord { path: "/srv/app".into(), why: text() },
         NoRecord { path: "/srv/app".into() },
         Inventory { path: "/srv/app".into(), expected: text(), found: text() },
         LaterRecord { path: "/srv/app".into(), found: 2 },

@@ -51,6 +51,8 @@ pub struct Installation {
     pub directory: PathBuf,
     /// Its record.
     pub record: RecordState,
+    /// What is wrong with a record that can't be read, in one line; `None` for any other state.
+    pub fault: Option<String>,
 }
 
 impl Installation {
@@ -59,7 +61,7 @@ impl Installation {
         match &self.record {
             RecordState::Read(recorded) => Some(recorded),
             RecordState::Unreadable
-            | RecordState::Illegible
+            | RecordState::Unrecognised
             | RecordState::Later
             | RecordState::Missing
             | RecordState::Unfinished => None,
@@ -75,7 +77,7 @@ pub enum RecordState {
     /// It has a record that can't be read: it is damaged, or the file system doesn't say.
     Unreadable,
     /// It has a file of that name which doesn't say that it is a record: it is cut, or somebody else's.
-    Illegible,
+    Unrecognised,
     /// It has a record that a later version of this program wrote.
     Later,
     /// It has none: it was made by somebody else, or it lost its record.
@@ -155,7 +157,7 @@ impl Store {
             }),
             RecordState::Read(_)
             | RecordState::Unreadable
-            | RecordState::Illegible
+            | RecordState::Unrecognised
             | RecordState::Later
             | RecordState::Unfinished => Ok(found),
         }
@@ -174,7 +176,10 @@ impl Store {
         let wanted = name.clone();
         let found = self.find(move |one| *one == wanted).await?.pop();
         let found = found.ok_or_else(|| self.not_installed(name))?;
-        let is_recorded = !matches!(found.record, RecordState::Missing | RecordState::Illegible);
+        let is_recorded = !matches!(
+            found.record,
+            RecordState::Missing | RecordState::Unrecognised
+        );
         if !is_recorded && unrecorded == Unrecorded::Refuse {
             return Err(StoreError::NoRecord {
                 name: name.clone(),
@@ -275,6 +280,7 @@ fn find(root: &Path, wanted: impl Fn(&Name) -> bool) -> Result<Vec<Installation>
                 name,
                 directory,
                 record: RecordState::Unfinished,
+                fault: None,
             });
         } else if let Some(name) = name_of(&file_name) {
             found.insert(name.clone(), installation(name, directory));
@@ -284,17 +290,19 @@ fn find(root: &Path, wanted: impl Fn(&Name) -> bool) -> Result<Vec<Installation>
 }
 
 fn installation(name: Name, directory: PathBuf) -> Installation {
-    let record = match record::read(&directory) {
-        Ok(FoundRecord::None) => RecordState::Missing,
-        Ok(FoundRecord::Read(recorded)) => RecordState::Read(recorded),
-        Ok(FoundRecord::Damaged) | Err(_) => RecordState::Unreadable,
-        Ok(FoundRecord::Illegible) => RecordState::Illegible,
-        Ok(FoundRecord::Later { .. }) => RecordState::Later,
+    let (record, fault) = match record::read(&directory) {
+        Ok(FoundRecord::None) => (RecordState::Missing, None),
+        Ok(FoundRecord::Read(recorded)) => (RecordState::Read(recorded), None),
+        Ok(FoundRecord::Damaged { why }) => (RecordState::Unreadable, Some(why)),
+        Err(error) => (RecordState::Unreadable, Some(error.to_string())),
+        Ok(FoundRecord::Unrecognised { why }) => (RecordState::Unrecognised, Some(why)),
+        Ok(FoundRecord::Later { .. }) => (RecordState::Later, None),
     };
     Installation {
         name,
         directory,
         record,
+        fault,
     }
 }
 

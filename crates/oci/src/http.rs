@@ -18,6 +18,7 @@
 mod answer;
 mod client;
 mod connection;
+mod last_failure;
 mod names;
 mod no_tls;
 mod pace;
@@ -34,6 +35,7 @@ pub use crate::host::{HostKind, is_confidential};
 
 pub use answer::Answer;
 pub use connection::Connection;
+pub use last_failure::LastFailure;
 pub use names::Unresolved;
 pub use no_tls::answers_without_tls;
 pub use pace::Pace;

@@ -48,11 +48,13 @@ from_object_alone!(Index);
 written_as_derived!(Index);
 
 impl Index {
-    /// The children that may be for `wanted`.
+    /// The children that may be for `wanted`. An attestation is for none: what looks at the images of an index, such as a
+    /// signer or a merge, passes it over too.
     pub(crate) fn candidates(&self, wanted: &Platform) -> Candidates<'_> {
         let mut named = Vec::new();
         let mut unnamed = Vec::new();
-        for child in self.manifests.iter().filter(|child| child.is_document()) {
+        let children = self.manifests.iter();
+        for child in children.filter(|child| child.is_document() && !child.is_attestation()) {
             match &child.platform {
                 Some(platform) if platform.is_complete() => {
                     if let Some(rank) = platform.serves(wanted) {
@@ -293,6 +295,26 @@ mod tests {
         assert_eq!(index.platforms(), there);
         // The attestation has no platform, so it never fits.
         assert_eq!(selected(&index, "unknown/unknown"), None);
+    }
+
+    #[test]
+    fn what_the_annotation_calls_an_attestation_is_an_image_only_where_a_platform_is_named() {
+        let called = r#","annotations":{"vnd.docker.reference.type":"attestation-manifest"}"#;
+        let platforms = [
+            (String::new(), [0, 0]),
+            (r#","platform":null"#.to_owned(), [0, 0]),
+            (r#","platform":{"architecture":"amd64"}"#.to_owned(), [0, 1]),
+            (for_platform("linux", "amd64", ""), [1, 0]),
+            (for_platform("unknown", "unknown", ""), [0, 0]),
+        ];
+        for (platform, expected) in platforms {
+            let index = index(&[child("a", &format!("{platform}{called}"))]);
+            let found = index.candidates(&self::platform("linux/amd64"));
+            let found_counts = [found.named.len(), found.unnamed.len()];
+            assert_eq!(found_counts, expected, "{platform}");
+            let is_image = !index.manifests[0].is_attestation();
+            assert_eq!(found_counts != [0, 0], is_image, "{platform}");
+        }
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub use index::{Index, NoSuchPlatform, UnreadEntries};
 pub use kind::{Consequence, ErrorKind, MachineFault, Sorted, StatusMeaning};
 pub use layout::{LayoutDraft, LayoutTurn, ListedAs};
 #[doc(hidden)]
-pub use lock::lock;
+pub use lock::{lock, when_free};
 pub use manifest::{Manifest, ManifestError};
 pub use options::{
     AddressLimit, ClientIdentity, Limits, Options, PrivateRedirects, Retries, RootCertificates,

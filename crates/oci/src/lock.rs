@@ -3,12 +3,43 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Mutex as Lock, OwnedMutexGuard};
+
+/// How long to wait before trying again to take what another run holds.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Locks `mutex`, also after another holder's panic: what is locked by this is usable after each statement.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes what one run at a time may have. `take` tries it once; its inner error says what another run holds. Then
+/// `waiting` is called with that, once, and this waits until the other run has ended.
+///
+/// # Errors
+/// The outer error of `take`.
+pub async fn when_free<T, Busy, E, Taking>(
+    mut take: impl FnMut() -> Taking,
+    waiting: impl FnOnce(Busy),
+) -> Result<T, E>
+where
+    Taking: Future<Output = Result<Result<T, Busy>, E>>,
+{
+    let mut waiting = Some(waiting);
+    loop {
+        match take().await? {
+            Ok(taken) => return Ok(taken),
+            Err(busy) => {
+                if let Some(waiting) = waiting.take() {
+                    waiting(busy);
+                }
+            }
+        }
+        // A thread that blocks could not be stopped.
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// A lock for each key, for tasks that take turns.

@@ -9,7 +9,7 @@ use url::Url;
 use crate::credentials::Credentials;
 use crate::error::{Error, Result};
 use crate::host::HostKind;
-use crate::http::{NoProxy, Traffic, shown};
+use crate::http::{LastFailure, NoProxy, Traffic, shown};
 use crate::patience::Patience;
 use crate::plain_http::PlainHttp;
 use crate::reference::LayoutPath;
@@ -31,6 +31,8 @@ pub struct Options {
     pub retries: Retries,
     /// How many requests each host gets. All clients that are made from clones of the options share it.
     pub traffic: Traffic,
+    /// What last kept a host from answering. All clients that are made from clones of the options share it.
+    pub last_failure: LastFailure,
     /// Certificate authorities to trust, in addition to the system's.
     pub extra_roots: RootCertificates,
     /// The client certificate for servers that ask for one.
@@ -82,6 +84,7 @@ impl Default for Options {
             timeouts: Timeouts::default(),
             retries: Retries::default(),
             traffic: Traffic::default(),
+            last_failure: LastFailure::default(),
             extra_roots: RootCertificates::default(),
             client_identity: None,
             proxy: None,
@@ -105,6 +108,7 @@ impl fmt::Debug for Options {
             timeouts,
             retries,
             traffic,
+            last_failure,
             extra_roots,
             client_identity,
             proxy,
@@ -121,6 +125,7 @@ impl fmt::Debug for Options {
             .field("timeouts", timeouts)
             .field("retries", retries)
             .field("traffic", traffic)
+            .field("last_failure", last_failure)
             .field("extra_roots", extra_roots)
             .field("client_identity", client_identity)
             .field("proxy", &proxy.as_ref().map(shown))

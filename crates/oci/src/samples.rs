@@ -132,6 +132,7 @@ pub fn errors() -> Vec<Error> {
         Full { what: what(), found: 6, limit: 6, unit: "layers" },
         Manifest { what: what(), source: ManifestError::SchemaOne },
         Platform(NoSuchPlatform { wanted: platform(), available: Vec::new() }),
+        Platform(NoSuchPlatform { wanted: platform(), available: vec!["linux/arm64".parse().unwrap()] }),
         WrongPlatform { what: what(), expected: Box::new(platform()), found: Box::new(platform()) },
         Layout { layout: layout(), source: LayoutError::NoImage },
         Credentials {

@@ -155,11 +155,17 @@ fn completed(error: PolicyError, text: &str, file_name: &str) -> PolicyError {
         return error;
     }
     // A tree costs as much as reading again, so it is made only after an error.
-    if let Ok(tree) = yaml::parse::<Node>(text, file_name, &Bounds::INDEX) {
-        return tree.completed(error);
-    }
-    // Most web pages are not valid YAML.
+    let broken = match yaml::parse::<Node>(text, file_name, &Bounds::INDEX) {
+        Ok(tree) => return tree.completed(error),
+        Err(broken) => broken,
+    };
     let (place, mut problem) = error.into_parts();
+    // Behind the first column a list has begun, so it is an index, and its text is wrong. Most web pages are no valid
+    // YAML either, and begin no list.
+    let is_begun = place.position.is_some_and(|position| position.column > 1);
+    if is_begun && broken.problem().is_of_the_text() {
+        return broken;
+    }
     let line = place.position.and_then(|position| {
         let above = usize::try_from(position.line).ok()?.checked_sub(1)?;
         text.lines().nth(above)

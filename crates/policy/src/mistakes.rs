@@ -72,6 +72,8 @@ fn wrong_key(path: &KeyPath, problem: &Problem) -> Option<KeyPath> {
 #[derive(Debug, Default)]
 struct Changed {
     left_out: Vec<KeyPath>,
+    /// Keys that stand there under another name, which was left out.
+    misspelt: Vec<KeyPath>,
     /// Mappings, and the key that each gets.
     added: Vec<(KeyPath, &'static str)>,
 }
@@ -110,6 +112,13 @@ impl Changed {
         if wrong.is_root() || self.leaves_out(&wrong) {
             return false;
         }
+        if let Problem::UnknownKey {
+            nearest: Some(meant),
+            ..
+        } = problem
+        {
+            self.misspelt.push(path.key(meant));
+        }
         self.left_out.push(wrong);
         true
     }
@@ -142,11 +151,15 @@ impl Changed {
         if self.has_added(path) {
             return true;
         }
-        // It is there, and was left out for another mistake.
-        if let Problem::MissingKey { key } = problem
-            && self.leaves_out(&path.parent().key(*key))
-        {
-            return true;
+        // The key is there, in this mapping or in the one around it, and it, or a part of it, was left out for
+        // another mistake.
+        if let Problem::MissingKey { key } = problem {
+            let places = [path.key(*key), path.parent().key(*key)];
+            let is_one = |left_out: &KeyPath| {
+                let mut places = places.iter();
+                places.any(|place| left_out.steps().starts_with(place.steps()))
+            };
+            return self.left_out.iter().chain(&self.misspelt).any(is_one);
         }
         let around = match problem.about() {
             About::Lack => path.clone(),
@@ -246,6 +259,29 @@ mod tests {
         assert_eq!(told("a: [").lines().count(), 1);
         assert_eq!(told("").lines().count(), 1);
         assert_eq!(told("a: 1\na: 2\nb: 3").lines().count(), 1);
+    }
+
+    #[test]
+    fn a_missing_key_is_told_beside_other_mistakes_and_one_that_is_only_wrong_is_not() {
+        let beside = "- name: a\n  verification: {issuer: a, identity: b, bind_name: perhaps}\n";
+        let beside = told(beside);
+        assert!(
+            beside.contains("the key `url` is missing") && beside.contains("found `perhaps`"),
+            "{beside}"
+        );
+        assert_eq!(beside.lines().count(), 2, "{beside}");
+        for (text, said) in [
+            ("- {name: a, url: [b]}\n", "[0].url: expected"),
+            ("- {name: a, urll: 'file:b'}\n", "did you mean `url`?"),
+            (
+                "issuer: a\nidentity: b\npredicate: {/a: b}\npredicate_types: ['']\n",
+                "predicate_types[0]: expected a predicate type",
+            ),
+        ] {
+            let told = told(text);
+            assert!(told.contains(said), "{told}");
+            assert_eq!(told.lines().count(), 1, "{told}");
+        }
     }
 
     #[test]

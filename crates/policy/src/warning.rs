@@ -11,12 +11,14 @@ use crate::format::SignatureFormat;
 use crate::keys::TIME_CONDITIONS;
 use crate::policy::{AcceptedSigner, LogUse, Policy};
 
+mod fraction;
 mod name;
 mod pattern;
 mod predicate_type;
 mod provider;
 mod signer;
 
+use fraction::fraction;
 use predicate_type::short_type;
 use signer::{claim_warnings, signer_warnings};
 
@@ -240,6 +242,18 @@ pub enum Warning {
         /// The type that cosign writes for it.
         uri: &'static str,
     },
+    /// A rule on a predicate that a text can meet, and no number.
+    #[error(
+        "the rule on the predicate's `{}` is met by the text `{}` alone: a number with a fraction or an exponent, or a \
+         very large one, is always refused; nothing is wrong if a text is meant",
+        printable(.pointer), printable(.value)
+    )]
+    PredicateFraction {
+        /// Where the field is.
+        pointer: String,
+        /// What it is compared with.
+        value: String,
+    },
     /// The time of a key's signature can be proven anew.
     #[error(
         "a key's signature has no certificate that bounds its time: whoever has an old signature can have \
@@ -314,7 +328,7 @@ impl Policy {
             bind_name,
             // These only make the policy stricter, or say where to look.
             min_age: _,
-            predicate: _,
+            predicate,
             require,
             // Those of `require` are among them.
             predicate_types,
@@ -352,6 +366,8 @@ impl Policy {
             warnings.push(Warning::NoNotBefore);
         }
         warnings.extend(predicate_types.iter().filter_map(|name| short_type(name)));
+        let of_proofs = require.iter().flat_map(|one| &one.predicate);
+        warnings.extend(predicate.iter().chain(of_proofs).filter_map(fraction));
         if self.accepts_format(SignatureFormat::SimpleSigning) {
             // With `ignore_tlog` nothing of the log is read in either form, so this one is no weaker.
             if self.needs_trusted_root() {

@@ -210,7 +210,7 @@ async fn entries(
     let ours = found.into_iter().filter(|one| match one.record {
         RecordState::Read(_)
         | RecordState::Unreadable
-        | RecordState::Illegible
+        | RecordState::Unrecognised
         | RecordState::Later => true,
         RecordState::Missing | RecordState::Unfinished => false,
     });

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use countersign_oci::{Platform, Reference};
+use countersign_oci::{LayoutDraft, LayoutPath, Platform, Reference};
 
 use super::kit::OpenKit;
 use super::report::Report;
@@ -143,8 +143,21 @@ pub(crate) struct CopyArguments {
 impl CopyArguments {
     /// Whether it writes files of this machine.
     pub(super) fn writes_layout(&self) -> bool {
-        let target = self.destination.as_ref().or(self.to.as_ref());
-        matches!(target, Some(Target::Layout(_)))
+        self.layout().is_some()
+    }
+
+    /// Whether it writes to a layout in a directory, which keeps what is whole. An archive is made anew.
+    pub(super) fn writes_directory(&self) -> bool {
+        self.layout()
+            .is_some_and(|path| !LayoutDraft::makes_archive(path))
+    }
+
+    /// The layout that it writes to.
+    fn layout(&self) -> Option<&LayoutPath> {
+        match self.destination.as_ref().or(self.to.as_ref())? {
+            Target::Layout(path) => Some(path),
+            Target::Repository { .. } => None,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What installs an entry: the way to its content, and who is trusted to have signed it.
 
 use countersign_download::{Installer, Plan};
+use countersign_oci::excerpt;
 use countersign_verify::Verifier;
 
 use super::store_installer::{Planned, StoreInstaller};
@@ -67,9 +68,18 @@ impl StoreInstaller {
                 let instance = trust::instance(&self.trust, Some(&loaded), environment)?;
                 let connection = self.registry.connection();
                 let root = instance.trusted_root_for(policy, environment, connection);
-                root.await?
+                root.await.map_err(|failure| of_entry(failure, plan))?
             }
         };
         Ok(Some(Verifier::new(self.registry.clone(), trusted_root)))
+    }
+}
+
+/// The failure of an entry's trusted root, which names the entry. That nobody knows the root now is told once for all.
+fn of_entry(failure: Failure, plan: &Plan) -> Failure {
+    if failure.is_of_absent_root() {
+        failure
+    } else {
+        failure.also(format!("`{}` was not looked at", excerpt(plan.name())))
     }
 }

@@ -1,13 +1,17 @@
 //! Kits, as commands use them: galleries and images from a layout, and no request to anywhere.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use countersign_download::{EntryName, FetchedIndex, Galleries, Kit, Lock, LockedEntry, Plan};
-use countersign_oci::{Digest, LayoutPath, Location, Options, Reference, Registry, excerpt};
-use countersign_policy::{EntryContent, Policy, PolicyFile};
+use countersign_download::{
+    EntryName, FetchedIndex, Galleries, Kit, Lock, LockedEntry, Plan, PlanError,
+};
+use countersign_oci::{
+    Digest, Document, LayoutPath, Location, Options, Platform, Reference, Registry, excerpt,
+};
+use countersign_policy::{EntryContent, Gallery, GalleryEntry, Policy, PolicyFile};
 use countersign_verify::TrustedRoot;
 
 use super::galleries;
@@ -21,6 +25,9 @@ use crate::printable;
 
 /// How many entries a hint names.
 const SHOWN: usize = 20;
+
+/// An entry of a gallery, and its plan.
+pub(super) type PlannedEntry<'a> = (&'a Gallery, &'a GalleryEntry, Result<Plan, PlanError>);
 
 /// A kit that was opened.
 pub(super) struct OpenKit {
@@ -84,9 +91,19 @@ impl OpenKit {
 
     /// The entries of its galleries that it has an image of, then those that it has none of.
     pub(super) fn entries(&self, galleries: &Galleries) -> (Vec<String>, Vec<String>) {
+        let planned: Vec<_> = galleries.plan_all().collect();
+        self.entries_of(galleries, &planned)
+    }
+
+    /// The same, of all entries of the galleries, which are planned already.
+    pub(super) fn entries_of(
+        &self,
+        galleries: &Galleries,
+        planned: &[PlannedEntry<'_>],
+    ) -> (Vec<String>, Vec<String>) {
         let (mut has, mut lacks) = (Vec::new(), Vec::new());
         let locked: Vec<Plan> = self.locked(galleries).collect();
-        for (gallery, entry, plan) in galleries.plan_all() {
+        for (gallery, entry, plan) in planned {
             // An entry without content stands for another one.
             let EntryContent::At(_) = entry.content() else {
                 continue;
@@ -106,6 +123,37 @@ impl OpenKit {
             }
         }
         (has, lacks)
+    }
+
+    /// The platforms that its images are for, of all together. What can't be read counts for none: whoever installs it is
+    /// told why.
+    pub(super) async fn platforms(&self) -> BTreeSet<String> {
+        let (registry, layout) = (&self.registry, Location::from(self.path.clone()));
+        let listed = registry.layout_images(&self.path).await.unwrap_or_default();
+        let mut seen = HashSet::new();
+        let mut platforms = BTreeSet::new();
+        for listed in listed.iter().filter(|one| one.name.is_some()) {
+            if !seen.insert(&listed.descriptor.digest) {
+                continue;
+            }
+            let Ok(image) = registry.child(&layout, &listed.descriptor).await else {
+                continue;
+            };
+            if let Document::Manifest(manifest) = image.document() {
+                let json = registry.configuration(&image, manifest).await.ok();
+                let platform = json.and_then(|json| serde_json::from_slice::<Platform>(&json).ok());
+                let platform = platform.filter(Platform::is_complete);
+                platforms.extend(platform.map(|platform| platform.to_string()));
+            }
+            let entries = registry.platform_entries(&image).await;
+            for entry in entries.unwrap_or_default() {
+                // Of an index that was copied with --platform, some are not there.
+                if registry.selected_entry(&image, &entry).await.is_ok() {
+                    platforms.insert(entry.platform.to_string());
+                }
+            }
+        }
+        platforms
     }
 
     /// The lock file of a kit that was made by one. It counts with the kit's own galleries alone: with `bind_name` it says

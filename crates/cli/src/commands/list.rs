@@ -194,6 +194,7 @@ fn origin(provenance: &Provenance) -> String {
 fn advice(installation: &Installation, store: Option<&Path>) -> Option<String> {
     let name = &installation.name;
     let way_out = || unusable::way_out(installation, store).unwrap_or_default();
+    let wrong = || unusable::what_is_wrong(installation).unwrap_or_default();
     let store = printable::option("--store", store);
     Some(match installation.record {
         RecordState::Read(_) => return None,
@@ -204,8 +205,8 @@ fn advice(installation: &Installation, store: Option<&Path>) -> Option<String> {
             "unfinished: a run is at work or was killed; `countersign remove{store} {name}` removes what it left"
         ),
         RecordState::Later => format!("a later Countersign wrote the record; {}", way_out()),
-        RecordState::Illegible | RecordState::Unreadable => {
-            format!("the record can't be read; {}", way_out())
+        RecordState::Unrecognised | RecordState::Unreadable => {
+            format!("the record {}; {}", wrong(), way_out())
         }
     })
 }

@@ -163,8 +163,8 @@ fn compare<'a>(
 fn unreadable(installed: Option<&Installation>, store: Option<&Path>) -> Option<Failure> {
     let there = installed.filter(|one| one.record != RecordState::Unfinished)?;
     let way_out = unusable::way_out(there, store)?;
-    let name = &there.name;
-    let message = format!("`{name}` is not as locked: its record can't be read");
+    let (name, wrong) = (&there.name, unusable::what_is_wrong(there)?);
+    let message = format!("`{name}` is not as locked: its record {wrong}");
     Some(Failure::new(Kind::Differs, message).hint(way_out))
 }
 

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Command, CommandFactory as _};
+use countersign_download::whole_file;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -41,7 +42,7 @@ pub(super) fn run(arguments: &ManArguments, output: &Output) -> Result<(), Failu
         let path = directory.join(page.get_filename());
         let mut text = Vec::new();
         page.render(&mut text)
-            .and_then(|()| fs::write(&path, text))
+            .and_then(|()| whole_file::write(&path, &text))
             .map_err(|error| unwritable(&path, error))?;
         pages.push(page.get_filename());
     }

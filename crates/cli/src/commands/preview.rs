@@ -125,7 +125,7 @@ fn tell(
             output.answer(&text(name, directory, &preview));
             report.done(result.with(&preview));
         }
-        Err(failure) => report.fail(&failure, |error| result.failed(error)),
+        Err(failure) => report.fail_entry(name, &failure, |error| result.failed(error)),
     }
 }
 

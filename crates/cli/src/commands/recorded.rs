@@ -180,7 +180,7 @@ async fn of_file(
                 let failure = failure.hint(of_records(&requested));
                 failure.hint("for another file, pass --gallery FILE")
             } else {
-                failure
+                of_entries(failure, &requested)
             }
         }),
         file: Some(path),
@@ -209,6 +209,17 @@ pub(super) fn failed(failure: Failure, requested: Vec<RequestedEntry>) -> Group 
         galleries: Err(failure),
         requested,
     }
+}
+
+/// The failure of a gallery file that these entries would be upgraded from, which names them.
+pub(super) fn of_entries(failure: Failure, requested: &[RequestedEntry]) -> Failure {
+    if requested.is_empty() {
+        return failure;
+    }
+    failure.also(format!(
+        "not looked at because of it: {}",
+        names_of(requested)
+    ))
 }
 
 fn of_records(requested: &[RequestedEntry]) -> String {

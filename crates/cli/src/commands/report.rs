@@ -4,6 +4,8 @@
 
 use std::process::ExitCode;
 
+use countersign_oci::excerpt;
+
 use crate::failure::{Failure, Kind, exit_code, worst};
 use crate::json::error::JsonError;
 use crate::output::Output;
@@ -15,6 +17,8 @@ pub(super) struct Report<'a, R> {
     failed: Vec<Kind>,
     /// What was told of a trusted root that nobody knows now.
     absent_root: Option<String>,
+    /// Entries that were not looked at for want of it.
+    without_root: Vec<String>,
 }
 
 impl<'a, R> Report<'a, R> {
@@ -24,6 +28,7 @@ impl<'a, R> Report<'a, R> {
             results: Vec::new(),
             failed: Vec::new(),
             absent_root: None,
+            without_root: Vec::new(),
         }
     }
 
@@ -43,6 +48,20 @@ impl<'a, R> Report<'a, R> {
             self.absent_root = absent;
         }
         self.push_failed(failure, result);
+    }
+
+    /// As [`Self::fail`], of the entry `name`. A failure of the trusted root names no entry: [`Self::end`] names
+    /// them.
+    pub(super) fn fail_entry(
+        &mut self,
+        name: &str,
+        failure: &Failure,
+        result: impl FnOnce(JsonError) -> R,
+    ) {
+        if failure.is_of_absent_root() {
+            self.without_root.push(excerpt(name));
+        }
+        self.fail(failure, result);
     }
 
     /// `result` has the same failure as one before it, which was told then.
@@ -66,6 +85,13 @@ impl<'a, R> Report<'a, R> {
 
     /// All results, and the exit code of the worst failure.
     pub(super) fn end(self) -> (Vec<R>, ExitCode) {
+        // With one result, it is clear which.
+        if !self.without_root.is_empty() && self.results.len() > 1 {
+            self.output.note(&format!(
+                "for want of the trusted root, these were not looked at: {}",
+                self.without_root.join(", ")
+            ));
+        }
         let code = worst(&self.failed).map_or(ExitCode::SUCCESS, |kind| exit_code(kind).into());
         (self.results, code)
     }

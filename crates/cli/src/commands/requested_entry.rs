@@ -99,6 +99,17 @@ impl RequestedEntry {
             )),
             _ => None,
         };
+        let swapped = match &error {
+            PlanError::UnknownGallery { expected, found }
+                if expected.iter().any(|one| one == self.name.name()) =>
+            {
+                Some(format!(
+                    "the gallery comes first: write {}@{found}",
+                    self.name.name()
+                ))
+            }
+            _ => None,
+        };
         // What is installed chose its gallery: there is nothing to choose.
         let has_no_choice = hint.is_some() && matches!(error, PlanError::UnknownGallery { .. });
         let failure = Failure::from(error);
@@ -107,6 +118,7 @@ impl RequestedEntry {
         } else {
             failure
         };
+        let failure = failure.hinted(swapped);
         match (hint, left) {
             (Some(hint), _) if has_no_choice => failure.hint(hint),
             (Some(hint), _) | (None, Some(hint)) => failure.also(hint),
@@ -198,6 +210,19 @@ mod tests {
         assert!(hints.contains(says), "{hints}");
         // An upgrade can't choose.
         assert!(!hints.contains("choose one"), "{hints}");
+    }
+
+    #[test]
+    fn a_name_that_stands_before_its_gallery_is_told_the_other_way_round() {
+        let name = EntryName::in_gallery("chat", "acme");
+        let requested = RequestedEntry::new(name, "linux/amd64".parse().unwrap());
+        let error = PlanError::UnknownGallery {
+            expected: vec!["acme".into()],
+            found: "chat".into(),
+        };
+        let failure = requested.unplanned(error, None, None);
+        let hints = failure.hints().join("\n");
+        assert!(hints.contains("write acme@chat"), "{hints}");
     }
 
     /// Another store may have the same names.

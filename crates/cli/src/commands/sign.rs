@@ -36,7 +36,7 @@ pub(crate) struct SignArguments {
     ///
     /// With a tag, the signature names the tag too. If the image is an index, all images in it are
     /// signed.
-    #[arg(required = true, value_name = "REFERENCE", value_parser = operand::in_registry)]
+    #[arg(required = true, value_name = "REFERENCE", value_parser = operand::to_sign)]
     pub(crate) references: Vec<Reference>,
 
     /// Accept a tag without a digest

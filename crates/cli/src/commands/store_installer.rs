@@ -330,7 +330,9 @@ impl StoreInstaller {
             pinned,
         } = match installed {
             Ok(installed) => installed,
-            Err(failure) => return report.fail(&failure, |error| result.failed(error)),
+            Err(failure) => {
+                return report.fail_entry(plan.name(), &failure, |error| result.failed(error));
+            }
         };
         let elsewhere = self.pinned_elsewhere(planned, &outcome);
         let installed = SuccessfulInstall {

@@ -145,7 +145,7 @@ fn cells(installation: &Installation) -> [String; COLUMNS.len()] {
         RecordState::Missing => return without_record(name, "(no record)"),
         RecordState::Unfinished => return without_record(name, "(unfinished)"),
         RecordState::Later => return without_record(name, "(later record)"),
-        RecordState::Unreadable | RecordState::Illegible => {
+        RecordState::Unreadable | RecordState::Unrecognised => {
             return without_record(name, "(unreadable record)");
         }
     };

@@ -9,18 +9,27 @@ use crate::printable;
 
 /// Why nothing can be done by its record, and what to do; `None` if it can be read. `store` is what `--store` names.
 pub(super) fn unusable(installation: &Installation, store: Option<&Path>) -> Option<Failure> {
-    let what = match installation.record {
-        RecordState::Read(_) => return None,
-        RecordState::Later => "was written by a later Countersign",
-        RecordState::Unreadable
-        | RecordState::Illegible
-        | RecordState::Missing
-        | RecordState::Unfinished => "can't be read",
-    };
+    let what = what_is_wrong(installation)?;
     let (name, place) = (&installation.name, printable::path(&installation.directory));
     let message = format!("the record of `{name}` in {place} {what}");
     let failure = Failure::new(Kind::Usage, message);
     Some(failure.hinted(way_out(installation, store)))
+}
+
+/// What is wrong with its record, as the end of a sentence that begins with it; `None` if it can be read.
+pub(super) fn what_is_wrong(installation: &Installation) -> Option<String> {
+    match installation.record {
+        RecordState::Read(_) => None,
+        RecordState::Later => Some("was written by a later Countersign".to_owned()),
+        RecordState::Unreadable
+        | RecordState::Unrecognised
+        | RecordState::Missing
+        | RecordState::Unfinished => {
+            let why = installation.fault.as_ref();
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
+            Some(format!("can't be read{why}"))
+        }
+    }
 }
 
 /// What to do about it; `None` if its record can be read.
@@ -29,7 +38,7 @@ pub(super) fn way_out(installation: &Installation, store: Option<&Path>) -> Opti
         RecordState::Read(_) => return None,
         RecordState::Later => "update Countersign; or ",
         RecordState::Unreadable
-        | RecordState::Illegible
+        | RecordState::Unrecognised
         | RecordState::Missing
         | RecordState::Unfinished => "",
     };
@@ -40,7 +49,7 @@ pub(super) fn way_out(installation: &Installation, store: Option<&Path>) -> Opti
 /// The command that removes it.
 fn removal(installation: &Installation, store: Option<&Path>) -> String {
     let by = match installation.record {
-        RecordState::Illegible | RecordState::Missing => " --unrecorded",
+        RecordState::Unrecognised | RecordState::Missing => " --unrecorded",
         RecordState::Read(_)
         | RecordState::Unreadable
         | RecordState::Later
@@ -70,7 +79,7 @@ pub(super) async fn not_installed(
         Ok(installation)
             if matches!(
                 installation.record,
-                RecordState::Unreadable | RecordState::Illegible | RecordState::Later
+                RecordState::Unreadable | RecordState::Unrecognised | RecordState::Later
             ) =>
         {
             unusable(&installation, named).unwrap_or_else(|| error.into())

@@ -124,7 +124,7 @@ pub(crate) async fn run(
     }
     let reading = Reading::new(&planning.choosing, &registry, environment);
     let groups = match gallery {
-        Some(file) => vec![of_file(file, installed, reading).await?],
+        Some(file) => vec![of_file(file, installed, &failed, reading).await?],
         None => {
             let records = Records::of_store(planning.store.as_deref(), environment);
             recorded::groups(installed, records, named_store, reading, output).await
@@ -198,17 +198,25 @@ pub(crate) async fn outdated(
     run(arguments, environment, output).await
 }
 
-/// All entries, of the galleries that `file` names.
+/// All entries, of the galleries that `file` names. If these can't be had, the run ends, unless there is something else to
+/// tell: what `failed` before.
 async fn of_file(
     file: PathBuf,
     installed: Vec<InstalledEntry>,
+    failed: &[Group],
     reading: Reading<'_>,
 ) -> Result<Group, Failure> {
+    let requested: Vec<RequestedEntry> = installed.into_iter().map(|one| one.requested).collect();
+    let galleries = match reading.load(&file).await {
+        Err(failure) if failed.is_empty() || requested.is_empty() => return Err(failure),
+        Err(failure) => Err(recorded::of_entries(failure, &requested)),
+        galleries => galleries,
+    };
     Ok(Group {
-        galleries: Ok(reading.load(&file).await?),
+        galleries,
         recorded: reading.environment.settings().gallery() != Some(&file),
         file: Some(file),
-        requested: installed.into_iter().map(|one| one.requested).collect(),
+        requested,
     })
 }
 
@@ -226,7 +234,7 @@ async fn installed_from_galleries(
             RecordState::Read(recorded) => {
                 installed.extend(InstalledEntry::new(&installation, recorded));
             }
-            RecordState::Unreadable | RecordState::Illegible | RecordState::Later => {
+            RecordState::Unreadable | RecordState::Unrecognised | RecordState::Later => {
                 failed.extend(unusable(&installation, named).map(|failure| {
                     let name = EntryName::from(installation.name.to_string().as_str());
                     let requested = RequestedEntry::new(name, Platform::host());

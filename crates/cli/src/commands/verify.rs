@@ -33,7 +33,7 @@ use crate::arguments::cache::CacheArguments;
 use crate::arguments::verification::VerificationArguments;
 use crate::cache::{signature_cache, warn};
 use crate::environment::Environment;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::operand;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -78,8 +78,8 @@ pub(crate) struct VerifyArguments {
     ///
     /// One line for each, for `podman pull "$(countersign verify --print-digest …)"`. With `--platform` and
     /// `--all-platforms` it is the digest of the platform's manifest. Nothing is printed for an image that is
-    /// refused. Not with --output: the JSON has the digests.
-    #[arg(long, conflicts_with = "output")]
+    /// refused. Not with --output json, which has the digests.
+    #[arg(long)]
     pub(crate) print_digest: bool,
 
     /// Take the signatures from this file
@@ -121,6 +121,7 @@ pub(crate) async fn run(
     environment: &Environment,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    arguments.require_one_form(output)?;
     let predicate = PredicateTo::of(&arguments, output)?;
     let saving = Saving::of(&arguments)?;
     let verification = Verification::new(&arguments.verification, environment).await?;
@@ -292,6 +293,16 @@ enum Which<'a> {
 }
 
 impl VerifyArguments {
+    /// Refuses two forms of what is printed.
+    fn require_one_form(&self, output: &Output) -> Result<(), Failure> {
+        if self.print_digest && output.is_json() {
+            let message = "--print-digest can't be combined with --output json";
+            return Err(Failure::new(Kind::Usage, message)
+                .hint("leave one of them out: the JSON has the digests, too"));
+        }
+        Ok(())
+    }
+
     fn which(&self) -> Which<'_> {
         match &self.platform {
             Some(platform) => Which::Platform(platform),
@@ -299,6 +310,12 @@ impl VerifyArguments {
             None => Which::Named,
         }
     }
+}
+
+/// What is said of an index without an image for any platform.
+fn no_platform() -> Failure {
+    Failure::new(Kind::NotFound, "the index lists no image for any platform")
+        .hint("to verify the index itself, leave --all-platforms out")
 }
 
 /// What every reference is judged with.
@@ -334,7 +351,13 @@ impl Judge<'_> {
 
     async fn platforms(&self, image: &ResolvedImage) -> Vec<Judged> {
         match self.registry.platform_entries(image).await {
-            Ok(entries) if entries.is_empty() => vec![self.named(image.clone()).await],
+            Ok(entries) if entries.is_empty() => vec![match SignedDocument::of(image) {
+                SignedDocument::Manifest => self.named(image.clone()).await,
+                SignedDocument::Index => Judged {
+                    digest: Some(image.digest().clone()),
+                    ..Judged::failed(no_platform())
+                },
+            }],
             Ok(entries) => match judge_index(self.verifier, image, self.policy).await {
                 Ok(index) => {
                     stream::iter(entries)

@@ -10,6 +10,7 @@ fn environment(variables: &[(&str, &str)]) -> Environment {
     Environment {
         variables,
         settings: Settings::default(),
+        last_failure: LastFailure::default(),
     }
 }
 
@@ -113,6 +114,7 @@ fn what_is_not_unicode_does_not_turn_strict_mode_off() {
     let environment = Environment {
         variables: vec![(variable.name().to_owned(), value)],
         settings: Settings::default(),
+        last_failure: LastFailure::default(),
     };
     let found = "\u{fffd}1".to_owned();
     let expected = NotABoolean { variable, found };

@@ -3,17 +3,16 @@
 //! A hint only advises: it never changes what failed.
 
 use countersign_oci::http::{HostKind, RedirectRefused};
-use countersign_oci::{Error as RegistryError, Location, StatusMeaning};
+use countersign_oci::{Error as RegistryError, Location, NoSuchPlatform, StatusMeaning};
 
 use super::{Failure, Kind, layout};
 
-const NO_SUCH_PLATFORM: &str = "choose one of these with --platform";
 const WRONG_PLATFORM: &str = "pass the platform that the image has to --platform";
 
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
         let hint = match &error {
-            RegistryError::Platform(_) => Some(NO_SUCH_PLATFORM),
+            RegistryError::Platform(lack) => Some(no_such_platform(lack)),
             RegistryError::WrongPlatform { .. } => Some(WRONG_PLATFORM),
             RegistryError::Layout { source, layout } => layout::hint(source, layout),
             RegistryError::NotFound { what } if what.contains('@') => Some(
@@ -113,8 +112,18 @@ fn status_hint(status: u16) -> &'static str {
     }
 }
 
-impl From<countersign_oci::NoSuchPlatform> for Failure {
-    fn from(error: countersign_oci::NoSuchPlatform) -> Self {
-        Self::new(Kind::NotFound, error).hint(NO_SUCH_PLATFORM)
+/// What to do if an index has no image for a platform.
+fn no_such_platform(lack: &NoSuchPlatform) -> &'static str {
+    if lack.available.is_empty() {
+        "the index lists nothing for a platform: check the name and the tag; if they are right, tell its publisher"
+    } else {
+        "choose one of these with --platform"
+    }
+}
+
+impl From<NoSuchPlatform> for Failure {
+    fn from(error: NoSuchPlatform) -> Self {
+        let hint = no_such_platform(&error);
+        Self::new(Kind::NotFound, error).hint(hint)
     }
 }

@@ -97,8 +97,6 @@ fn what_is_said_of_registries_and_layouts() {
         Layout/Io/Os
     2 Usage: convert it to an image layout, as the message says
         Layout/DockerArchive, Layout/Version
-    2 Usage: copy the image again: an earlier copy has not ended, or the file was lost
-        Layout/NoIndex
     2 Usage: correct the credential file or the helper, or log in again with `docker login` or `podman login`
         Credentials/Os
     2 Usage: decompress it (`gunzip`, `zstd -d`), then use the decompressed file
@@ -119,6 +117,8 @@ fn what_is_said_of_registries_and_layouts() {
         Full
     5 Invalid: copy the archive again, and compare its size
         Layout/Truncated, Layout/Header/Checksum
+    5 Invalid: copy the image again: an earlier copy has not ended, or the file was lost
+        Layout/NoIndex
     5 Invalid: do not use it: the layout was changed or damaged; copy the image again
         DigestMismatch, SizeMismatch, Layout/Marker, Layout/Index/NoIndex, Layout/NoFile, Layout/Twice, Layout/Headers
     5 Invalid: do not use it: the registry, or a server between, sent other bytes than the digest names
@@ -137,6 +137,8 @@ fn what_is_said_of_registries_and_layouts() {
         Layout/NoBlob
     6 NotFound: pass the platform that the image has to --platform
         WrongPlatform
+    6 NotFound: the index lists nothing for a platform: check the name and the tag; if they are right, tell its publisher
+        Platform/NoSuchPlatform
     7 Unreachable: check the host name, the network and the proxy; a name without a host is on Docker Hub; a registry without TLS needs --plain-http
         Network/Os
     7 Unreachable: the registry has a problem: try again later, or tell its operator
@@ -209,8 +211,12 @@ fn what_is_said_of_signatures_that_are_refused() {
         Refused/Policy/Name
     4 Policy: do not use the image yet: wait until the time that the message names, then try again
         Refused/Policy/TooYoung
+    4 Policy: do not use the image: it was signed before the time that is asked for (`not_before` in the policy, or --not-before); use one that was signed since, or have it signed again
+        Refused/Policy/SignedBefore
+    4 Policy: do not use the image; if you are sure that it is the right one, correct the annotations that are asked for: `annotations` in the policy, or -a
+        Refused/Policy/Annotation
     4 Policy: do not use the image; if you are sure that the policy is wrong, correct it: `countersign policy check FILE` tells of patterns and names that no signer has
-        Refused/Policy/DeniedDigest, Refused/Policy/Format, Refused/Policy/PredicateType, Refused/Policy/Signer/SignerMismatch, Refused/Policy/SignedBefore, Refused/Policy/NoTime, Refused/Policy/Annotation, Refused/Policy/Predicate, Refused/Policy/Several
+        Refused/Policy/DeniedDigest, Refused/Policy/Format, Refused/Policy/PredicateType, Refused/Policy/Signer/SignerMismatch, Refused/Policy/NoTime, Refused/Policy/Predicate, Refused/Policy/Several
     4 Policy: if the publisher signs with a key, pass --key FILE in the place of the policy or the identity, or write it into the policy as `key`, in the place of `issuer` and `identity`
         Refused/KeyForCertificate
     4 Policy: if the publisher signs without a key, pass --issuer and --identity in the place of the policy or the key, or write `issuer` and `identity` into the policy in the place of `key`

@@ -138,6 +138,7 @@ fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
         Kind::Policy => lack(refusals)
             .map(Lack::hint)
             .or_else(|| refusals.iter().find_map(|refusal| other_kind_of_signer(refusal)))
+            .or_else(|| condition_beside_signer(refusals))
             .unwrap_or(REFUSED),
         Kind::Invalid => refusals
             .iter()
@@ -277,6 +278,28 @@ fn other_kind_of_signer(refusal: &Refusal) -> Option<&'static str> {
     });
     let hints: Option<Vec<_>> = hints.collect();
     hints?.into_iter().next()
+}
+
+/// What to do about signatures that were all made too early.
+const SIGNED_BEFORE: &str = "do not use the image: it was signed before the time that is asked for (`not_before` in the policy, or --not-before); use one that was signed since, or have it signed again";
+/// What to do about signatures that all lack an annotation.
+const OTHER_ANNOTATIONS: &str = "do not use the image; if you are sure that it is the right one, correct the annotations that are asked for: `annotations` in the policy, or -a";
+
+/// What to do if nothing is wrong with any signature but its time, or its annotations: then no issuer and no identity
+/// has to be compared.
+fn condition_beside_signer(refusals: &[&Refusal]) -> Option<&'static str> {
+    use countersign_verify::Failure as Refused;
+    let candidates = refusals.iter().flat_map(|refusal| &refusal.candidates);
+    let mut hints = candidates.map(|candidate| match &candidate.failure {
+        Refused::Policy(violation) => match &**violation {
+            Violation::SignedBefore { .. } => Some(SIGNED_BEFORE),
+            Violation::Annotation { .. } => Some(OTHER_ANNOTATIONS),
+            _ => None,
+        },
+        _ => None,
+    });
+    let first = hints.next().flatten()?;
+    hints.all(|hint| hint == Some(first)).then_some(first)
 }
 
 /// What an image lacks that has nothing of the kind that the policy asks for.

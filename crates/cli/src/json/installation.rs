@@ -389,7 +389,7 @@ impl From<&RecordState> for JsonRecordState {
     fn from(state: &RecordState) -> Self {
         match state {
             RecordState::Read(_) => Self::Read,
-            RecordState::Unreadable | RecordState::Illegible => Self::Unreadable,
+            RecordState::Unreadable | RecordState::Unrecognised => Self::Unreadable,
             RecordState::Later => Self::Later,
             RecordState::Missing => Self::Missing,
             RecordState::Unfinished => Self::Unfinished,

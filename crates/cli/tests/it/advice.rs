@@ -60,6 +60,64 @@ async fn a_damaged_record_keeps_no_other_entry_from_an_upgrade() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_record_is_told_also_if_the_gallery_file_is_gone() {
+    let shop = shop().await;
+    fs::write(shop.path("draw/.countersign/record.json"), "{").unwrap();
+    for command in ["outdated", "upgrade"] {
+        let (code, document) = shop.run(&[command, "--gallery=gone.yaml"]);
+        assert_eq!(code, 2, "{document:#}");
+        let results = document["results"].as_array().unwrap();
+        for (name, says) in [
+            ("draw", "the record of `draw`"),
+            ("chat", "the gallery file gone.yaml can't be read"),
+        ] {
+            let mut results = results.iter();
+            let result = results.find(|one| one["name"] == name).unwrap();
+            let message = result["error"]["message"].as_str().unwrap();
+            assert!(message.contains(says), "{document:#}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_looked_at_for_want_of_a_trusted_root_is_named() {
+    let shop = shop().await;
+    let offline = ["outdated", "--gallery=galleries.yaml", "--offline"];
+    let mut command = shop.command(&offline);
+    command.env("COUNTERSIGN_CACHE_DIR", shop.directory.path().join("cache"));
+    let output = command.output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_ne!(output.status.code(), Some(0), "{told}");
+    let errors = told.lines().filter(|line| line.starts_with("error: "));
+    assert_eq!(errors.count(), 1, "{told}");
+    let says = "these were not looked at: chat, draw";
+    assert!(told.contains(says), "{told}");
+
+    let gone = [
+        "outdated",
+        "--gallery=galleries.yaml",
+        "--trusted-root=gone.json",
+    ];
+    let (code, _, told) = shop.shown(&gone);
+    assert_eq!(code, 2, "{told}");
+    for name in ["chat", "draw"] {
+        let says = format!("hint: `{name}` was not looked at");
+        assert!(told.contains(&says), "{told}");
+    }
+}
+
+/// It is told once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gallery_file_of_the_configuration_that_is_gone_is_told_with_all_its_entries() {
+    let shop = shop().await;
+    shop.write("own.toml", "gallery = \"gone.yaml\"\n");
+    let (code, _, told) = shop.shown(&["outdated", "--config", "own.toml"]);
+    assert_eq!(code, 2, "{told}");
+    let says = "not looked at because of it: `chat`, `draw`";
+    assert!(told.contains(says), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_advised_of_a_damaged_record_works() {
     let shop = shop().await;
     let install = [
@@ -258,6 +316,28 @@ async fn a_name_that_is_not_signed_is_told_by_the_policy_s_key() {
         // A layout's image is not copied on the way to its name either.
         assert!(!run.stderr.contains("into a registry"), "{}", run.shown());
         assert!(!run.stderr.contains("policy check"), "{}", run.shown());
+    }
+}
+
+/// Nobody has to compare an issuer that is right.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_or_an_annotation_that_is_refused_is_what_the_hint_is_about() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let issuer = stage.issuer();
+    let image = stage.reference("app:v1");
+    let signer = ["--issuer", &issuer, "--identity", RELEASE];
+    for (condition, says) in [
+        (["-a", "stage=foo"], "correct the annotations"),
+        (
+            ["--not-before", "2999-01-01T00:00:00Z"],
+            "it was signed before the time that is asked for",
+        ),
+    ] {
+        let run = stage.run(&[&["verify", &image], &signer, &condition, &TRUST]);
+        assert_eq!(run.code, 4, "{}", run.shown());
+        assert!(run.stderr.contains(says), "{}", run.shown());
+        assert!(!run.stderr.contains("--issuer-regex"), "{}", run.shown());
     }
 }
 

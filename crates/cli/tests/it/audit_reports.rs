@@ -196,6 +196,13 @@ async fn a_report_that_can_t_be_written_is_told_at_once() {
         let run = audit(&stage, &[&POLICY, &flags[..]].concat());
         assert_eq!(run.code, 3, "{}", run.shown());
         assert_eq!(run.json()["error"]["exit_code"], 3);
+        // A person is told what was found all the same.
+        let run = audit(
+            &stage,
+            &[&POLICY[..], &["--images=list.txt", &report]].concat(),
+        );
+        assert_eq!(run.code, 3, "{}", run.shown());
+        assert!(run.stdout.contains("audited 1 image"), "{}", run.shown());
     }
 }
 

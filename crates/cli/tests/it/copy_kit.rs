@@ -3,9 +3,11 @@
 mod entries;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 use std::time::Duration;
 
-use countersign_oci::Digest;
+use countersign_oci::{Digest, LayoutDraft, LayoutPath};
 use countersign_sandbox::image::{Compression, Image, Layer};
 use countersign_sandbox::{Effect, Fault};
 use serde_json::Value;
@@ -241,6 +243,48 @@ async fn a_kit_that_lacks_a_manifest_has_the_other_images() {
         "{}",
         run.shown()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kit_that_another_run_writes_is_waited_for() {
+    let stage =
+        stage(|stage| format!("[{{name: app, uri: '{}'}}]", stage.reference("app:v1"))).await;
+    let path = LayoutPath::new(&stage.path("kit")).unwrap();
+    let busy = LayoutDraft::begin(&path).await.unwrap();
+    let copy = ["copy", "--gallery=galleries.yaml", "--to=ocifile://kit"];
+    let mut command = stage.command(&[&copy[..], &TRUST].concat());
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut run = command.spawn().unwrap();
+    let mut stderr = BufReader::new(run.stderr.take().unwrap());
+    let mut said = String::new();
+    stderr.read_line(&mut said).unwrap();
+    let waits = "waiting: another run writes to ocifile://";
+    assert!(said.starts_with(waits), "{said}");
+    drop(busy);
+    assert!(run.wait().unwrap().success());
+    let install = ["install", "--from=ocifile://kit", "--store=store", "app"];
+    let installed = stage.run(&[&install, &LINUX]);
+    assert_eq!(installed.code, 0, "{}", installed.shown());
+}
+
+/// Both are a layout that is damaged.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kit_without_its_list_fails_as_one_with_a_broken_list() {
+    let stage =
+        stage(|stage| format!("[{{name: app, uri: '{}'}}]", stage.reference("app:v1"))).await;
+    let copy = ["copy", "--gallery=galleries.yaml", "--to=ocifile://kit"];
+    let made = stage.run(&[&copy, &TRUST]);
+    assert_eq!(made.code, 0, "{}", made.shown());
+    let install = ["install", "--from=ocifile://kit", "--store=store", "app"];
+    fs::remove_file(stage.path("kit/index.json")).unwrap();
+    let missing = stage.run(&[&install, &LINUX]);
+    stage.write("kit/index.json", "{");
+    let broken = stage.run(&[&install, &LINUX]);
+    for run in [missing, broken] {
+        assert_eq!(run.code, 5, "{}", run.shown());
+        let hint = "copy the image again";
+        assert!(run.stderr.contains(hint), "{}", run.shown());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

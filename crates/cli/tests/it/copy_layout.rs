@@ -1,13 +1,15 @@
 //! `countersign copy` into image layouts and archives of them, and out of them again.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::symlink;
+use std::process::{Child, ChildStderr, Stdio};
 
 use countersign_oci::{Digest, LayoutDraft, LayoutPath};
 use countersign_sandbox::{Effect, Fault, RegistryOptions, RegistryServer};
 use serde_json::Value;
 
-use crate::stage::{RELEASE, Run, STRANGER, Stage, image};
+use crate::stage::{POLICY, RELEASE, Run, STRANGER, Stage, TRUST, image};
 use crate::tree;
 
 fn refused(run: &Run, code: i32, text: &str) {
@@ -192,12 +194,98 @@ async fn nothing_is_overwritten_and_nothing_outside_is_written() {
     symlink(stage.path("elsewhere"), stage.path("linked/blobs")).unwrap();
     refused(&copy("ocifile://linked"), 5, "a symbolic link");
     assert_eq!(fs::read_dir(stage.path("elsewhere")).unwrap().count(), 1);
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn two_runs_at_once_write_one_layout_one_after_the_other() {
+    let stage = Stage::new().await;
+    image("linux/s390x").push(&stage.registry, "other", Some("v1"));
     let path = LayoutPath::new(&stage.path("busy")).unwrap();
     let busy = LayoutDraft::begin(&path).await.unwrap();
-    refused(&copy("ocifile://busy"), 1, "another run is writing to it");
+    let mut runs = Vec::new();
+    for name in ["app:v1", "other:v1"] {
+        stage.signed(name, RELEASE);
+        runs.push(waiting(&stage, &stage.reference(name), "ocifile://busy"));
+    }
+    assert!(!stage.path("busy/index.json").exists());
     drop(busy);
-    done(&copy("ocifile://busy"));
+    for (mut run, mut stderr) in runs {
+        let mut said = String::new();
+        stderr.read_to_string(&mut said).unwrap();
+        assert!(run.wait().unwrap().success(), "{said}");
+        assert!(!said.contains("waiting"), "it is said once: {said}");
+    }
+    // Each has kept what the other listed.
+    let index = fs::read_to_string(stage.path("busy/index.json")).unwrap();
+    for name in ["app:v1", "other:v1"] {
+        assert!(index.contains(&stage.reference(name)), "{index}");
+    }
+    let busy = LayoutDraft::begin(&path).await.unwrap();
+    let from = stage.reference("app:v1");
+    let run = stage.copy(&["--timeout=5s", &from, "ocifile://busy"]);
+    refused(&run, 7, "longer than its --timeout of 5s");
+    assert!(
+        run.stderr.contains("waiting: another run"),
+        "{}",
+        run.stderr
+    );
+    drop(busy);
+}
+
+/// Starts a copy that finds `to` taken, and returns it when it has said so.
+fn waiting(stage: &Stage, from: &str, to: &str) -> (Child, BufReader<ChildStderr>) {
+    let arguments = [&["copy"], &TRUST[..], &POLICY, &[from, to]].concat();
+    let mut command = stage.command(&arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut run = command.spawn().unwrap();
+    let mut stderr = BufReader::new(run.stderr.take().unwrap());
+    let mut said = String::new();
+    stderr.read_line(&mut said).unwrap();
+    let waits = "waiting: another run writes to ocifile://";
+    let file = to.strip_prefix("ocifile://").unwrap();
+    let place = format!("/{file}\n");
+    assert!(said.starts_with(waits) && said.ends_with(&place), "{said}");
+    (run, stderr)
+}
+
+/// What was asked for at first would be listed by the name of what is there now.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_has_waited_copies_what_the_tag_names_then() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let path = LayoutPath::new(&stage.path("busy")).unwrap();
+    let busy = LayoutDraft::begin(&path).await.unwrap();
+    let from = stage.reference("app:v1");
+    let (mut run, mut stderr) = waiting(&stage, &from, "ocifile://busy");
+    let newer = image("linux/s390x").push(&stage.registry, "app", Some("v1"));
+    stage.signed("app:v1", RELEASE);
+    drop(busy);
+    let mut said = String::new();
+    stderr.read_to_string(&mut said).unwrap();
+    assert!(run.wait().unwrap().success(), "{said}");
+    let index = fs::read_to_string(stage.path("busy/index.json")).unwrap();
+    assert!(index.contains(newer.hex()), "{index}");
+    let older = stage.index.digest();
+    assert!(!index.contains(older.hex()), "{index}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_runs_that_make_one_archive_the_second_waits_and_is_refused() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    let path = LayoutPath::new(&stage.path("one.tar")).unwrap();
+    let busy = LayoutDraft::begin(&path).await.unwrap();
+    let from = stage.reference("app:v1");
+    let (mut run, mut stderr) = waiting(&stage, &from, "ocifile://one.tar");
+    // The first run has made it.
+    stage.write("one.tar", "made");
+    drop(busy);
+    let mut said = String::new();
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(2), "{said}");
+    assert!(said.contains("there is a file already"), "{said}");
+    assert_eq!(fs::read(stage.path("one.tar")).unwrap(), b"made");
+    assert!(!stage.path("one.tar.part").exists());
 }
 
 /// The destination lost nothing, and nobody has to sign again.

@@ -361,6 +361,11 @@ async fn a_proven_digest_is_printed_for_another_program() {
         (run.code, run.stdout),
         (0, format!("{repository}@{index}\n"))
     );
+    let run = stage.verify(&["--print-digest", &good, "--output", "human"]);
+    assert_eq!(
+        (run.code, run.stdout),
+        (0, format!("{repository}@{index}\n"))
+    );
     let run = stage.verify(&["--print-digest", &good, JSON[0], JSON[1]]);
     assert_eq!(run.code, 2, "{}", run.shown());
 }

@@ -49,6 +49,21 @@ fn an_entry_behind_another_of_its_name_is_not_shown_as_what_is_installed() {
 }
 
 #[test]
+fn a_name_that_nothing_is_installed_by_is_shown_with_a_warning() {
+    let directory = Directory::new(UNCOVERED);
+    let index = "- {name: 'x y', uri: 'quay.io/a/a:1'}\n- {name: chat, uri: 'quay.io/a/chat:2'}\n";
+    fs::write(directory.0.path().join("index.yaml"), index).unwrap();
+    let says = "it can't be installed by this name: expected a name of at most 128 letters";
+    let (code, out, err) = directory.plan(&[]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert_eq!(out.matches(says).count(), 1, "{out}");
+    let json = ["gallery", "show", "galleries.yaml", "--output=json", "x y"];
+    let (code, out, _) = read(&directory.run(&json, &[]));
+    assert_eq!(code, Some(0), "{out}");
+    assert!(out.contains(says), "{out}");
+}
+
+#[test]
 fn sources_that_are_nearly_right_are_answered_with_the_right_form() {
     let directory = Directory::new(UNCOVERED);
     for (uri, says) in [

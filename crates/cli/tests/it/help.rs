@@ -80,6 +80,22 @@ fn the_short_help_has_one_line_an_option() {
 }
 
 #[test]
+fn the_help_of_help_is_help() {
+    for command in [
+        &["help"][..],
+        &["help", "sign"],
+        &["help", "policy", "check"],
+    ] {
+        let help = run(&mut program(command));
+        assert_eq!(help.code, 0, "{}", help.shown());
+        for flag in ["--help", "-h"] {
+            let asked = run(&mut program(&[command, &[flag]].concat()));
+            assert_eq!((asked.code, &asked.stdout), (0, &help.stdout), "{flag}");
+        }
+    }
+}
+
+#[test]
 fn the_version_is_told_on_standard_output() {
     let version = run(&mut program(&["--version"]));
     assert_eq!(version.code, 0);

@@ -144,8 +144,13 @@ async fn a_layout_can_t_be_signed_and_a_path_has_to_be_there() {
     let stage = Stage::new().await;
     let signed = stage.sign(&["--identity-token", "@token", "ocifile://app.tar"]);
     assert_eq!(signed.code, 2);
-    let expected = "expected an image in a registry, found an image layout";
-    assert!(signed.stderr.contains(expected), "{}", signed.stderr);
+    for expected in [
+        "expected an image in a registry, found an image layout",
+        "`countersign sign NAME@DIGEST`",
+        "`countersign copy --policy FILE NAME:TAG ocifile://DIR`",
+    ] {
+        assert!(signed.stderr.contains(expected), "{}", signed.stderr);
+    }
 
     let verified = stage.verify(&["ocifile://"]);
     assert_eq!(verified.code, 2);

@@ -152,6 +152,37 @@ async fn in_mid_install_nothing_is_left_and_the_old_installation_is_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_mid_copy_nothing_is_listed_and_a_directory_is_gone_on_with() {
+    let (stage, image) = installed().await;
+    let last = &image.manifest().layers[1].digest;
+    let line = format!("GET /v2/app/blobs/{last}");
+    let stall = Effect::Stall { after: 1000 };
+    stage.registry.add_fault(Fault::on(&line, stall));
+    let from = stage.reference("app:v2");
+    for (to, goes_on) in [
+        ("ocifile://layout", ": it goes on where it stopped\n"),
+        ("ocifile://app.tar", "\n"),
+    ] {
+        stage.registry.reset_requests();
+        let arguments = [&["copy"], &TRUST[..], &POLICY, &[&from, to]];
+        let mut child = start(&stage, &arguments.concat());
+        asked(&stage, &line, &mut child).await;
+        send("TERM", &child);
+        let (ended, _, stderr) = end(child).await;
+        assert_eq!(ended, Some(143), "{stderr}");
+        let hint = format!("; run the same command again{goes_on}");
+        assert!(stderr.ends_with(&hint), "{stderr}");
+    }
+    for left in ["layout/index.json", "app.tar", "app.tar.part"] {
+        assert!(!stage.path(left).exists(), "{left}");
+    }
+    stage.registry.clear_faults();
+    let run = stage.copy(&[&from, "ocifile://layout"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(stage.path("layout/index.json").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn in_mid_sign_nothing_is_published() {
     let stage = Stage::new().await;
     let before = names(&stage);
@@ -184,7 +215,8 @@ async fn in_mid_sign_nothing_is_published() {
         let told: Vec<_> = told.collect();
         assert_eq!(told.len(), 3, "{signal}: {stdout}");
         assert!(
-            told.iter().all(|line| line.starts_with("not signed: ")),
+            told.iter()
+                .all(|line| line.starts_with("not signed by this run: ")),
             "{signal}: {stdout}"
         );
         let requests = stage.registry.requests();

@@ -162,5 +162,9 @@ async fn patience_ends() {
     assert_eq!(failed.code, 7, "{}", failed.shown());
     let line = "waiting: the certificate authority (Fulcio) failed (HTTP status 503)\n";
     assert!(failed.stderr.starts_with(line), "{}", failed.shown());
-    assert!(failed.stdout.contains("not signed: "), "{}", failed.shown());
+    assert!(
+        failed.stdout.contains("not signed by this run: "),
+        "{}",
+        failed.shown()
+    );
 }

@@ -360,6 +360,21 @@ fn every_shell_gets_completions() {
     assert_eq!(run(&mut program(&["completions", "tcsh"])).code, 2);
 }
 
+/// As on a full disk: no file of this run may have a byte.
+#[test]
+fn a_manual_page_that_can_t_be_written_whole_is_not_there() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -f 0; trap '' XFSZ; exec \"$0\" man pages"]);
+    command.arg(env!("CARGO_BIN_EXE_countersign"));
+    command.current_dir(directory.path()).env_clear();
+    let run = run(&mut command);
+    assert_ne!(run.code, 0, "{}", run.shown());
+    assert!(run.stderr.contains("the manual page"), "{}", run.shown());
+    let left = std::fs::read_dir(directory.path().join("pages")).unwrap();
+    assert_eq!(left.count(), 0, "{}", run.shown());
+}
+
 #[test]
 fn every_command_gets_a_manual_page() {
     let directory = tempfile::TempDir::new().unwrap();

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use countersign_sandbox::ClosedPort;
+
 use crate::stage::{POLICY, RELEASE, SERVICES, Stage, TRUST, program, run};
 
 /// The commands whose help has the flag.
@@ -86,6 +88,24 @@ async fn a_run_that_takes_too_long_is_given_up_and_leaves_nothing() {
         let here = child.get_current_dir().map(|at| at.join("here"));
         assert!(!here.is_some_and(|here| here.exists()));
     }
+}
+
+/// The services are asked for half a minute before a run gives up by itself.
+#[tokio::test]
+async fn a_run_that_is_given_up_says_what_kept_the_host_from_answering() {
+    let stage = Stage::new().await;
+    let nobody = ClosedPort::hold().unwrap();
+    let here = format!("http://{}", nobody.address());
+    let digest = format!("{}@{}", stage.reference("app"), stage.index.digest());
+    let token = stage.sigstore.token(RELEASE);
+    let services = ["--fulcio-url", &here, "--rekor-url", &here];
+    let limit = ["--timeout", "15s", "--identity-token", &token];
+    let run = stage.run(&[&["sign"], &TRUST, &services, &limit, &[&digest]]);
+    assert_eq!(run.code, 7, "{}", run.shown());
+    let says = "error: the run took longer than its --timeout of 15s\n";
+    assert!(run.stderr.contains(says), "{}", run.shown());
+    let says = format!("hint: the last failure was that {here} gave no answer: Connection refused");
+    assert!(run.stderr.contains(&says), "{}", run.shown());
 }
 
 #[tokio::test]

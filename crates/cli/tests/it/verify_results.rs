@@ -1,5 +1,6 @@
 //! `verify`: each result says which image it is of, also where it is refused.
 
+use countersign_sandbox::image::ImageIndex;
 use serde_json::Value;
 
 use crate::stage::{RELEASE, STRANGER, Stage, TRUST};
@@ -49,6 +50,21 @@ async fn of_several_each_error_names_its_image() {
         let says = format!("error: {app} for linux/amd64: the policy denies");
         assert!(run.stderr.contains(&says), "{}", run.stderr);
     }
+}
+
+/// All platforms of none would be a success without an image.
+#[tokio::test]
+async fn an_index_without_images_has_no_platform_to_verify() {
+    let stage = Stage::new().await;
+    let empty = ImageIndex::new(Vec::new());
+    empty.push(&stage.registry, "app", Some("empty"));
+    stage.signed("app:empty", RELEASE);
+    let app = stage.reference("app:empty");
+    assert_eq!(stage.verify(&[&app]).code, 0);
+    let run = stage.verify(&["--all-platforms", "--print-digest", &app]);
+    assert_eq!((run.code, run.stdout.as_str()), (6, ""), "{}", run.shown());
+    let says = format!("error: {app}: the index lists no image for any platform");
+    assert!(run.stderr.contains(&says), "{}", run.stderr);
 }
 
 /// To the author of a policy, the wrong trusted root looks as a forgery does.

@@ -4,6 +4,7 @@ use countersign_oci::ResolvedImage;
 use countersign_policy::Policy;
 
 use super::attempt::Attempt;
+use super::locked_signer::by_locked_signer;
 use crate::admitted::{AdmittedImage, ImageVerifier};
 use crate::content::Content;
 use crate::error::Error;
@@ -43,9 +44,6 @@ impl<V: ImageVerifier> Installer<V> {
     }
 
     /// Admits an image by the gallery's policy for the locked signer alone.
-    ///
-    /// Whether there is a signature by somebody else that the policy would accept is asked only to
-    /// say so: nothing is admitted by that.
     async fn admit_locked(
         &self,
         resolved: ResolvedImage,
@@ -56,22 +54,11 @@ impl<V: ImageVerifier> Installer<V> {
     ) -> Result<AdmittedImage, Error> {
         let (platform, events) = (attempt.platform, attempt.events);
         let narrowed = locked.policy().unwrap_or(policy);
-        let admitted = self
-            .admit_resolved(resolved.clone(), platform, narrowed, selected, events)
-            .await;
-        let refusal = match admitted {
-            Err(Error::Verify(error)) if locked.policy().is_some() && error.is_refusal() => {
-                Error::Verify(error)
-            }
-            other => return other,
-        };
+        let by_locked = self.admit_resolved(resolved.clone(), platform, narrowed, selected, events);
         let by_others = self.admit_resolved(resolved, platform, policy, &|_| {}, &|_| {});
-        let Ok(image) = by_others.await else {
-            return Err(refusal);
-        };
-        match attempt.check_locked(Content::of(&image)) {
-            Err(other) => Err(other),
-            Ok(()) => Err(refusal),
-        }
+        // On the heap: each holds all of a verification.
+        let by_others = locked.policy().map(|_| Box::pin(by_others));
+        let check = |image: &AdmittedImage| attempt.check_locked(Content::of(image));
+        by_locked_signer(Box::pin(by_locked), by_others, check).await
     }
 }

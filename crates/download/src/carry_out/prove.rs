@@ -6,6 +6,7 @@ use countersign_verify::{VerifiedImage, verify_image};
 
 use super::failure::{PlanFailure, Purpose, SourceFailure};
 use super::in_turn::{AttemptResult, InTurn};
+use super::locked_signer::by_locked_signer;
 use super::next::NextSource;
 use crate::admitted::ImageVerifier;
 use crate::error::Error;
@@ -100,7 +101,7 @@ impl Plan {
     }
 }
 
-/// Proves an image by the policy for the locked signer alone. Whether somebody else has signed it is asked only to say so.
+/// Proves an image by the policy for the locked signer alone.
 async fn locked_proof<V: ImageVerifier>(
     registry: &Registry,
     verifier: &V,
@@ -120,15 +121,13 @@ async fn locked_proof<V: ImageVerifier>(
         locked.check_signers(first.chain(proof.further_evidence()))
     };
     let narrowed = locked.policy().unwrap_or(policy);
-    let refusal = match verify_image(registry, verifier, image, narrowed).await {
-        Ok(proof) => return check(&proof).map(|()| proof),
-        Err(error) if locked.policy().is_some() && error.is_refusal() => error,
-        Err(error) => return Err(error.into()),
-    };
-    if let Ok(proof) = verify_image(registry, verifier, image, policy).await {
-        check(&proof)?;
-    }
-    Err(refusal.into())
+    let by_locked =
+        async { Ok::<_, Error>(verify_image(registry, verifier, image, narrowed).await?) };
+    let by_others =
+        async { Ok::<_, Error>(verify_image(registry, verifier, image, policy).await?) };
+    // On the heap: each holds all of a verification.
+    let by_others = locked.policy().map(|_| Box::pin(by_others));
+    by_locked_signer(Box::pin(by_locked), by_others, check).await
 }
 
 /// What `plan` asks for when it asks for `reference` at the source `planned`: a mirror holds a copy of what the

@@ -39,10 +39,10 @@ pub(super) enum TargetState {
 }
 
 /// Why a record can't be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unreadable {
     /// It says too little.
-    Damaged,
+    Damaged { why: String },
     /// It has the form of a later version.
     Later { version: u32 },
 }
@@ -82,7 +82,7 @@ impl TargetState {
             Self::Unreadable(why) => match (requirement.kind(), downgrade) {
                 (RequirementKind::Signature(_), Downgrade::Allow) => None,
                 (RequirementKind::Signature(_), Downgrade::Refuse)
-                | (RequirementKind::Digest(_) | RequirementKind::None, _) => Some(*why),
+                | (RequirementKind::Digest(_) | RequirementKind::None, _) => Some(why.clone()),
             },
         }
     }

@@ -188,6 +188,59 @@ mod tests {
         }
     }
 
+    /// An entry of `linux/arm64` by these signatures; `None` where nothing proves a time.
+    fn signed(further: &[&str], signed_at: Option<&str>) -> LockedEntry {
+        let signer = |identity: &str| crate::grounds::LockedSigner::Certificate {
+            issuer: "https://ci.example.org".to_owned(),
+            identity: identity.to_owned(),
+        };
+        LockedEntry {
+            grounds: LockedGrounds::Signature {
+                signer: signer("release"),
+                further: further.iter().copied().map(signer).collect(),
+                any_tag: false,
+                signed_at: signed_at.map(|time| time.parse().unwrap()),
+            },
+            ..entry("linux/arm64", "same", KNOWN)
+        }
+    }
+
+    /// The signers that a policy asks for may change: the time is not given up for them, unless that is allowed.
+    #[test]
+    fn other_proofs_of_the_same_digest_are_locked_where_no_time_is_lost_by_them() {
+        let later = "2024-06-01T00:00:00Z";
+        let (one, two): (&[&str], &[&str]) = (&[], &["scanner"]);
+        let rows = [
+            // locked, found: whether what is locked stays
+            (one, Some(KNOWN), two, Some(EARLIER), true),
+            (one, Some(KNOWN), two, None, true),
+            (one, Some(KNOWN), two, Some(KNOWN), false),
+            (one, Some(KNOWN), two, Some(later), false),
+            (two, Some(KNOWN), one, Some(EARLIER), true),
+            (two, Some(KNOWN), one, Some(later), false),
+            (one, None, two, Some(EARLIER), false),
+            (one, None, two, None, false),
+            (one, None, one, None, false),
+            (two, None, two, None, false),
+        ];
+        for (locked, locked_at, found, found_at, stays) in rows {
+            let locked = signed(locked, locked_at);
+            // Another entry of the gallery has the same content.
+            let found = LockedEntry {
+                entry: "renamed".to_owned(),
+                ..signed(found, found_at)
+            };
+            for (downgrade, stays) in [(Downgrade::Refuse, stays), (Downgrade::Allow, false)] {
+                let mut lock = Lock::new();
+                lock.insert(locked.clone(), Downgrade::Refuse).unwrap();
+                let before = lock.insert(found.clone(), downgrade).unwrap();
+                assert_eq!(before.as_ref(), Some(&locked));
+                let expected = if stays { &locked } else { &found };
+                assert!(lock.entries().eq([expected]), "{locked:?} {found:?}");
+            }
+        }
+    }
+
     /// Whatever a platform is called, it has one place, and nothing older gets into it.
     #[test]
     fn a_platform_has_one_place_by_all_its_names() {

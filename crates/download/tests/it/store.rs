@@ -405,7 +405,9 @@ async fn what_no_record_explains_is_listed_and_removed_only_where_that_is_asked_
                 RecordState::Read(_) => "read",
                 RecordState::Missing => "missing",
                 RecordState::Unfinished => "unfinished",
-                RecordState::Unreadable | RecordState::Illegible | RecordState::Later => "another",
+                RecordState::Unreadable | RecordState::Unrecognised | RecordState::Later => {
+                    "another"
+                }
             };
             (one.name.to_string(), state)
         })

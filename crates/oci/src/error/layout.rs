@@ -182,6 +182,7 @@ impl LayoutError {
             }
             Self::NoImage => (ErrorKind::NotFound, Consequence::TrySameDigest),
             Self::Marker { .. }
+            | Self::NoIndex
             | Self::Index(_)
             | Self::NoFile { .. }
             | Self::Truncated { .. }
@@ -191,7 +192,6 @@ impl LayoutError {
             Self::NoMarker
             | Self::DockerArchive
             | Self::Version { .. }
-            | Self::NoIndex
             | Self::NoArchive { .. }
             | Self::Compressed { .. }
             | Self::SeveralImages { .. }

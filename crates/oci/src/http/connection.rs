@@ -111,6 +111,7 @@ impl Connection {
         body: &mut Body,
     ) -> Result<Answer, AttemptError> {
         let limits = &self.options().limits;
+        let last_failure = &self.options().last_failure;
         let home = request.url.origin();
         let mut url = request.url.clone();
         let mut named_by = request.named_by.clone();
@@ -131,7 +132,9 @@ impl Connection {
             let response = self
                 .send(request, &url, credential, body)
                 .await
-                .map_err(|failure| failure.of(&url, &self.who_named(named_by.as_ref(), &url)))?;
+                .map_err(|failure| failure.of(&url, &self.who_named(named_by.as_ref(), &url)))
+                .inspect_err(|failure| last_failure.unanswered(&url, &failure.error))?;
+            last_failure.answered(&url, response.status());
             turn.answered(&response, self.pauses());
             if !is_redirect(response.status()) || request.ends_at(&response) {
                 let elsewhere = url.origin() != home;
@@ -370,6 +373,9 @@ mod tests {
             matches!(failure.error, Error::Network { .. }),
             "{failure:?}"
         );
+        let told = connection.options().last_failure.told().unwrap();
+        let says = "http://localhost:1 gave no answer: ";
+        assert!(told.starts_with(says), "{told}");
     }
 
     #[tokio::test]

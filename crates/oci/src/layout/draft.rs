@@ -93,6 +93,14 @@ enum OpenPlace {
 }
 
 impl LayoutDraft {
+    /// Whether a draft of this path is an archive, which is made anew; else it is a directory, which keeps the blobs that
+    /// are whole.
+    #[must_use]
+    pub fn makes_archive(path: &LayoutPath) -> bool {
+        let is_named_so = path.as_path().extension().is_some_and(|end| end == "tar");
+        is_named_so && !path.as_path().is_dir()
+    }
+
     /// Opens a layout to write to it. A path that ends in `.tar` is an archive, and must not exist.
     /// Any other is a directory: a layout, an empty directory, or missing.
     ///
@@ -327,8 +335,7 @@ impl Drop for LayoutTurn<'_> {
 impl DraftFiles {
     /// The store, and its `index.json` if it has one.
     fn begin(path: &LayoutPath) -> Result<(Self, Option<Content>), LayoutError> {
-        let is_archive = path.as_path().extension().is_some_and(|end| end == "tar");
-        if is_archive && !path.as_path().is_dir() {
+        if LayoutDraft::makes_archive(path) {
             let archive = ArchiveDraft::begin(path.as_path())?;
             return Ok((Self::Archive(Arc::new(archive)), None));
         }

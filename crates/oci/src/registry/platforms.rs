@@ -46,8 +46,8 @@ pub struct Descendants {
 impl Registry {
     /// Everything that an index lists for a platform, and that the indexes among its children list, in order:
     /// also several manifests for one platform, of which [`Registry::select`] finds only one. Children
-    /// without a platform count by their configuration. Attestations, which are for the platform `unknown`,
-    /// don't count. Empty for an image that is not an index.
+    /// without a platform count by their configuration, whatever their annotations say: other clients don't look at
+    /// these. Attestations, which are for the platform `unknown`, don't count. Empty for an image that is not an index.
     ///
     /// # Errors
     /// [`Error::Limit`], if indexes are nested deeper than four levels, if more than 64 documents would be

@@ -41,7 +41,7 @@ impl Registry {
     ///
     /// Children that can't be read, of an unknown kind, or for other platforms are skipped. A child
     /// without a platform is used only if no other child fits, and if its configuration names the
-    /// platform.
+    /// platform; never if [`Descriptor::is_attestation`] says that it is no image.
     ///
     /// # Errors
     /// [`Error::Platform`] with the platforms of the image, if none fits; [`Error::Manifest`], if

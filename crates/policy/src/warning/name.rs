@@ -4,7 +4,7 @@ use super::{Level, Warning};
 
 impl Warning {
     /// The name of every finding, sorted.
-    pub const NAMES: [&'static str; 20] = [
+    pub const NAMES: [&'static str; 21] = [
         "almost-known-issuer",
         "any-caller",
         "denied-indexes",
@@ -19,6 +19,7 @@ impl Warning {
         "no-not-before",
         "open-repository",
         "pattern-as-text",
+        "predicate-fraction",
         "several-providers",
         "short-predicate-type",
         "simple-signing",
@@ -44,6 +45,7 @@ impl Warning {
             Self::NoNotBefore => "no-not-before",
             Self::OpenRepository { .. } => "open-repository",
             Self::PatternAsText { .. } => "pattern-as-text",
+            Self::PredicateFraction { .. } => "predicate-fraction",
             Self::SeveralProviders { .. } => "several-providers",
             Self::ShortPredicateType { .. } => "short-predicate-type",
             Self::SimpleSigning => "simple-signing",
@@ -57,7 +59,9 @@ impl Warning {
     pub fn level(&self) -> Level {
         match self {
             // No policy with a key is without it.
-            Self::KeyTimes { .. } | Self::NoNotBefore => Level::Note,
+            Self::KeyTimes { .. } | Self::NoNotBefore | Self::PredicateFraction { .. } => {
+                Level::Note
+            }
             Self::AlmostKnownIssuer { .. }
             | Self::AnyCaller { .. }
             | Self::DeniedIndexes

@@ -308,6 +308,27 @@ fn a_predicate_type_by_its_name_in_cosign_accepts_nothing() {
 }
 
 #[test]
+fn a_number_with_a_fraction_meets_no_rule_on_a_predicate() {
+    let signer =
+        "issuer: https://accounts.example\nidentity: ci@example\nnot_before: 2026-08-05T00:00:00Z";
+    let told = |rest: &str| words(&policy(&format!("{signer}\n{rest}\n")).warnings(now()));
+    let rule = |value: &str| {
+        let types = "predicate_types: ['https://slsa.dev/provenance/v1']";
+        told(&format!("{types}\npredicate: {{/a: {value}}}"))
+    };
+    assert_snapshot!(rule("1.5"), @"predicate-fraction: the rule on the predicate's `/a` is met by the text `1.5` alone: a number with a fraction or an exponent, or a very large one, is always refused; nothing is wrong if a text is meant");
+    let listed =
+        told("require: [signature, {predicate_type: 'https://a.example', predicate: {/a/b: 2e3}}]");
+    assert!(
+        listed.contains("`/a/b` is met by the text `2e3` alone"),
+        "{listed}"
+    );
+    for value in ["15", "-3", "true", "1.5.0", "v1.5"] {
+        assert_eq!(rule(value), "", "{value}");
+    }
+}
+
+#[test]
 fn each_finding_has_a_name_in_the_list() {
     assert!(Warning::NAMES.is_sorted());
     let finding =

@@ -95,6 +95,15 @@ fn a_broken_entry_says_where() {
     assert_snapshot!(error(page), @"index.yaml:1:1: expected a list, found `<!doctype html>`");
 }
 
+/// Else a list would be told in the place of the name.
+#[test]
+fn a_bracket_that_is_left_open_is_what_is_wrong_with_an_index() {
+    let text = "- name: a\n  uri: quay.io/a\n- name: [\n";
+    let told = GalleryIndex::parse(text, "index.yaml").unwrap_err();
+    let told = told.to_string();
+    assert!(told.contains("can't be read as YAML or JSON"), "{told}");
+}
+
 #[test]
 fn a_broken_entry_breaks_itself_alone() {
     let text = "- name: a\n- uri: b\n- {name: c, mirrors: b}\n- [d]\n- {name: e, capabilities: {default: [a]}}\n\

@@ -52,7 +52,8 @@ pub(super) async fn plan(
     members.sort_by_cached_key(place);
     if members.iter().all(|member| member.platform.is_none()) {
         let found = match members.len() {
-            0 => "no image was given".to_owned(),
+            0 if given.is_empty() => "no image was given".to_owned(),
+            0 => "what was given lists no image".to_owned(),
             count => format!("none of the {count} manifests is an image"),
         };
         return Err(MergeError::Nothing { found }.into());

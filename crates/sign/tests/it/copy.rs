@@ -1,6 +1,7 @@
 //! Copies, from what a policy accepts to what an installer finds. What anybody attached to an image is not trusted.
 
 mod attached;
+mod beside;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

@@ -307,11 +307,18 @@ async fn what_can_t_be_joined_is_refused_by_name() {
     assert_eq!(first.to_string(), sources[0].to_string());
     assert_eq!(second, first);
 
-    let error = plan(&client(), &[]).await.unwrap_err();
-    assert!(
-        matches!(error, Error::Merge(MergeError::Nothing { .. })),
-        "{error:?}"
-    );
+    let empty = ImageIndex::new(Vec::new()).push(&stage.registry, CACHE, None);
+    let empty = stage.registry.reference(&format!("{CACHE}@{empty}"));
+    for (sources, expected) in [
+        (vec![], "no image was given"),
+        (vec![empty.unwrap()], "what was given lists no image"),
+    ] {
+        let error = plan(&client(), &sources).await.unwrap_err();
+        let Error::Merge(MergeError::Nothing { found }) = &error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(found, expected);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

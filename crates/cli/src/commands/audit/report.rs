@@ -212,6 +212,8 @@ impl<'a> AuditReport<'a> {
         } = self;
         kept.sort_by_key(|(position, _)| *position);
         let results: Vec<AuditResult> = kept.into_iter().flat_map(|(_, results)| results).collect();
+        // First, so that it is told even if a report can't be written.
+        output.answer(&text::summary(&tally));
         if let Some(page) = html {
             page.end(&html::page(&tally, &results, &now()))?;
         }
@@ -221,7 +223,6 @@ impl<'a> AuditReport<'a> {
         if let Some(page) = metrics {
             page.end(&metrics::text(&tally, Timestamp::now()))?;
         }
-        output.answer(&text::summary(&tally));
         let end = AuditEnd {
             summary: tally.summary(),
             shard,

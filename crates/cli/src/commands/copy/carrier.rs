@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use countersign_download::{Kit, LockedEntry, Plan, PlanFailure};
-use countersign_oci::{Digest, LayoutDraft, LayoutPath, Location, Reference, Registry, Repository};
+use countersign_oci::{Digest, LayoutPath, Location, Reference, Registry, Repository};
 use countersign_policy::Policy;
 use countersign_sign::{BlobTurns, CopiedImage, CopyPlan};
 use countersign_verify::{TrustedRoot, Verifier};
@@ -15,7 +15,7 @@ use futures_util::{StreamExt as _, stream};
 
 use super::CopyArguments;
 use super::document::{CopyOutput, CopyResult};
-use super::one::{Copying, blob_turns};
+use super::one::{Copying, begin_layout, blob_turns};
 use super::target::Target;
 use crate::commands::report::Report;
 use crate::failure::{Failure, Kind};
@@ -190,7 +190,8 @@ impl Batch<'_> {
         kit: Option<Kit>,
         report: &mut Report<'_, CopyResult>,
     ) -> Result<Option<Digest>, Failure> {
-        let draft = &LayoutDraft::begin(path).await?;
+        let say = |line: &str| self.board.suspend(|| self.output.note(line));
+        let draft = &begin_layout(path, say).await?;
         let copies = items.into_iter().map(|item| async move {
             let copied = async {
                 let copying = self.copying(&item);

@@ -19,7 +19,7 @@ use super::document::{CopyOutput, CopyResult};
 use super::target::Target;
 use crate::arguments::registry::RegistryArguments;
 use crate::commands::galleries;
-use crate::commands::kit::{OpenKit, some_of};
+use crate::commands::kit::{OpenKit, PlannedEntry, some_of};
 use crate::commands::report::Report;
 use crate::connection;
 use crate::environment::Environment;
@@ -46,7 +46,9 @@ pub(super) async fn from_galleries(
     let mut roots = HashMap::new();
     let mut report = Report::new(output);
     let mut items = Vec::new();
-    let Some(plans) = plans(arguments, &galleries, lock.as_ref(), &mut report)? else {
+    let planned = galleries.plan_all();
+    let plans = plans(arguments, &galleries, planned, lock.as_ref(), &mut report)?;
+    let Some(plans) = plans else {
         return Ok(nothing(report, output));
     };
     let names = GalleriesByName::of(&plans);
@@ -164,7 +166,10 @@ pub(super) async fn from_kit(
     let layout = Location::from(kit.path.clone());
     let mut items = Vec::new();
     let lock = kit.lock().map(AsRef::as_ref);
-    let Some(plans) = plans(arguments, &galleries, lock, &mut report)? else {
+    let planned: Vec<_> = galleries.plan_all().collect();
+    let (_, lacks) = kit.entries_of(&galleries, &planned);
+    let planned = planned.into_iter();
+    let Some(plans) = plans(arguments, &galleries, planned, lock, &mut report)? else {
         return Ok(nothing(report, output));
     };
     let names = GalleriesByName::of(&plans);
@@ -199,7 +204,6 @@ pub(super) async fn from_kit(
             further: Vec::new(),
         });
     }
-    let (_, lacks) = kit.entries(&galleries);
     if !lacks.is_empty() {
         output.note(&format!("the kit has no images of {}", some_of(&lacks)));
     }
@@ -223,9 +227,11 @@ fn nothing(report: Report<'_, CopyResult>, output: &Output) -> ExitCode {
 }
 
 /// The plans of all entries with content, or of those that are asked for. `None` if no gallery has one of these.
-fn plans(
+/// `planned` are all entries of the galleries.
+fn plans<'a>(
     arguments: &CopyArguments,
-    galleries: &Galleries,
+    galleries: &'a Galleries,
+    planned: impl Iterator<Item = PlannedEntry<'a>>,
     lock: Option<&Lock>,
     report: &mut Report<'_, CopyResult>,
 ) -> Result<Option<Vec<Plan>>, Failure> {
@@ -249,7 +255,7 @@ fn plans(
         (found, refused) = locked_plans(arguments, galleries, lock, of_kit, report)?;
     } else {
         let mut seen = HashSet::new();
-        for (gallery, entry, plan) in galleries.plan_all() {
+        for (gallery, entry, plan) in planned {
             // `install` takes the first of a name in a gallery, whatever that is.
             if !seen.insert((gallery.name.as_str(), entry.name.as_str())) {
                 continue;

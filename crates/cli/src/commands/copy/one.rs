@@ -3,7 +3,10 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use countersign_oci::{LayoutDraft, Location, Platform, Reference, Registry, Repository};
+use countersign_oci::{
+    Error as RegistryError, LayoutDraft, LayoutError, LayoutPath, Location, Platform, Reference,
+    Registry, Repository, when_free,
+};
 use countersign_policy::Policy;
 use countersign_sign::{BlobTurns, CopiedImage, CopyEvent, CopyPlace, CopyPlan, Destination};
 use countersign_verify::{TrustedRoot, VerifiedImage, Verifier};
@@ -23,7 +26,6 @@ const NO_SPARSE_INDEX: &str = "this registry takes no index without all the imag
 
 /// Whether a registry refused a manifest for what it names and the registry does not have.
 fn is_for_what_is_listed(error: &countersign_sign::Error) -> bool {
-    use countersign_oci::Error as RegistryError;
     let countersign_sign::Error::Registry(RegistryError::Status {
         detail: Some(detail),
         ..
@@ -35,6 +37,28 @@ fn is_for_what_is_listed(error: &countersign_sign::Error) -> bool {
     ["MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN"]
         .iter()
         .any(|code| detail.contains(code))
+}
+
+/// Begins to write to a layout. While another run writes to it, this waits, as an installation does. `say` is called
+/// once with what it waits for.
+pub(super) async fn begin_layout(
+    path: &LayoutPath,
+    say: impl FnOnce(&str),
+) -> Result<LayoutDraft, Failure> {
+    let begin = || async {
+        match LayoutDraft::begin(path).await {
+            Err(RegistryError::Layout {
+                layout,
+                source: LayoutError::Busy,
+            }) => Ok(Err(layout)),
+            begun => begun.map(Ok),
+        }
+    };
+    let waiting = |layout: LayoutPath| {
+        tracing::debug!(%layout, "another run writes to the layout");
+        say(&format!("waiting: another run writes to {layout}"));
+    };
+    Ok(when_free(begin, waiting).await?)
 }
 
 /// Turns for the blobs of one run.
@@ -67,7 +91,19 @@ impl Copying<'_> {
                     .await
             }
             Target::Layout(path) => {
-                let draft = LayoutDraft::begin(path).await?;
+                let mut waited = false;
+                let say = |line: &str| {
+                    waited = true;
+                    self.progress.tell(line);
+                };
+                let draft = begin_layout(path, say).await?;
+                // The source may have another image by now.
+                let plan = if waited {
+                    let proof = Box::pin(self.prove(source, source, policy)).await?;
+                    Box::pin(self.plan(&self.registry, proof)).await?
+                } else {
+                    plan
+                };
                 let name = self.name(source).await?;
                 let copied = self.add_to_layout(&plan, &draft, name.as_ref()).await?;
                 draft.finish().await?;

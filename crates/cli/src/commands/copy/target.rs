@@ -35,6 +35,12 @@ impl Target {
         refuse_word(text, "a layout")?;
         operand::refuse_path(text)?;
         operand::refuse_registry(text)?;
+        if text.ends_with('/') && !text.contains("://") {
+            let message = format!(
+                "for a layout in the directory {text} write ocifile://{text}; for a registry leave out the slash at the end"
+            );
+            return Err(message.into());
+        }
         if text.contains('@') {
             return Err("leave the digest out: the copy has the digest of its source".into());
         }

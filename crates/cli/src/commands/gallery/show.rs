@@ -17,7 +17,7 @@ use countersign_oci::excerpt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::shown_gallery::JsonGallery;
+use super::shown_gallery::{JsonGallery, warnings, wrong_name};
 use super::shown_kit::JsonKit;
 use crate::arguments::configuration::ConfigurationArguments;
 use crate::arguments::planning::ChoosingArguments;
@@ -87,7 +87,10 @@ pub(super) async fn run(
         Some(kit) => kit.galleries(None, &choosing, environment)?,
         None => galleries::load(&file, &choosing, &registry, environment).await?,
     };
-    let kit = kit.map(|kit| JsonKit::new(&kit, &galleries));
+    let kit = match &kit {
+        Some(kit) => Some(JsonKit::new(kit, &galleries).await),
+        None => None,
+    };
     if let Some(kit) = &kit {
         output.answer(&kit.text());
     }
@@ -214,6 +217,9 @@ fn add(
     match plan {
         Ok(plan) => {
             output.answer(&format!("{plan}\n"));
+            if let Some(warning) = wrong_name(&plan) {
+                output.answer(&format!("  warning  {warning}\n"));
+            }
             report.done(PlanResult::planned(&plan));
         }
         Err(PlanError::Entry {
@@ -389,7 +395,7 @@ impl From<&Plan> for JsonPlan {
                 words: requirement.to_string(),
             },
             locked: plan.lock().map(|locked| locked.requested().to_string()),
-            warning: plan.warning().map(ToOwned::to_owned),
+            warning: warnings(plan),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A gallery, as `countersign gallery show` prints it.
 
-use countersign_download::FetchedIndex;
+use countersign_download::{FetchedIndex, Name, Plan};
 use countersign_policy::{Gallery, Policy};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -31,4 +31,17 @@ impl JsonGallery {
             skipped: fetched.skipped.iter().map(ToString::to_string).collect(),
         }
     }
+}
+
+/// What is wrong with the name by which it would be installed.
+pub(super) fn wrong_name(plan: &Plan) -> Option<String> {
+    let error = plan.name().parse::<Name>().err()?;
+    Some(format!("it can't be installed by this name: {error}"))
+}
+
+/// All that a person should know before it is installed.
+pub(super) fn warnings(plan: &Plan) -> Option<String> {
+    let of_plan = plan.warning().map(ToOwned::to_owned);
+    let warnings: Vec<String> = of_plan.into_iter().chain(wrong_name(plan)).collect();
+    (!warnings.is_empty()).then(|| warnings.join("; "))
 }

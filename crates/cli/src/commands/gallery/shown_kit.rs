@@ -17,15 +17,18 @@ pub(super) struct JsonKit {
     has: Vec<String>,
     /// Names of entries that it has none of.
     lacks: Vec<String>,
+    /// The platforms of its images, of all together.
+    platforms: Vec<String>,
 }
 
 impl JsonKit {
-    pub(super) fn new(kit: &OpenKit, galleries: &Galleries) -> Self {
+    pub(super) async fn new(kit: &OpenKit, galleries: &Galleries) -> Self {
         let (has, lacks) = kit.entries(galleries);
         Self {
             reference: kit.reference.to_string(),
             has,
             lacks,
+            platforms: kit.platforms().await.into_iter().collect(),
         }
     }
 
@@ -34,9 +37,14 @@ impl JsonKit {
             reference,
             has,
             lacks,
+            platforms,
         } = self;
         let mut text = format!("kit {reference}\n");
-        for (names, what) in [(has, "has images of"), (lacks, "has no images of")] {
+        for (names, what) in [
+            (has, "has images of"),
+            (lacks, "has no images of"),
+            (platforms, "its images are for"),
+        ] {
             if !names.is_empty() {
                 let names: Vec<String> = names.iter().map(|name| excerpt(name)).collect();
                 text.push_str(&format!("  {what} {}\n", names.join(", ")));
@@ -56,6 +64,7 @@ mod tests {
             reference: "ocifile:///srv/kit".to_owned(),
             has: vec!["chat".to_owned(), "x\nkit ocifile:///other".to_owned()],
             lacks: vec!["a".repeat(100_000)],
+            platforms: Vec::new(),
         };
         let text = kit.text();
         assert_eq!(text.lines().count(), 4, "{text}");

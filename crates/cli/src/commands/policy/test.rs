@@ -21,6 +21,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::case::{Case, Cases, Expectation, Verdict};
+use self::cases::Unsigned;
 use self::rules::{ImageResult, Rules};
 use self::saved::SavedRoot;
 use crate::arguments::configuration::ConfigurationArguments;
@@ -124,7 +125,7 @@ pub(super) async fn run(
         if arguments.cases.len() > 1 {
             output.answer(&format!("{}:\n", printable::path(file)));
         }
-        let told = match Cases::read(file, judges.need_signatures()) {
+        let told = match Cases::read(file, judges.unsigned()) {
             Err(failure) => Err(failure),
             Ok(cases) => {
                 let judging = judges.judge(&cases, file, &arguments.trust, environment);
@@ -161,11 +162,11 @@ enum Judges {
 }
 
 impl Judges {
-    /// Whether each case has to name signatures. For an image verifier, a case without them is an image that nobody signed.
-    fn need_signatures(&self) -> bool {
+    /// Whether a case may name no signatures.
+    fn unsigned(&self) -> Unsigned {
         match self {
-            Self::Policy(_) => true,
-            Self::Rules(_) => false,
+            Self::Policy(_) => Unsigned::Refused,
+            Self::Rules(_) => Unsigned::Allowed,
         }
     }
 
@@ -310,7 +311,7 @@ struct JudgedCase<'a> {
 impl JudgedCase<'_> {
     fn passed(&self) -> bool {
         let found = self.verdict.exactly();
-        let expected = self.case.expected();
+        let expected = self.case.expect;
         expected == found || expected == Expectation::Refused && found != Expectation::Accepted
     }
 
@@ -335,7 +336,7 @@ impl JudgedCase<'_> {
         let mut text = if self.passed() {
             format!("ok     {name}: {found}{by}, as expected\n")
         } else {
-            let expected = self.case.expected().as_str();
+            let expected = self.case.expect.as_str();
             format!("FAILED {name}: expected {expected}, found {found}{by}\n")
         };
         let mut below = |line: &str| {
@@ -358,7 +359,7 @@ impl JudgedCase<'_> {
             cases: file.display().to_string(),
             name: self.case.name.clone(),
             passed: self.passed(),
-            expected: self.case.expected(),
+            expected: self.case.expect,
             found: self.verdict.exactly(),
             rule: self.rule,
             reason: self.reason().map(ToOwned::to_owned),
@@ -368,7 +369,7 @@ impl JudgedCase<'_> {
 
     /// What it is if it did not pass.
     fn failure(&self) -> Failure {
-        let (expected, found) = (self.case.expected().as_str(), self.found());
+        let (expected, found) = (self.case.expect.as_str(), self.found());
         let message = format!("expected {expected}, found {found}");
         let failure = match self.reason() {
             Some(reason) => Failure::caused(Kind::Policy, message, reason),

@@ -214,7 +214,7 @@ fn unsigned_text(unsigned: &Unsigned) -> String {
     let what = match reached {
         Reached::NotPushed => "not signed (the signature may have been pushed)",
         Reached::NotVerified => "not verified (the signature was pushed)",
-        Reached::NotSigned => "not signed",
+        Reached::NotSigned => "not signed by this run",
     };
     let form = match format {
         SignatureFormat::Bundle => "",

@@ -86,6 +86,8 @@ fn what_is_said_of_content_that_is_not_installed() {
         NotAnImage
     6 NotFound: pass the platform that the image has to --platform
         WrongPlatform
+    6 NotFound: the index lists nothing for a platform: check the name and the tag; if they are right, tell its publisher
+        Platform/NoSuchPlatform
     7 Unreachable: check the network and the proxy, and whether the service works; then try again
         Http/Unreachable, Http/Unavailable, Http/Failed/TooSlow
     9 Rejected: check the login and the address: the same command would get the same answer

@@ -38,6 +38,14 @@ fn what_others_call_it_is_answered() {
         ("docker pull x", "leave it out"),
         ("install -p policy.yaml x y", "'--policy FILE'"),
         ("install --allow-unsigned x y", "nothing turns off"),
+        (
+            "policy init https://github.com/acme/app",
+            "run 'countersign policy init' alone",
+        ),
+        (
+            "policy init --from https://gitlab.com/acme/app",
+            "run 'countersign policy init' alone",
+        ),
     ] {
         let said = said_of(line);
         let found = said.lines().find(|line| line.contains("tip:"));

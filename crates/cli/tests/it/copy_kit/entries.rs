@@ -30,6 +30,22 @@ async fn locked(platforms: &[&str]) -> Stage {
     stage
 }
 
+/// A kit of some platforms has the whole index.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kit_is_shown_with_the_platforms_that_it_has() {
+    let stage = locked(&[]).await;
+    for (with, platforms) in [
+        (&["--platform=linux/arm64"][..], &["linux/arm64"][..]),
+        (&[], &["linux/amd64", "linux/arm64"]),
+    ] {
+        copied(&stage, &[with, &["--to=ocifile://kit"]].concat());
+        assert_eq!(shown(&stage)["platforms"], json!(platforms));
+    }
+    let run = stage.run(&[&["gallery", "show", "ocifile://kit"]]);
+    let says = "  its images are for linux/amd64, linux/arm64\n";
+    assert!(run.stdout.contains(says), "{}", run.shown());
+}
+
 /// The index has another tag by the time that the kit is made.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kit_that_was_made_by_a_lock_file_has_what_that_has() {
@@ -216,6 +232,14 @@ async fn a_path_that_is_no_destination_is_answered_with_one_that_is() {
         (
             "lay2",
             "for a layout in the directory lay2 write ocifile://lay2",
+        ),
+        (
+            "zz/",
+            "for a layout in the directory zz/ write ocifile://zz/",
+        ),
+        (
+            "registry.example.org/acme/",
+            "for a registry leave out the slash at the end",
         ),
         (
             "x.tar",

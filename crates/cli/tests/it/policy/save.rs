@@ -308,7 +308,7 @@ async fn mistakes_of_all_kinds_in_one_case_are_told_at_once() {
     let stage = Stage::new().await;
     stage.write(
         "cases.yaml",
-        "cases:\n- name: one\n  manifest: a\n  digest: sha256:1\n  bundle: b\n  bundles: []\n  at: today\n  expect: maybe\n  colour: red\n- digest: sha256:0000000000000000000000000000000000000000000000000000000000000000\n  bundle: b\n",
+        "cases:\n- name: one\n  manifest: a\n  digest: sha256:1\n  bundle: b\n  bundles: []\n  at: today\n  expect: maybe\n  colour: red\n- digest: sha256:0000000000000000000000000000000000000000000000000000000000000000\n  bundle: b\n- {name: three, manifest: a, bundles: [], at: tomorrow}\n",
     );
     let run = stage.run(&[&["policy", "test", "policy.yaml", "--case", "cases.yaml"]]);
     assert_eq!(run.code, 2, "{}", run.shown());
@@ -320,6 +320,8 @@ async fn mistakes_of_all_kinds_in_one_case_are_told_at_once() {
         "unknown key `colour`",
         "cases.yaml:10:3: cases[1]: the key `name` is missing",
         "cases.yaml:10:3: cases[1]: the key `expect` is missing",
+        "cases[2].at: expected an RFC 3339 time",
+        "cases.yaml:12:3: cases[2]: the key `expect` is missing",
     ] {
         assert!(run.stderr.contains(said), "{said}: {}", run.stderr);
     }

@@ -190,6 +190,7 @@ fn an_older_signature_replaces_a_later_one_only_where_that_is_allowed() {
 /// One content may have several good signatures.
 #[test]
 fn the_same_content_by_an_older_signature_is_no_error_and_takes_no_time_away() {
+    let undated = undated_signature();
     let rows = [
         // Installed, found: whether the record keeps its grounds.
         (signature(2), SAME, signature(1), true),
@@ -198,6 +199,18 @@ fn the_same_content_by_an_older_signature_is_no_error_and_takes_no_time_away() {
         (signature(2), SAME, signature(3), false),
         (undated_signature(), SAME, signature(1), false),
         (undated_signature(), SAME, undated_signature(), false),
+        // The policy asks for other proofs.
+        (signature(2), SAME, both(signature(3), &signature(1)), true),
+        (signature(2), SAME, both(signature(3), &undated), true),
+        (signature(2), SAME, both(signature(3), &signature(2)), false),
+        (both(signature(2), &signature(1)), SAME, signature(2), false),
+        // The very same proofs lose nothing, though nothing proves the time of one.
+        (
+            both(signature(2), &undated),
+            SAME,
+            both(signature(2), &undated),
+            false,
+        ),
         (signature(2), OTHER, signature(1), false),
         (Grounds::Digest, SAME, signature(1), false),
     ];
@@ -293,9 +306,13 @@ fn what_has_no_readable_record_gives_way_to_a_signature_alone_and_only_where_old
     for (requirement, downgrade, expected) in rows {
         let refused = |target: &TargetState| target.not_replaceable(requirement, downgrade);
         let may = |target: &TargetState| refused(target).is_none();
-        for why in [Unreadable::Damaged, Unreadable::Later { version: 2 }] {
+        let why = "missing field `platform`".to_owned();
+        for why in [
+            Unreadable::Damaged { why },
+            Unreadable::Later { version: 2 },
+        ] {
             assert_eq!(
-                refused(&TargetState::Unreadable(why)),
+                refused(&TargetState::Unreadable(why.clone())),
                 (!expected).then_some(why),
                 "{requirement} {downgrade:?}"
             );

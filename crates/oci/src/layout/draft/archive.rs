@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -95,9 +95,19 @@ impl ArchiveDraft {
             Err(Errno::WOULDBLOCK) => return Err(LayoutError::Busy),
             Err(source) => return Err(not_written(".", source)),
         }
-        // Another run may have ended between: then what is open is its archive.
+        // Another run may have ended between: then what is open is its archive, or has no name any more.
+        let opened = file.metadata().map_err(|error| not_written(".", error))?;
+        let is_named = part
+            .symlink_metadata()
+            .is_ok_and(|there| (there.dev(), there.ino()) == (opened.dev(), opened.ino()));
         if path.symlink_metadata().is_ok() {
+            if is_named {
+                let _ = fs::remove_file(&part);
+            }
             return Err(LayoutError::Exists);
+        }
+        if !is_named {
+            return Err(LayoutError::Busy);
         }
         file.set_len(0).map_err(|error| not_written(".", error))?;
         let draft = Self {

@@ -147,6 +147,21 @@ async fn a_child_that_names_the_platform_comes_before_one_that_names_none() {
     assert_eq!(scene.selected("linux/arm64").await, digest(&named));
 }
 
+/// A signer does not look at its layers, so nothing installs it.
+#[tokio::test]
+async fn a_child_without_a_platform_that_is_called_an_attestation_is_not_selected() {
+    let scene = Scene::new().await;
+    let (arm64, mut called_so) = (scene.image("linux/arm64"), scene.image("linux/amd64"));
+    called_so["annotations"] = json!({ "vnd.docker.reference.type": "attestation-manifest" });
+    scene.index(&[called_so.clone(), arm64]);
+    let error = scene.select("linux/amd64").await.unwrap_err();
+    let expected = "there is no image for linux/amd64; found linux/arm64";
+    assert_eq!(error.to_string(), expected);
+    // What is for a platform is an image, whatever its annotations say.
+    scene.index(&[of(called_so.clone(), linux("amd64"))]);
+    assert_eq!(scene.selected("linux/amd64").await, digest(&called_so));
+}
+
 #[tokio::test]
 async fn nested_indexes_are_looked_into_down_to_the_fourth() {
     let scene = Scene::new().await;

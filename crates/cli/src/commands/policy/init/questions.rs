@@ -127,7 +127,10 @@ impl<A: BufRead, Q: Write> Asker<'_, A, Q> {
             }
             let instead = match known {
                 _ if is_pattern(&answer) => format!(": {ONE}"),
-                Some(known) => format!(": leave out {known}"),
+                Some(known) => match without_known(&answer, fits) {
+                    Some(meant) => format!(": write {meant}"),
+                    None => format!(": leave out {known}"),
+                },
                 None => String::new(),
             };
             writeln!(
@@ -162,6 +165,23 @@ const KNOWN: [&str; 5] = [
     "gitlab.com/",
     ".github/workflows/",
 ];
+
+/// What is meant by an address that was copied from a browser: what is left of it without what every identity has, as far
+/// as that is an answer.
+fn without_known(answer: &str, fits: fn(&str) -> bool) -> Option<String> {
+    let mut rest = answer.trim_end_matches('/');
+    while let Some(known) = KNOWN.iter().find(|known| rest.starts_with(**known)) {
+        rest = rest.strip_prefix(known).unwrap_or_default();
+    }
+    let rest = rest.strip_suffix(".git").unwrap_or(rest);
+    // Of a page of the repository, or of a file in it, its first two names.
+    let parts: Vec<&str> = rest.split('/').take(2).collect();
+    let file = rest.rsplit_once(".github/workflows/");
+    let file = file.map_or(rest, |(_, file)| file);
+    [rest.to_owned(), parts.join("/"), file.to_owned()]
+        .into_iter()
+        .find(|meant| fits(meant))
+}
 
 /// What is said of a pattern.
 const ONE: &str = "name one signer, without a pattern; to accept others too, change `identity` in the new policy into `identity_regex`";
@@ -244,7 +264,13 @@ mod tests {
             (
                 "https://github.com/acme/app",
                 "",
-                ": leave out https://github.com/",
+                "found \"https://github.com/acme/app\": write acme/app\n",
+            ),
+            ("https://github.com/acme/app.git", "", ": write acme/app\n"),
+            (
+                "https://github.com/acme/app/blob/main/.github/workflows/release.yml",
+                "",
+                ": write acme/app\n",
             ),
             ("github.com/acme", "", ": leave out github.com/"),
             ("", "release.yml@refs/", "expected FILE@REF"),
@@ -255,7 +281,12 @@ mod tests {
             (
                 "",
                 ".github/workflows/release.yml@refs/tags/v1",
-                ": leave out .github/workflows/",
+                ": write release.yml@refs/tags/v1\n",
+            ),
+            (
+                "",
+                "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1",
+                ": write release.yml@refs/tags/v1\n",
             ),
             ("", "release.yml@refs/tags/.+", ": name one signer"),
             ("", "release.yml@refs/tags/v[0-9]", ": name one signer"),

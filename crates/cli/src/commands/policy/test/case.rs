@@ -11,6 +11,7 @@ use countersign_verify::{
 };
 use jiff::Timestamp;
 
+use super::cases::{AllSignatures, CaseSubject, SignatureFiles};
 pub(super) use super::cases::{Case, Cases, LegacySignature};
 pub(in crate::commands) use super::cases::{Expectation, FILE};
 use crate::commands::verify::bundle;
@@ -34,33 +35,36 @@ impl Case {
     ) -> Result<Verdict, Failure> {
         let asked = self.asked(policy)?;
         let subject = self.subject(directory, &asked)?;
-        match self.signatures(directory)? {
-            Some(found) => self.judged(&asked, &subject, &found, trusted_root, policy),
-            None => Err(self.unusable("expected `bundle` or `bundles`, found neither")),
-        }
+        // Without any, nobody has signed it.
+        let found = self.signatures(directory)?;
+        let found = found.unwrap_or_else(|| Signatures::All(Vec::new()));
+        self.judged(&asked, &subject, &found, trusted_root, policy)
     }
 
     /// The signatures; `None` if the case names none.
     pub(super) fn signatures(&self, directory: &Path) -> Result<Option<Signatures>, Failure> {
         let bundle = |path: &PathBuf| self.read_bundle(directory, path);
-        if let Some(one) = &self.bundle {
-            return Ok(Some(Signatures::One(bundle(one)?)));
-        }
-        if !self.has_signatures() {
-            return Ok(None);
-        }
+        let AllSignatures {
+            bundles,
+            not_bundles,
+            simple_signing,
+        } = match &self.signatures {
+            None => return Ok(None),
+            Some(SignatureFiles::One(one)) => return Ok(Some(Signatures::One(bundle(one)?))),
+            Some(SignatureFiles::All(all)) => all,
+        };
         let mut found = Vec::new();
-        for path in self.bundles.iter().flatten() {
+        for path in bundles {
             found.push(FoundSignature::bundle(bundle(path)?));
         }
-        for path in &self.not_bundles {
+        for path in not_bundles {
             let content = read(&directory.join(path), "signature")?;
             found.push(FoundSignature::bundle(content));
         }
         for LegacySignature {
             descriptor,
             payload,
-        } in &self.simple_signing
+        } in simple_signing
         {
             let text = read(&directory.join(descriptor), "descriptor")?;
             let layer = serde_json::from_slice(&text).map_err(|error| {
@@ -106,8 +110,11 @@ impl Case {
     /// `reason`, with the names of files where it names signatures by the digests of their content. `found` is what
     /// the files hold, in the order of the case.
     fn with_files(&self, mut reason: String, found: &[FoundSignature]) -> String {
-        let bundles = self.bundles.iter().flatten().chain(&self.not_bundles);
-        let legacy = self.simple_signing.iter().map(|legacy| &legacy.payload);
+        let Some(SignatureFiles::All(files)) = &self.signatures else {
+            return self.with_name(reason);
+        };
+        let bundles = files.bundles.iter().chain(&files.not_bundles);
+        let legacy = files.simple_signing.iter().map(|legacy| &legacy.payload);
         for (signature, file) in found.iter().zip(bundles.chain(legacy)) {
             let digest = short_digest(&Digest::sha256(signature.bytes()));
             reason = reason.replace(&digest, &printable::path(file));
@@ -197,20 +204,17 @@ impl Case {
 
     /// The image that the case is about.
     pub(super) fn subject(&self, directory: &Path, asked: &Reference) -> Result<Subject, Failure> {
-        let subject = match (&self.manifest, &self.digest) {
-            (Some(path), _) => {
+        let subject = match &self.subject {
+            CaseSubject::Manifest(path) => {
                 let manifest = read(&directory.join(path), "manifest")?;
                 let image = ResolvedImage::from_bytes(asked.location(), manifest.into(), None)
                     .map_err(|error| self.unusable(error))?;
                 Subject::of(&image)
             }
-            (None, Some(digest)) => Subject {
+            CaseSubject::Digest(digest) => Subject {
                 digest: digest.clone(),
                 listed: Vec::new(),
             },
-            (None, None) => {
-                return Err(self.unusable("expected `manifest` or `digest`, found neither"));
-            }
         };
         let digest = &subject.digest;
         match asked.digest() {

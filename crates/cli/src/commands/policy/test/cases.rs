@@ -20,66 +20,118 @@ const BUNDLE: &str = "bundle";
 pub(in crate::commands) const FILE: &str = "cases.yaml";
 
 /// The file of cases.
+pub(super) struct Cases {
+    /// The trusted root to judge by, where no flag names one.
+    pub(super) trusted_root: Option<PathBuf>,
+    pub(super) cases: Vec<Case>,
+}
+
+/// A saved signature, and the verdict that the policy must come to. Paths are relative to the file of cases.
+pub(super) struct Case {
+    pub(super) name: String,
+    pub(super) subject: CaseSubject,
+    /// `None` if the case names none: nobody has signed the image.
+    pub(super) signatures: Option<SignatureFiles>,
+    /// The name that the image is asked for by.
+    pub(super) image: Option<Reference>,
+    /// The time that it is judged at. Without it, the present time.
+    pub(super) at: Option<Timestamp>,
+    pub(super) expect: Expectation,
+}
+
+/// The image that a case is about.
+pub(super) enum CaseSubject {
+    /// By the file of its manifest or index.
+    Manifest(PathBuf),
+    /// By the digest of that.
+    Digest(Digest),
+}
+
+/// The files of the signatures of a case.
+pub(super) enum SignatureFiles {
+    /// One bundle, which has to prove all that the policy requires.
+    One(PathBuf),
+    /// All signatures of the image.
+    All(AllSignatures),
+}
+
+/// The files of all signatures of an image.
+#[derive(Default)]
+pub(super) struct AllSignatures {
+    pub(super) bundles: Vec<PathBuf>,
+    /// What the registry lists as signatures, and are no bundles.
+    pub(super) not_bundles: Vec<PathBuf>,
+    pub(super) simple_signing: Vec<LegacySignature>,
+}
+
+/// Whether a case may name no signatures.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Unsigned {
+    /// For an image verifier, it is an image that nobody signed.
+    Allowed,
+    Refused,
+}
+
+/// The file of cases, as it is written.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Cases {
+pub(super) struct CasesSpec {
     /// The trusted root to judge by, where no flag names one. It stands in the place of any that the policy or a rule
     /// names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) trusted_root: Option<PathBuf>,
     #[serde(deserialize_with = "some_cases")]
-    pub(super) cases: Vec<Case>,
+    pub(super) cases: Vec<CaseSpec>,
 }
 
-/// A saved signature, and the verdict that the policy must come to. Paths are relative to the file
-/// of cases.
-#[derive(Default, Serialize, Deserialize)]
+/// A case, as it is written.
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Case {
-    pub(super) name: String,
+pub(super) struct CaseSpec {
+    name: String,
     /// The image's manifest or index, byte for byte as the registry has it; or `digest`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) manifest: Option<PathBuf>,
+    manifest: Option<PathBuf>,
     /// The digest of the image's manifest or index.
     #[serde(
         default,
         deserialize_with = "digest",
         skip_serializing_if = "Option::is_none"
     )]
-    pub(super) digest: Option<Digest>,
+    digest: Option<Digest>,
     /// The Sigstore bundle. Without it the image has no signature, which only an image verifier judges.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) bundle: Option<PathBuf>,
+    bundle: Option<PathBuf>,
     /// All Sigstore bundles of the image, in place of `bundle`. There may be none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) bundles: Option<Vec<PathBuf>>,
+    bundles: Option<Vec<PathBuf>>,
     /// What the registry lists as signatures of the image, and are no bundles. They are judged like `bundles`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) not_bundles: Vec<PathBuf>,
+    not_bundles: Vec<PathBuf>,
     /// All signatures of the image in cosign's legacy form.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) simple_signing: Vec<LegacySignature>,
+    simple_signing: Vec<LegacySignature>,
     /// The name that the image is asked for by. A policy with `bind_name` needs it, and so does an image verifier.
     #[serde(
         default,
         deserialize_with = "image",
         skip_serializing_if = "Option::is_none"
     )]
-    pub(super) image: Option<Reference>,
+    image: Option<Reference>,
     /// The time that the signature is judged at (RFC 3339). Without it, the present time.
     #[serde(
         default,
         deserialize_with = "time",
         skip_serializing_if = "Option::is_none"
     )]
-    pub(super) at: Option<Timestamp>,
-    /// The verdict that the policy must come to. [`Cases::read`] refuses a case without it.
+    at: Option<Timestamp>,
+    /// The verdict that the policy must come to. [`Cases::read`] refuses a case without it, behind all other mistakes.
     #[serde(
         default,
         deserialize_with = "expectation",
         skip_serializing_if = "Option::is_none"
     )]
-    pub(super) expect: Option<Expectation>,
+    expect: Option<Expectation>,
 }
 
 /// Reads a value from its text. What is wrong is told with its line.
@@ -158,8 +210,8 @@ fn expectation<'de, D: Deserializer<'de>>(
 }
 
 /// A test of nothing must not look like one that passed.
-fn some_cases<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Case>, D::Error> {
-    let cases = Vec::<Case>::deserialize(deserializer)?;
+fn some_cases<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<CaseSpec>, D::Error> {
+    let cases = Vec::<CaseSpec>::deserialize(deserializer)?;
     if cases.is_empty() {
         return Err(D::Error::invalid_length(0, &"at least one case"));
     }
@@ -177,14 +229,13 @@ pub(super) struct LegacySignature {
 }
 
 /// A verdict.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Verdict")]
 pub(in crate::commands) enum Expectation {
     /// The policy accepts it.
     Accepted,
     /// Refused, for whatever reason.
-    #[default]
     Refused,
     /// Refused because there is no signature that can be used.
     RefusedUnsigned,
@@ -225,15 +276,15 @@ impl FromStr for Expectation {
 }
 
 impl Cases {
-    /// Reads a file of cases. `signed` says whether each has to name signatures: for an image verifier, a case without them
-    /// is an image that nobody signed.
+    /// Reads a file of cases.
     ///
     /// # Errors
     /// All that is wrong with the file, each with its line.
-    pub(super) fn read(path: &Path, signed: bool) -> Result<Self, Failure> {
+    pub(super) fn read(path: &Path, unsigned: Unsigned) -> Result<Self, Failure> {
         let text = read_text(path, "file of cases")?;
         let name = path.display().to_string();
-        parse_document(&text, &name, |cases: &Self| cases.check(signed)).map_err(|(first, all)| {
+        let check = |spec: CasesSpec| spec.checked(unsigned);
+        parse_document(&text, &name, check).map_err(|(first, all)| {
             let lacks_signatures = all.iter().any(|mistake| {
                 matches!(mistake.problem(), Problem::Neither { exact, .. } if *exact == BUNDLE)
             });
@@ -246,60 +297,110 @@ impl Cases {
             }
         })
     }
+}
 
-    /// What the types don't say.
-    fn check(&self, signed: bool) -> Result<(), (KeyPath, Problem)> {
-        for (position, case) in self.cases.iter().enumerate() {
+impl CasesSpec {
+    /// The cases, by what the types don't say.
+    fn checked(self, unsigned: Unsigned) -> Result<Cases, (KeyPath, Problem)> {
+        let cases = self.cases.into_iter().enumerate();
+        let cases = cases.map(|(position, case)| {
             let path = KeyPath::default().key("cases").index(position);
-            case.check(signed).map_err(|problem| match problem {
+            case.checked(unsigned).map_err(|problem| match problem {
                 Problem::Form { .. } => (path.key(BUNDLE), problem),
                 other => (path, other),
-            })?;
-        }
-        Ok(())
+            })
+        });
+        Ok(Cases {
+            cases: cases.collect::<Result<_, _>>()?,
+            trusted_root: self.trusted_root,
+        })
     }
 }
 
-impl Case {
-    /// The verdict that the policy must come to.
-    pub(super) fn expected(&self) -> Expectation {
-        self.expect.unwrap_or_default()
-    }
-
-    /// Whether it names signatures, be it none.
-    pub(super) fn has_signatures(&self) -> bool {
-        self.bundle.is_some() || self.bundles.is_some() || self.has_others()
-    }
-
-    fn has_others(&self) -> bool {
-        !self.simple_signing.is_empty() || !self.not_bundles.is_empty()
-    }
-
-    fn check(&self, signed: bool) -> Result<(), Problem> {
-        let pair = |exact, regex, both: [bool; 2]| match both {
-            [true, true] => Err(Problem::Both {
-                exact: String::from(exact),
-                regex: String::from(regex),
-            }),
-            [false, false] => Err(Problem::Neither { exact, regex }),
-            _ => Ok(()),
+impl CaseSpec {
+    fn checked(self, unsigned: Unsigned) -> Result<Case, Problem> {
+        let subject = match (self.manifest, self.digest) {
+            (Some(path), None) => CaseSubject::Manifest(path),
+            (None, Some(digest)) => CaseSubject::Digest(digest),
+            (Some(_), Some(_)) => return Err(both("manifest", "digest")),
+            (None, None) => return Err(neither("manifest", "digest")),
         };
-        let images = [self.manifest.is_some(), self.digest.is_some()];
-        pair("manifest", "digest", images)?;
-        let bundles = [self.bundle.is_some(), self.bundles.is_some()];
-        if bundles == [true, true] || signed && !self.has_signatures() {
-            pair(BUNDLE, "bundles", bundles)?;
-        }
-        if self.bundle.is_some() && self.has_others() {
-            return Err(Problem::Form {
-                expected: "`bundles`, a list, beside `simple_signing` or `not_bundles`".to_owned(),
-                found: Some("`bundle`".to_owned()),
-            });
-        }
-        // The last one: without a verdict, the case is given up.
-        match self.expect {
-            Some(_) => Ok(()),
-            None => Err(Problem::MissingKey { key: "expect" }),
+        let has_others = !self.simple_signing.is_empty() || !self.not_bundles.is_empty();
+        let signatures = match (self.bundle, self.bundles) {
+            (Some(_), Some(_)) => return Err(both(BUNDLE, "bundles")),
+            (Some(_), None) if has_others => {
+                return Err(Problem::Form {
+                    expected: "`bundles`, a list, beside `simple_signing` or `not_bundles`"
+                        .to_owned(),
+                    found: Some("`bundle`".to_owned()),
+                });
+            }
+            (Some(one), None) => Some(SignatureFiles::One(one)),
+            (None, None) if !has_others => match unsigned {
+                Unsigned::Allowed => None,
+                Unsigned::Refused => return Err(neither(BUNDLE, "bundles")),
+            },
+            (None, bundles) => Some(SignatureFiles::All(AllSignatures {
+                bundles: bundles.unwrap_or_default(),
+                not_bundles: self.not_bundles,
+                simple_signing: self.simple_signing,
+            })),
+        };
+        Ok(Case {
+            name: self.name,
+            subject,
+            signatures,
+            image: self.image,
+            at: self.at,
+            // The last one: without a verdict, the case is given up.
+            expect: self.expect.ok_or(Problem::MissingKey { key: "expect" })?,
+        })
+    }
+}
+
+fn both(exact: &str, other: &str) -> Problem {
+    Problem::Both {
+        exact: exact.to_owned(),
+        regex: other.to_owned(),
+    }
+}
+
+fn neither(exact: &'static str, other: &'static str) -> Problem {
+    Problem::Neither {
+        exact,
+        regex: other,
+    }
+}
+
+/// As it is written.
+impl From<Case> for CaseSpec {
+    fn from(case: Case) -> Self {
+        let (manifest, digest) = match case.subject {
+            CaseSubject::Manifest(path) => (Some(path), None),
+            CaseSubject::Digest(digest) => (None, Some(digest)),
+        };
+        let (bundle, all) = match case.signatures {
+            Some(SignatureFiles::One(one)) => (Some(one), None),
+            Some(SignatureFiles::All(all)) => (None, Some(all)),
+            None => (None, None),
+        };
+        let bundles_are_listed = all.is_some();
+        let AllSignatures {
+            bundles,
+            not_bundles,
+            simple_signing,
+        } = all.unwrap_or_default();
+        Self {
+            name: case.name,
+            manifest,
+            digest,
+            bundle,
+            bundles: bundles_are_listed.then_some(bundles),
+            not_bundles,
+            simple_signing,
+            image: case.image,
+            at: case.at,
+            expect: Some(case.expect),
         }
     }
 }

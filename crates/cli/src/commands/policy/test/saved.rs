@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use super::case::{Case, Cases, Expectation, FILE, LegacySignature, Signatures, Subject};
+use super::case::{Case, Expectation, FILE, LegacySignature, Signatures, Subject};
+use super::cases::{AllSignatures, CaseSubject, CasesSpec, SignatureFiles};
 use crate::commands::verify::bundle;
 use crate::failure::{Failure, Kind};
 use crate::input::read_text;
@@ -128,31 +129,26 @@ impl Inputs<'_> {
     }
 
     /// Writes all files but that of the cases.
-    fn cases(&self, draft: &Path, directory: &Path) -> Result<(Cases, Saved), Failure> {
+    fn cases(&self, draft: &Path, directory: &Path) -> Result<(CasesSpec, Saved), Failure> {
         let put = |name: &str, content: &[u8]| {
             put(draft, name, content).map_err(|error| unwritable(directory, error))
         };
         let digest = self.image.digest();
-        let mut case = Case {
-            name: self.image.requested().to_string(),
-            at: Some(self.at),
-            bundles: Some(Vec::new()),
-            ..Case::default()
-        };
-        match self.image.requested().location() {
-            Location::Registry(_) => case.image = Some(self.image.requested().clone()),
+        let image = match self.image.requested().location() {
+            Location::Registry(_) => Some(self.image.requested().clone()),
             Location::Layout(_) if self.policy.bind_name() => {
                 let message = "the policy has `bind_name`, and a case can't name an image layout";
                 return Err(Failure::new(Kind::Usage, message).hint("leave --save out"));
             }
-            Location::Layout(_) => {}
-        }
-        if Digest::sha256(self.image.bytes()) == *digest {
+            Location::Layout(_) => None,
+        };
+        let subject = if Digest::sha256(self.image.bytes()) == *digest {
             put("image.json", self.image.bytes())?;
-            case.manifest = Some(PathBuf::from("image.json"));
+            CaseSubject::Manifest(PathBuf::from("image.json"))
         } else {
-            case.digest = Some(digest.clone());
-        }
+            CaseSubject::Digest(digest.clone())
+        };
+        let mut files = AllSignatures::default();
         for (number, signature) in (1..).zip(&self.signatures) {
             match signature.layer() {
                 None => {
@@ -160,11 +156,11 @@ impl Inputs<'_> {
                     if bundle::what_else(&text).is_none() {
                         let name = format!("signature-{number}.sigstore.json");
                         put(&name, signature.bytes())?;
-                        case.bundles.get_or_insert_default().push(name.into());
+                        files.bundles.push(name.into());
                     } else {
                         let name = format!("signature-{number}.bin");
                         put(&name, signature.bytes())?;
-                        case.not_bundles.push(name.into());
+                        files.not_bundles.push(name.into());
                     }
                 }
                 Some(layer) => {
@@ -178,15 +174,23 @@ impl Inputs<'_> {
                     })?;
                     put(&descriptor, &text)?;
                     put(&payload, signature.bytes())?;
-                    case.simple_signing.push(LegacySignature {
+                    files.simple_signing.push(LegacySignature {
                         descriptor: descriptor.into(),
                         payload: payload.into(),
                     });
                 }
             }
         }
+        let mut case = Case {
+            name: self.image.requested().to_string(),
+            subject,
+            signatures: Some(SignatureFiles::All(files)),
+            image,
+            at: Some(self.at),
+            expect: self.verdict,
+        };
         let saved = self.judged(&case)?;
-        case.expect = Some(saved.expectation());
+        case.expect = saved.expectation();
         let trusted_root = match self.trusted_root.json() {
             "" => None,
             json => {
@@ -194,9 +198,9 @@ impl Inputs<'_> {
                 Some(PathBuf::from(TRUSTED_ROOT))
             }
         };
-        let cases = Cases {
+        let cases = CasesSpec {
             trusted_root,
-            cases: vec![case],
+            cases: vec![case.into()],
         };
         Ok((cases, saved))
     }
