@@ -10,6 +10,7 @@ mod doctor;
 mod galleries;
 mod gallery;
 pub(crate) mod image_verifier;
+mod in_order;
 mod install;
 mod installer_of_plan;
 mod kit;
@@ -207,6 +208,7 @@ impl Command {
             Self::Upgrade(arguments) | Self::Outdated(arguments) => arguments.registry.timeout,
             Self::Gallery(command) => command.timeout(),
             Self::Policy(command) => command.timeout(),
+            Self::Trust(command) => command.timeout(),
             Self::List(_)
             | Self::Check(_)
             | Self::Remove(_)
@@ -214,7 +216,6 @@ impl Command {
             | Self::ImageVerifier(_)
             | Self::Doctor(_)
             | Self::Version
-            | Self::Trust(_)
             | Self::Config(_)
             | Self::Completions(_)
             | Self::Man(_)

@@ -3,7 +3,8 @@
 //! JSON mode writes one document. A result that can't be written is kept and fails the run, except where
 //! whoever read it closed the pipe. Everything that others wrote is made printable first.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use clap::builder::StyledStr;
@@ -33,8 +34,12 @@ pub(crate) struct Output {
     before_failure: RefCell<(Vec<SignResult>, Option<Tags>)>,
     /// What results failed by, so far.
     failed: RefCell<Vec<Kind>>,
-    /// References whose verdicts are still to come, the last one first.
-    not_judged: RefCell<Vec<String>>,
+    /// References whose verdicts are still to come, by their positions.
+    not_judged: RefCell<BTreeMap<usize, String>>,
+    /// Whether something is done that stays if the run is ended: an entry is installed, say.
+    done: Cell<bool>,
+    /// The JSON of results so far, for the document of a failure that ends the run.
+    kept: RefCell<String>,
     /// Warnings of files of configuration that are not used, for the document of a failure that ends the run.
     unused: RefCell<Vec<String>>,
     /// The document whose results are written one by one, if there is one.
@@ -63,6 +68,8 @@ impl Output {
             before_failure: RefCell::default(),
             failed: RefCell::default(),
             not_judged: RefCell::default(),
+            done: Cell::default(),
+            kept: RefCell::default(),
             unused: RefCell::default(),
             results: Results::default(),
         }
@@ -252,18 +259,39 @@ impl Output {
     }
 
     /// Keeps the references that are to be judged, in their order, to name those that weren't if something ends the run.
-    pub(crate) fn judging(&self, references: impl DoubleEndedIterator<Item = String>) {
-        *self.not_judged.borrow_mut() = references.rev().collect();
+    pub(crate) fn judging(&self, references: impl Iterator<Item = String>) {
+        *self.not_judged.borrow_mut() = references.enumerate().collect();
     }
 
-    /// The next of them has its verdict.
-    pub(crate) fn judged_next(&self) {
-        self.not_judged.borrow_mut().pop();
+    /// The one at this position, from 0, has its verdict.
+    pub(crate) fn judged(&self, position: usize) {
+        self.not_judged.borrow_mut().remove(&position);
     }
 
     /// Those that have none.
     pub(crate) fn not_judged(&self) -> Vec<String> {
-        self.not_judged.take().into_iter().rev().collect()
+        self.not_judged.take().into_values().collect()
+    }
+
+    /// Remembers that something is done that stays if the run is ended.
+    pub(crate) fn remember_done(&self) {
+        self.done.set(true);
+    }
+
+    /// Whether something is.
+    pub(crate) fn has_done(&self) -> bool {
+        self.done.get()
+    }
+
+    /// Keeps a result of a document that is printed at the end of the run. If a failure ends the run before, the document
+    /// of that has it.
+    pub(crate) fn keep_result<D: Streamed>(&self, result: &D::Result) {
+        if self.is_json() {
+            match self.results.next(result) {
+                Ok(text) => self.kept.borrow_mut().push_str(&text),
+                Err(error) => self.lose(error.into()),
+            }
+        }
     }
 
     /// The one JSON document of a run that a failure ended.
@@ -276,8 +304,9 @@ impl Output {
             results: self.before_failure.take().0,
             error,
         };
+        let kept = self.kept.take();
         match self.results.fail(&failed.error) {
-            Some(text) => self.write_json(text),
+            Some(text) => self.write_json(text.map(|text| kept + &text)),
             None => self.json(&failed),
         }
         self.line(&failed);

@@ -23,6 +23,9 @@ use crate::terminal::Colours;
 /// What is said where a run ended before it knew what there was to sign.
 const NOTHING_SIGNED: &str = "nothing was signed by this run";
 
+/// What is said where a run ended that had done something already.
+const DONE: &str = "what this run has done already stays";
+
 /// How long threads have to remove what is unfinished, after a signal. One that waits for a name
 /// server has nothing to remove, and can't be told to stop.
 const CLEANING: Duration = Duration::from_secs(30);
@@ -121,8 +124,9 @@ fn dispatch(
             } else {
                 runtime.shutdown_timeout(CLEANING);
             }
+            let last_failure = environment.last_failure().told();
             let failure = stopped
-                .failure(when_stopped, environment.last_failure().told())
+                .failure(when_stopped, output.has_done(), last_failure)
                 .without(output.not_judged());
             Err(if signs && output.has_no_results() {
                 failure.also(NOTHING_SIGNED)
@@ -176,18 +180,24 @@ enum Stopped {
 }
 
 impl Stopped {
-    fn failure(self, when_stopped: WhenStopped, last_failure: Option<String>) -> Failure {
+    /// `done` says whether the run had done something that stays.
+    fn failure(
+        self,
+        when_stopped: WhenStopped,
+        done: bool,
+        last_failure: Option<String>,
+    ) -> Failure {
         match self {
             Self::By(signal) => {
                 let removed = format!(
-                    "unfinished files are removed, unless that takes more than {} seconds; what was there before is \
-                     unchanged; ",
+                    "unfinished files are removed, unless that takes more than {} seconds; ",
                     CLEANING.as_secs()
                 );
-                let removed = if when_stopped.removes_files() {
-                    &removed
-                } else {
-                    ""
+                let removed = match (when_stopped.removes_files(), done) {
+                    (true, true) => format!("{removed}{DONE}; "),
+                    (true, false) => format!("{removed}what was there before is unchanged; "),
+                    (false, true) => format!("{DONE}; "),
+                    (false, false) => String::new(),
                 };
                 let goes_on = match when_stopped {
                     WhenStopped::KeepsWholeFiles => ": it goes on where it stopped",
@@ -201,9 +211,10 @@ impl Stopped {
             Self::Late(timeout) => {
                 let message = format!("the run took longer than its --timeout of {timeout:?}");
                 let last = last_failure.map(|last| format!("the last failure was that {last}"));
-                Failure::new(Kind::Unreachable, message).hinted(last).hint(
+                let failure = Failure::new(Kind::Unreachable, message).hinted(last).hint(
                     "pass a longer --timeout, or none: each request still has its own limit; -vv tells what it waits for",
-                )
+                );
+                failure.hinted(done.then_some(DONE))
             }
         }
     }

@@ -334,7 +334,12 @@ impl Target {
         if record.is_ours() {
             return Ok(Occupant::Installation);
         }
-        Err(refused("a directory with files that are not ours"))
+        Err(refused(match record {
+            record::FoundRecord::Unrecognised { .. } => {
+                "a directory with a record that can't be read: it is damaged, or not ours"
+            }
+            _ => "a directory with files that are not ours",
+        }))
     }
 
     /// Refuses a target with something mounted inside, because the mount would move with it.

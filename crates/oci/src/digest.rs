@@ -232,7 +232,7 @@ pub enum DigestError {
         found: String,
     },
     /// The length is wrong, or there are characters other than lower-case hex digits.
-    #[error("expected {} lower-case hex digits after `{algorithm}:`, found `{found}` ({length} character{})", .algorithm.hex_len(), if *.length == 1 { "" } else { "s" })]
+    #[error("expected {} lower-case hex digits after `{algorithm}:`, found `{found}` ({length} character{}){}", .algorithm.hex_len(), if *.length == 1 { "" } else { "s" }, if found.starts_with(&format!("{algorithm}:")) { ": the prefix is there twice" } else { "" })]
     Encoded {
         /// The algorithm.
         algorithm: Algorithm,
@@ -262,6 +262,9 @@ mod tests {
         let said = |text: &str| text.parse::<Digest>().unwrap_err().to_string();
         assert!(said("sha256:a").ends_with("found `a` (1 character)"));
         assert!(said("sha256:ab").ends_with("found `ab` (2 characters)"));
+        let twice = said(&format!("sha256:{}", Digest::sha256(b"{}")));
+        let ends = "(71 characters): the prefix is there twice";
+        assert!(twice.ends_with(ends), "{twice}");
     }
 
     #[test]

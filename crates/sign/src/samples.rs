@@ -122,7 +122,7 @@ fn copy_errors() -> Vec<CopyError> {
             wanted: Box::new("linux/s390x".parse().unwrap()),
             available: vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()],
         },
-        NoIndex { image: image() },
+        NoPlatforms { image: image() },
         Refused {
             image: image(),
             not_copied: Vec::new(),

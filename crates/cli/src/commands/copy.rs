@@ -5,6 +5,7 @@ mod carrier;
 mod document;
 mod gallery;
 mod one;
+mod replaced;
 mod target;
 
 use std::path::PathBuf;
@@ -26,12 +27,12 @@ use crate::operand;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::verification::Verification;
-use document::{CopyResult, text};
+use document::text;
 use gallery::{from_galleries, from_kit};
 use one::{Copying, blob_turns};
 use target::Target;
 
-pub(super) use document::CopyOutput;
+pub(super) use document::{CopyOutput, CopyResult};
 
 const EXAMPLE: &str = "\
 Example: into a registry of your own, under the same tag
@@ -238,7 +239,7 @@ async fn one_image(
         }
     }
     let (results, code) = report.end();
-    output.document(&CopyOutput { results, kit: None });
+    output.document(&CopyOutput::new(results, None));
     Ok(code)
 }
 

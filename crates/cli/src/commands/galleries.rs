@@ -4,10 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use countersign_download::{
     Capability, FallbackTags, FetchedIndex, Galleries, GalleryClient, GalleryOptions, Integrity,
-    PrivateAddresses,
+    Location, PrivateAddresses,
 };
 use countersign_policy::{Gallery, PolicyFile, nearest};
 
@@ -68,6 +69,35 @@ pub(super) async fn load(
         fetched.push((gallery.clone(), index));
     }
     assemble(&parsed, fetched, arguments, environment)
+}
+
+/// The text of a gallery's index that is a file, as the gallery file `of` names it; `None` for one that a network would be
+/// asked for.
+pub(super) async fn index_file(
+    gallery: &Gallery,
+    of: &Path,
+    arguments: &ChoosingArguments,
+) -> Result<Option<Arc<str>>, Failure> {
+    if !matches!(gallery.url.parse(), Ok(Location::File(_))) {
+        return Ok(None);
+    }
+    let client = GalleryClient::new(GalleryOptions {
+        index_bytes: arguments.max_index.unwrap_or(GalleryOptions::INDEX_BYTES),
+        ..GalleryOptions::default()
+    })?;
+    let without_mirrors = Gallery {
+        mirrors: Vec::new(),
+        ..gallery.clone()
+    };
+    let directory = of.parent().unwrap_or(Path::new(""));
+    let fetched = client.fetch(&without_mirrors, directory).await;
+    let fetched = fetched.map_err(|error| {
+        Failure::from(error).hint(
+            "with --gallery, an index that is a file is yours and not the kit's: put it where the gallery file says, or leave \
+             --gallery out",
+        )
+    })?;
+    Ok(Some(fetched.text))
 }
 
 /// Which configuration names the file, if one does.

@@ -113,8 +113,8 @@ pub(crate) struct GalleryArguments {
     ///
     /// `ocifile://PATH` is a layout that `countersign copy --gallery` made. Galleries, policies, the
     /// trusted root and the lock file that it was made by are those of the kit. So whoever can change the kit decides what you trust, unless you
-    /// name it by its digest: `ocifile://PATH@DIGEST`. With --gallery and --trusted-root you bring your own.
-    /// Not with --policy and its fields.
+    /// name it by its digest: `ocifile://PATH@DIGEST`. With --gallery and --trusted-root you bring your own;
+    /// which signed image a name means is still the kit's then. Not with --policy and its fields.
     #[arg(long, value_name = "KIT", value_parser = operand::kit,
         conflicts_with_all = ["policy", "policy_fields"])]
     pub(crate) from: Option<Reference>,
@@ -301,7 +301,7 @@ async fn one_image(
         Err(failure) => report.fail(&failure, |error| result.failed(error)),
     }
     let (results, code) = report.end();
-    output.document(&InstallOutput { results });
+    output.document(&InstallOutput::from(results));
     Ok(code)
 }
 
@@ -339,7 +339,7 @@ async fn by_name(
         }
         Source::Kit { kit, own } => {
             let kit = OpenKit::open(&kit, &registry, environment).await?;
-            let galleries = kit.galleries(own.as_deref(), choosing, environment)?;
+            let galleries = kit.galleries(own.as_deref(), choosing, environment).await?;
             for one in requested.iter_mut().filter(|_| own.is_none()) {
                 one.lock_of_kit = kit.lock().cloned();
             }

@@ -1,6 +1,9 @@
 //! Kits, as commands use them: galleries and images from a layout, and no request to anywhere.
 
-use std::collections::{BTreeSet, HashSet};
+mod platforms;
+mod to_show;
+
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -8,9 +11,7 @@ use std::sync::{Arc, OnceLock};
 use countersign_download::{
     EntryName, FetchedIndex, Galleries, Kit, Lock, LockedEntry, Plan, PlanError,
 };
-use countersign_oci::{
-    Digest, Document, LayoutPath, Location, Options, Platform, Reference, Registry, excerpt,
-};
+use countersign_oci::{Digest, LayoutPath, Location, Options, Reference, Registry, excerpt};
 use countersign_policy::{EntryContent, Gallery, GalleryEntry, Policy, PolicyFile};
 use countersign_verify::TrustedRoot;
 
@@ -125,35 +126,9 @@ impl OpenKit {
         (has, lacks)
     }
 
-    /// The platforms that its images are for, of all together. What can't be read counts for none: whoever installs it is
-    /// told why.
-    pub(super) async fn platforms(&self) -> BTreeSet<String> {
-        let (registry, layout) = (&self.registry, Location::from(self.path.clone()));
-        let listed = registry.layout_images(&self.path).await.unwrap_or_default();
-        let mut seen = HashSet::new();
-        let mut platforms = BTreeSet::new();
-        for listed in listed.iter().filter(|one| one.name.is_some()) {
-            if !seen.insert(&listed.descriptor.digest) {
-                continue;
-            }
-            let Ok(image) = registry.child(&layout, &listed.descriptor).await else {
-                continue;
-            };
-            if let Document::Manifest(manifest) = image.document() {
-                let json = registry.configuration(&image, manifest).await.ok();
-                let platform = json.and_then(|json| serde_json::from_slice::<Platform>(&json).ok());
-                let platform = platform.filter(Platform::is_complete);
-                platforms.extend(platform.map(|platform| platform.to_string()));
-            }
-            let entries = registry.platform_entries(&image).await;
-            for entry in entries.unwrap_or_default() {
-                // Of an index that was copied with --platform, some are not there.
-                if registry.selected_entry(&image, &entry).await.is_ok() {
-                    platforms.insert(entry.platform.to_string());
-                }
-            }
-        }
-        platforms
+    /// The names of its galleries.
+    pub(super) fn gallery_names(&self) -> impl Iterator<Item = &str> {
+        self.kit.indexes.keys().map(String::as_str)
     }
 
     /// The lock file of a kit that was made by one. It counts with the kit's own galleries alone: with `bind_name` it says
@@ -162,8 +137,14 @@ impl OpenKit {
         self.lock.as_ref()
     }
 
-    /// Refuses what it has no image of. What its lock file names has a digest, which says nothing of that.
-    pub(super) fn require_image(&self, plan: &Plan, galleries: &Galleries) -> Result<(), Failure> {
+    /// Refuses what it has no image of. What its lock file names has a digest, which says nothing of that. `own` is the
+    /// caller's own file of galleries.
+    pub(super) fn require_image(
+        &self,
+        plan: &Plan,
+        galleries: &Galleries,
+        own: Option<&Path>,
+    ) -> Result<(), Failure> {
         let has_image = if plan.lock().is_some() {
             self.has_first_of(plan)
         } else {
@@ -172,11 +153,44 @@ impl OpenKit {
         if has_image {
             return Ok(());
         }
+        if let Some(failure) = self.has_as_locked(plan, galleries, own) {
+            return Err(failure);
+        }
         let message = format!("the kit has no image of `{}`", plan.name());
         let hint = self
             .hint
             .get_or_init(|| what_it_has(&self.entries(galleries).0));
         Err(Failure::new(Kind::NotFound, message).hint(hint.clone()))
+    }
+
+    /// What is said where it has the image that its lock file pins, and another one is asked for.
+    fn has_as_locked(
+        &self,
+        plan: &Plan,
+        galleries: &Galleries,
+        own: Option<&Path>,
+    ) -> Option<Failure> {
+        let is_same = |locked: &Plan| {
+            locked.gallery() == plan.gallery()
+                && locked.name() == plan.name()
+                && self.has_first_of(locked)
+        };
+        let locked = self.locked(galleries).find(is_same)?;
+        let pinned = locked.lock()?;
+        let wanted = plan.sources().first()?.source.reference()?;
+        let message = format!(
+            "the kit has another image of `{}` than {wanted}: its lock file pins {} for {}",
+            plan.name(),
+            excerpt(&pinned.source),
+            pinned.platform
+        );
+        let hint = match own {
+            Some(_) => {
+                "the kit's lock file does not count with a --gallery of your own: pass the lock file too, with --from-lock=FILE, or leave --gallery out"
+            }
+            None => "make the kit again by a lock file that pins it for this platform too",
+        };
+        Some(Failure::new(Kind::NotFound, message).hint(hint))
     }
 
     /// The plans of what its lock file has.
@@ -217,8 +231,9 @@ impl OpenKit {
         found.ok_or_else(|| not_a_kit(reference))
     }
 
-    /// The galleries of the kit, or those of the caller's own file, with the indexes that the kit has.
-    pub(super) fn galleries(
+    /// The galleries of the kit with its indexes, or those of the caller's own file. Of these, an index that is a file too
+    /// is the caller's, and any other is the kit's: no network is asked.
+    pub(super) async fn galleries(
         &self,
         own: Option<&Path>,
         arguments: &ChoosingArguments,
@@ -230,7 +245,12 @@ impl OpenKit {
         };
         let mut fetched = Vec::new();
         for gallery in parsed.galleries() {
-            let Some(text) = self.kit.indexes.get(&gallery.name) else {
+            let own = match own {
+                Some(file) => galleries::index_file(gallery, file, arguments).await?,
+                None => None,
+            };
+            let kept = self.kit.indexes.get(&gallery.name).map(String::as_str);
+            let Some(text) = own.as_deref().or(kept) else {
                 let message = format!("the kit has no gallery `{}`", gallery.name);
                 return Err(Failure::new(Kind::NotFound, message)
                     .hint("make the kit from the same galleries, or leave --gallery out"));

@@ -8,6 +8,7 @@ use countersign_oci::printable;
 use countersign_verify::Verifier;
 use futures_util::{StreamExt, stream};
 
+use super::in_order::InOrder;
 use super::report::Report;
 use super::requested_entry::Group;
 use super::store_installer::{Planned, StoreInstaller};
@@ -51,7 +52,7 @@ impl OneImage<'_> {
         let name = format!("{} ({platform})", plan.name());
         tell(&mut report, output, result, &name, self.directory, preview);
         let (results, code) = report.end();
-        output.document(&PreviewOutput { results });
+        output.document(&PreviewOutput::from(results));
         Ok(code)
     }
 }
@@ -64,7 +65,7 @@ impl StoreInstaller {
         environment: &Environment,
         output: &Output,
     ) -> Result<ExitCode, Failure> {
-        let mut report = Report::new(output);
+        let mut report = Report::kept::<PreviewOutput>(output);
         let planned = self.plan(groups, &mut report, |one, error| {
             let result = PreviewResult {
                 wanted: Wanted::unplanned(&one.name),
@@ -73,12 +74,12 @@ impl StoreInstaller {
             result.failed(error)
         });
         let board = &Board::new(output, planned.len());
-        let previews = planned.into_iter().map(|one| async move {
+        let previews = planned.into_iter().enumerate();
+        let previews = previews.map(|(position, one)| async move {
             let preview = self.preview_one(&one, environment, board).await;
-            (one, preview)
+            (position, (one, preview))
         });
-        let mut previews = std::pin::pin!(stream::iter(previews).buffered(AT_ONCE));
-        while let Some((planned, preview)) = previews.next().await {
+        let tell_one = |(planned, preview): (Planned, Result<Preview, Failure>)| {
             let Planned {
                 plan, directory, ..
             } = &planned;
@@ -87,9 +88,15 @@ impl StoreInstaller {
                 ..PreviewResult::default()
             };
             board.suspend(|| tell(&mut report, output, result, plan.name(), directory, preview));
+        };
+        let mut told = InOrder::new(tell_one);
+        let mut previews = std::pin::pin!(stream::iter(previews).buffer_unordered(AT_ONCE));
+        while let Some((position, one)) = previews.next().await {
+            told.ended(position, one);
         }
+        drop(told);
         let (results, code) = report.end();
-        output.document(&PreviewOutput { results });
+        output.document(&PreviewOutput::from(results));
         Ok(code)
     }
 
@@ -107,7 +114,7 @@ impl StoreInstaller {
         let preview = self.store.preview(&installer, request.with_events(&events));
         match preview.await {
             Ok(preview) => Ok(preview),
-            Err(error) => Err(self.not_installed(error, plan).await),
+            Err(error) => Err(self.not_installed(error, plan, platform).await),
         }
     }
 }

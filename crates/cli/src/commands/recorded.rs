@@ -140,12 +140,19 @@ pub(super) async fn groups(
                 names_of(&unknown)
             ),
         };
+        let names = names.join(" ");
+        // In other stores no record counts.
+        let recording = (records == Records::Mine).then(|| {
+            format!(
+                "to write FILE into the record, for later runs: `countersign upgrade --gallery FILE --reinstall {names}`"
+            )
+        });
         let failure = Failure::new(Kind::Usage, message)
             .hint("pass --gallery FILE, or set `gallery` in your countersign.toml")
+            .hinted(recording)
             .hint(format!(
-                "what was installed from a kit is upgraded from a newer kit: `countersign install --from ocifile://KIT{} {}`",
-                printable::option("--store", store),
-                names.join(" ")
+                "what was installed from a kit is upgraded from a newer kit: `countersign install --from ocifile://KIT{} {names}`",
+                printable::option("--store", store)
             ));
         groups.push(failed(failure, unknown));
     }

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::report::Report;
+use super::unusable::what_is_wrong;
 use crate::arguments::replacing::when_busy;
 use crate::arguments::store::{StoreArguments, open_store};
 use crate::environment::Environment;
@@ -137,12 +138,23 @@ impl Removal {
         match self.store.removable(name, self.options.unrecorded).await {
             Ok(_) => Ok(()),
             Err(StoreError::NotInstalled { .. }) if self.is_locked(name)? => Ok(()),
-            Err(error) => Err(self.not_removed(error)),
+            Err(error) => Err(self.not_removed(name, error).await),
         }
     }
 
-    fn not_removed(&self, error: StoreError) -> Failure {
+    async fn not_removed(&self, name: &Name, error: StoreError) -> Failure {
         let is_nowhere = matches!(error, StoreError::NotInstalled { .. });
+        if let StoreError::NoRecord { .. } = &error
+            && let Ok(installation) = self.store.installation(name).await
+            && let Some(what) = what_is_wrong(&installation)
+        {
+            // It has a record, of which nothing is known.
+            let place = printable::path(&installation.directory);
+            let failure = Failure::of_store(error, self.named_store.as_deref());
+            let message = format!("the record of `{name}` in {place} {what}");
+            let told = Failure::new(failure.kind, message);
+            return failure.hints().into_iter().fold(told, Failure::hint);
+        }
         let failure = Failure::of_store(error, self.named_store.as_deref());
         match &self.lock {
             Some(file) if is_nowhere => failure.hint(format!(
@@ -180,7 +192,7 @@ impl Removal {
                 result.removed = Some((&installation).into());
             }
             Err(StoreError::NotInstalled { .. }) if self.is_locked(name)? => {}
-            Err(error) => return Err(self.not_removed(error)),
+            Err(error) => return Err(self.not_removed(name, error).await),
         }
         if let Some(file) = &self.lock
             && file.take_out(&name.to_string()).await?

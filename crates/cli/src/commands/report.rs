@@ -7,12 +7,15 @@ use std::process::ExitCode;
 use countersign_oci::excerpt;
 
 use crate::failure::{Failure, Kind, exit_code, worst};
+use crate::json::document::Streamed;
 use crate::json::error::JsonError;
 use crate::output::Output;
 
 /// What became of each reference or name.
 pub(super) struct Report<'a, R> {
     output: &'a Output,
+    /// Keeps a result for a run that is ended before its end.
+    keep: Option<fn(&Output, &R)>,
     results: Vec<R>,
     failed: Vec<Kind>,
     /// What was told of a trusted root that nobody knows now.
@@ -25,6 +28,7 @@ impl<'a, R> Report<'a, R> {
     pub(super) fn new(output: &'a Output) -> Self {
         Self {
             output,
+            keep: None,
             results: Vec::new(),
             failed: Vec::new(),
             absent_root: None,
@@ -32,7 +36,27 @@ impl<'a, R> Report<'a, R> {
         }
     }
 
+    /// Of a run whose document is `D`. If something ends the run, its results so far are told all the same.
+    pub(super) fn kept<D: Streamed<Result = R>>(output: &'a Output) -> Self {
+        Self {
+            keep: Some(Output::keep_result::<D>),
+            ..Self::new(output)
+        }
+    }
+
     pub(super) fn done(&mut self, result: R) {
+        self.push(result);
+    }
+
+    /// It is done when the run comes to its end, and not before.
+    pub(super) fn done_at_the_end(&mut self, result: R) {
+        self.results.push(result);
+    }
+
+    fn push(&mut self, result: R) {
+        if let Some(keep) = self.keep {
+            keep(self.output, &result);
+        }
         self.results.push(result);
     }
 
@@ -76,7 +100,7 @@ impl<'a, R> Report<'a, R> {
             error.hints.extend(self.output.hints_of_unused());
         }
         self.failed.push(failure.kind);
-        self.results.push(result(error));
+        self.push(result(error));
     }
 
     pub(super) fn has_failed(&self) -> bool {

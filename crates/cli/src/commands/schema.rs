@@ -13,7 +13,7 @@ use super::audit::{AuditEnd, AuditOutput, AuditResult};
 use super::check::CheckOutput;
 use super::completions::CompletionsOutput;
 use super::config::ConfigShowOutput;
-use super::copy::CopyOutput;
+use super::copy::{CopyOutput, CopyResult};
 use super::doctor::DoctorOutput;
 use super::gallery::check::GalleryCheckOutput;
 use super::gallery::show::GalleryShowOutput;
@@ -35,8 +35,8 @@ use super::verify::{VerifyOutput, VerifyResult};
 use super::version::VersionOutput;
 use crate::json::document::{OutputDocument, Streamed};
 use crate::json::error::FailedRun;
-use crate::json::installation::InstallOutput;
-use crate::json::preview::PreviewOutput;
+use crate::json::installation::{InstallOutput, InstallResult};
+use crate::json::preview::{PreviewOutput, PreviewResult};
 use crate::output::Output;
 
 /// `countersign schema`
@@ -113,6 +113,18 @@ documents! {
 
 impl Streamed for VerifyOutput {
     type Result = VerifyResult;
+}
+
+impl Streamed for CopyOutput {
+    type Result = CopyResult;
+}
+
+impl Streamed for InstallOutput {
+    type Result = InstallResult;
+}
+
+impl Streamed for PreviewOutput {
+    type Result = PreviewResult;
 }
 
 /// The JSON Schema (draft 2020-12) of every document that a command prints with `--output json`.

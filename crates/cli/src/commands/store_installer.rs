@@ -12,6 +12,7 @@ use countersign_download::{
 use countersign_oci::{Digest, Options, Platform, Registry};
 use futures_util::{StreamExt, stream};
 
+use super::in_order::InOrder;
 use super::kit::OpenKit;
 use super::report::Report;
 use super::requested_entry::{Group, RequestedEntry};
@@ -129,27 +130,35 @@ impl StoreInstaller {
     ) -> Result<ExitCode, Failure> {
         // One that can't be used is better known of before anything is installed.
         self.lock_file.as_ref().map(LockFile::require).transpose()?;
-        let mut report = Report::new(output);
+        let mut report = Report::kept::<InstallOutput>(output);
         let planned = self.planned_or_none(groups, names_from, &mut report);
         let board = &Board::new(output, planned.len());
         // All that waits for a disk or for another process is done in here, beside the other installations.
-        let installations = planned.into_iter().map(|one| async move {
-            let installed = self.install_one(&one, environment, board).await;
-            (one, installed)
+        let installations = planned.into_iter().enumerate();
+        let installations = installations.map(|(position, one)| async move {
+            let installed = self.install_one(&one, environment, board, output).await;
+            (position, (one, installed))
         });
-        let mut installations = pin!(stream::iter(installations).buffered(self.jobs));
         let mut lost = LostFiles::default();
-        while let Some((planned, installed)) = installations.next().await {
+        let tell = |(planned, installed): (Planned, Result<Installed<'_>, Failure>)| {
             if let Ok(installed) = &installed {
                 lost.look_at(&planned, &installed.outcome);
             }
             board.suspend(|| self.tell(&planned, installed, &mut report, output));
+        };
+        // It is dropped after the installations, and then tells what a run has done that is ended early.
+        let mut told = InOrder::new(tell);
+        // A finished one makes room for the next, whichever still runs.
+        let mut installations = pin!(stream::iter(installations).buffer_unordered(self.jobs));
+        while let Some((position, one)) = installations.next().await {
+            told.ended(position, one);
         }
+        drop(told);
         lost.tell(self.named_store.as_deref(), output);
         let trouble = self.layers.as_ref().and_then(LayerCache::trouble);
         warn(output, "layers", trouble);
         let (results, code) = report.end();
-        output.document(&InstallOutput { results });
+        output.document(&InstallOutput::from(results));
         Ok(code)
     }
 
@@ -227,7 +236,7 @@ impl StoreInstaller {
         };
         self.require_in_kit(&plan)?;
         if let (Some(kit), None) = (&self.kit, &requested.lock) {
-            kit.require_image(&plan, galleries)?;
+            kit.require_image(&plan, galleries, group.file.as_deref())?;
         }
         let name = plan.name();
         let directory = self.store.directory(&name.parse::<Name>()?);
@@ -250,6 +259,7 @@ impl StoreInstaller {
         planned: &Planned,
         environment: &Environment,
         board: &Board,
+        output: &Output,
     ) -> Result<Installed<'_>, Failure> {
         let Planned {
             plan,
@@ -270,14 +280,21 @@ impl StoreInstaller {
         let installing = self.store.install(&installer, request.with_events(&events));
         let outcome = match installing.await {
             Ok(outcome) => outcome,
-            Err(error) => return Err(self.not_installed(error, plan).await),
+            Err(error) => return Err(self.not_installed(error, plan, platform).await),
         };
+        // What follows may take its time.
+        if let Outcome::Installed { .. } = &outcome {
+            output.remember_done();
+        }
         let checked = check_files(&outcome, self.check, directory, &progress).await;
         let pinned = match &checked {
             Ok(None | Some(CheckResult::Intact { .. })) => self.pin(&outcome).await,
             // It is told as failed.
             Ok(Some(CheckResult::Changed { .. } | CheckResult::NoInventory)) | Err(_) => Ok(None),
         };
+        if let Ok(Some(_)) = &pinned {
+            output.remember_done();
+        }
         Ok(Installed {
             outcome,
             checked,
@@ -286,7 +303,17 @@ impl StoreInstaller {
     }
 
     /// What is said of an entry that could not be installed.
-    pub(super) async fn not_installed(&self, error: StoreError, plan: &Plan) -> Failure {
+    pub(super) async fn not_installed(
+        &self,
+        error: StoreError,
+        plan: &Plan,
+        platform: &Platform,
+    ) -> Failure {
+        if let (Some(kit), Kind::NotFound) = (&self.kit, error.kind())
+            && let Some(failure) = Box::pin(kit.lacks_platform(plan, platform)).await
+        {
+            return failure;
+        }
         not_installed(error, plan.name(), &self.store, self.named_store.as_deref()).await
     }
 

@@ -6,6 +6,7 @@ mod text;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use countersign_verify::{
@@ -16,6 +17,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::arguments::configuration::ConfigurationArguments;
+use crate::arguments::registry::parse_duration;
 use crate::arguments::trust::TrustArguments;
 use crate::connection;
 use crate::environment::Environment;
@@ -38,6 +40,12 @@ pub(crate) enum TrustCommand {
 }
 
 impl TrustCommand {
+    /// How long the whole run may take.
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        let (Self::Show(arguments) | Self::Update(arguments)) = self;
+        arguments.timeout
+    }
+
     /// The flag of the files of configuration.
     pub(super) fn configuration(&self) -> &ConfigurationArguments {
         let (Self::Show(arguments) | Self::Update(arguments)) = self;
@@ -51,6 +59,12 @@ pub(crate) struct TrustShowArguments {
     /// The trusted root that this policy names
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+
+    /// Time limit for the whole run: 90s, 10m, `1h 30m`
+    ///
+    /// Without this flag, only each request has a time limit.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    timeout: Option<Duration>,
 
     #[command(flatten)]
     trust: TrustArguments,

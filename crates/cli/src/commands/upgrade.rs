@@ -296,7 +296,7 @@ fn refuse(wrong: &[(Name, Failure)], dry_run: bool, output: &Output) -> ExitCode
             report.fail(failure, |error| result.failed(error));
         }
         let (results, code) = report.end();
-        output.document(&PreviewOutput { results });
+        output.document(&PreviewOutput::from(results));
         return code;
     }
     let mut report = Report::new(output);
@@ -308,6 +308,6 @@ fn refuse(wrong: &[(Name, Failure)], dry_run: bool, output: &Output) -> ExitCode
         report.fail(failure, |error| result.failed(error));
     }
     let (results, code) = report.end();
-    output.document(&InstallOutput { results });
+    output.document(&InstallOutput::from(results));
     code
 }

@@ -28,6 +28,7 @@ use self::predicate::PredicateTo;
 pub(super) use self::result::{VerifyOutput, VerifyResult};
 use self::save::Saving;
 use self::text::{line, text};
+use super::in_order::InOrder;
 use super::report::Report;
 use crate::arguments::cache::CacheArguments;
 use crate::arguments::verification::VerificationArguments;
@@ -153,21 +154,13 @@ pub(crate) async fn run(
         output,
     };
     let which = arguments.which();
-    let mut outcomes = stream::iter(&arguments.references)
-        .map(async |reference| {
-            let judged = judge.reference(reference, which).await;
-            let kept = saving.keep_all(&verifier, &judged).await;
-            (reference, judged, kept)
-        })
-        .buffered(AT_ONCE);
-    output.judging(arguments.references.iter().map(ToString::to_string));
-    while let Some((reference, outcomes, kept)) = outcomes.next().await {
+    let tell = |(position, reference, outcomes, kept): Outcomes<'_>| {
         for judged in outcomes {
             let (failed, mut result) = teller.tell(reference, judged, &progress);
             if let Some(failure) = failed {
                 progress.suspend(|| report.fail(&failure, |error| result.failed(error)));
             }
-            // Written at once, so that nothing is kept of thousands of references.
+            // Written at once: of thousands of references, only those that wait for their turn are kept.
             output.next_result::<VerifyOutput>(&result);
         }
         if let Err(failure) = kept {
@@ -175,9 +168,22 @@ pub(crate) async fn run(
             let warning = format!("not all signatures of {reference} are saved: {reason}");
             progress.suspend(|| output.warning(&warning));
         }
-        output.judged_next();
+        output.judged(position);
+    };
+    let mut told = InOrder::new(tell);
+    let mut outcomes = stream::iter(arguments.references.iter().enumerate())
+        .map(async |(position, reference)| {
+            let judged = judge.reference(reference, which).await;
+            let kept = saving.keep_all(&verifier, &judged).await;
+            (position, reference, judged, kept)
+        })
+        .buffer_unordered(AT_ONCE);
+    output.judging(arguments.references.iter().map(ToString::to_string));
+    while let Some(ended) = outcomes.next().await {
+        told.ended(ended.0, ended);
     }
     drop(outcomes);
+    drop(told);
     drop(progress);
     output.end_results();
     warn(
@@ -188,6 +194,9 @@ pub(crate) async fn run(
     let (_, code) = report.end();
     Ok(code)
 }
+
+/// What became of a reference: its position and itself, its verdicts, and whether all of its signatures are kept.
+type Outcomes<'a> = (usize, &'a Reference, Vec<Judged>, Result<(), Failure>);
 
 /// Saves what is to be saved of a verdict, and tells it.
 struct Teller<'a> {

@@ -5,7 +5,7 @@
 use countersign_oci::{LayoutError, LayoutPath, Location};
 
 /// For a layout without a blob that is asked for.
-const PARTIAL: &str = "copy the whole image again; if it was copied with --platform, the layout has those platforms alone: to copy it on, pass --platform again";
+const PARTIAL: &str = "copy the image again from where it is whole; if it was copied with --platform, the layout has those platforms alone: to copy it on into a layout, pass --platform again";
 /// For a path where nothing is, or a layout without the image that is asked for.
 const NOT_FOUND: &str = "check the path, and that the whole image was copied";
 /// For a path with a tag behind it, as oras writes it.

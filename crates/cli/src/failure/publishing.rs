@@ -55,7 +55,7 @@ impl From<CopyError> for Failure {
             CopyError::Platform { .. } => {
                 "choose some of these with --platform, or leave it out to copy all"
             }
-            CopyError::NoIndex { .. } => "leave --platform out",
+            CopyError::NoPlatforms { .. } => "leave --platform out",
             CopyError::Refused { not_copied, .. } if !not_copied.is_empty() => {
                 let failure = Self {
                     not_copied: not_copied.clone().into(),

@@ -133,7 +133,7 @@ fn what_is_said_of_registries_and_layouts() {
         Status
     6 NotFound: choose one of these with --platform
         Platform/NoSuchPlatform
-    6 NotFound: copy the whole image again; if it was copied with --platform, the layout has those platforms alone: to copy it on, pass --platform again
+    6 NotFound: copy the image again from where it is whole; if it was copied with --platform, the layout has those platforms alone: to copy it on into a layout, pass --platform again
         Layout/NoBlob
     6 NotFound: pass the platform that the image has to --platform
         WrongPlatform
@@ -273,7 +273,7 @@ fn what_is_said_of_signing() {
     2 Usage: give one image for each platform
         Merge/SamePlatform
     2 Usage: leave --platform out
-        Copy/NoIndex
+        Copy/NoPlatforms
     2 Usage: name each image once; another image may be missing
         Merge/Twice
     2 Usage: name the images to merge, by digest: NAME@DIGEST, or --digests-from DIR

@@ -130,9 +130,10 @@ fn refusal_hint(kind: Kind, refusals: &[&Refusal]) -> &'static str {
         }
         Kind::Policy if refusals.iter().any(|refusal| is_untagged(refusal)) => SIGN_WITH_TAG,
         Kind::Policy if refusals.iter().any(|refusal| is_for_other_name(refusal)) => {
-            match refusals.first().map(|refusal| refusal.image.location()) {
-                Some(Location::Layout(_)) => LAYOUT_HAS_NO_NAME,
-                Some(Location::Registry(_)) | None => OTHER_NAME,
+            if refusals.iter().any(|refusal| is_for_path(refusal)) {
+                LAYOUT_HAS_NO_NAME
+            } else {
+                OTHER_NAME
             }
         }
         Kind::Policy => lack(refusals)
@@ -243,6 +244,18 @@ fn is_for_other_name(refusal: &Refusal) -> bool {
     use countersign_verify::Failure as Refused;
     refusal.candidates.iter().any(|one| {
         matches!(&one.failure, Refused::Policy(violation) if matches!(**violation, Violation::Name { .. }))
+    })
+}
+
+/// Whether the name that is asked for is the path of a layout. An image of a kit has the name of its source.
+fn is_for_path(refusal: &Refusal) -> bool {
+    use countersign_verify::Failure as Refused;
+    let Location::Layout(layout) = refusal.image.location() else {
+        return false;
+    };
+    let path = layout.to_string();
+    refusal.candidates.iter().any(|one| {
+        matches!(&one.failure, Refused::Policy(violation) if matches!(&**violation, Violation::Name { expected, .. } if *expected == path))
     })
 }
 

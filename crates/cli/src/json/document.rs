@@ -8,7 +8,8 @@ use serde::Serialize;
 /// that a command can't print a document that the schema doesn't know.
 pub(crate) trait OutputDocument: Serialize {}
 
-/// A document whose `results` are written one by one. It has nothing else, unless a failure ends the run: then `error`.
+/// A document whose `results` can be written one by one. If a failure ends the run, it has those that came before, `error`,
+/// and nothing else.
 pub(crate) trait Streamed: OutputDocument {
     /// What one of its results is.
     type Result: Serialize;

@@ -19,6 +19,16 @@ use super::wanted::Wanted;
 pub(crate) struct InstallOutput {
     /// One for the image, or one for each name.
     pub(crate) results: Vec<InstallResult>,
+    /// If something ended the run, such as a signal or `--timeout`: then `results` has those that came before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<JsonError>,
+}
+
+impl From<Vec<InstallResult>> for InstallOutput {
+    fn from(results: Vec<InstallResult>) -> Self {
+        let error = None;
+        Self { results, error }
+    }
 }
 
 /// What became of one image or one entry of a gallery.

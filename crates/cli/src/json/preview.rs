@@ -14,6 +14,16 @@ use super::wanted::Wanted;
 pub(crate) struct PreviewOutput {
     /// One for the image, or one for each name.
     pub(crate) results: Vec<PreviewResult>,
+    /// If something ended the run, such as a signal or `--timeout`: then `results` has those that came before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<JsonError>,
+}
+
+impl From<Vec<PreviewResult>> for PreviewOutput {
+    fn from(results: Vec<PreviewResult>) -> Self {
+        let error = None;
+        Self { results, error }
+    }
 }
 
 /// What would become of one image or one entry of a gallery.

@@ -1,6 +1,8 @@
 //! Kits of several images: where they are from, and what an index in a kit may name.
 
+mod damaged;
 mod entries;
+mod hints;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -201,6 +203,40 @@ async fn an_index_in_a_kit_names_no_place_of_the_machine_that_installs() {
     let to = stage.reference("mirror");
     let served = stage.run(&[&["copy", "ocifile://kit", &to]]);
     assert_eq!(served.code, 0, "{}", served.shown());
+}
+
+/// Whoever can change a kit can give the name of an image to another one of the same signer.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_of_one_s_own_says_which_image_a_name_means() {
+    let index = |stage: &Stage, [app, tool]: [&str; 2]| {
+        let (app, tool) = (stage.reference(app), stage.reference(tool));
+        format!("[{{name: app, uri: '{app}'}}, {{name: tool, uri: '{tool}'}}]")
+    };
+    let stage = stage(|stage| index(stage, ["tool:v1", "app:v1"])).await;
+    crate::stage::image("linux/amd64").push(&stage.registry, "tool", Some("v1"));
+    stage.signed("tool:v1", RELEASE);
+    let copy = ["copy", "--gallery=galleries.yaml", "--to=ocifile://kit"];
+    let made = stage.run(&[&copy, &TRUST]);
+    assert_eq!(made.code, 0, "{}", made.shown());
+    stage.write("index.yaml", index(&stage, ["app:v1", "tool:v1"]));
+    let own = ["--gallery=galleries.yaml", TRUST[0], TRUST[1]];
+    for (own, image, store) in [
+        (&[][..], "tool:v1", "--store=kits"),
+        (&own[..], "app:v1", "--store=own"),
+    ] {
+        let install = ["install", "--from=ocifile://kit", store, "app"];
+        let run = stage.run(&[&install, &LINUX, own]);
+        assert_eq!(run.code, 0, "{}", run.shown());
+        let served = format!("the primary, {}\n", stage.reference(image));
+        assert!(run.stdout.contains(&served), "{}", run.shown());
+    }
+    fs::remove_file(stage.path("index.yaml")).unwrap();
+    let install = ["install", "--from=ocifile://kit", "--store=lost", "app"];
+    let lost = stage.run(&[&install, &LINUX, &own]);
+    assert_ne!(lost.code, 0, "{}", lost.shown());
+    let says = "an index that is a file is yours and not the kit's";
+    assert!(lost.stderr.contains(says), "{}", lost.shown());
+    assert!(!stage.path("lost/app").exists());
 }
 
 /// What a kit lacks is of that entry alone.

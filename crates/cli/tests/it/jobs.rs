@@ -1,13 +1,40 @@
 //! Several entries, installed at the same time.
 
-use std::time::Duration;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use countersign_sandbox::{Effect, Fault, Request};
 
-use crate::shop::{EARLIER, FLAGS, LATER, Shop};
+use crate::shop::{EARLIER, FLAGS, LATER, SIGNER, Shop};
 
 const CHAT: &str = "GET /v2/acme/app/manifests/latest-chat";
 const DRAW: &str = "GET /v2/acme/app/manifests/latest-draw";
+
+/// Longer than a test takes.
+const NEVER: Duration = Duration::from_secs(600);
+
+/// The gallery has an entry for each name, with the tag `latest-NAME`.
+fn write_index(shop: &Shop, names: &[&str]) {
+    let host = shop.registry.host();
+    let entry = |name: &&str| format!("{{name: {name}, uri: '{host}/acme/app:latest-{name}'}}");
+    let entries: Vec<String> = names.iter().map(entry).collect();
+    shop.write("index.yaml", &format!("[{}]", entries.join(", ")));
+}
+
+/// Runs the program until `reached` holds, and ends it then. Says whether it held before the program ended by itself.
+async fn reaches(shop: &Shop, arguments: &[&str], reached: impl Fn() -> bool) -> bool {
+    let mut command = shop.command(arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let begun = Instant::now();
+    let deadline = Duration::from_secs(60);
+    while !reached() && child.try_wait().unwrap().is_none() && begun.elapsed() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    reached()
+}
 
 /// The registry answers late for the first name.
 async fn late() -> Shop {
@@ -91,4 +118,54 @@ async fn the_number_of_jobs_is_from_1_to_16_and_for_galleries() {
         err.contains("--jobs has no effect without --gallery"),
         "{err}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_whose_registry_gives_no_answer_keeps_no_other_from_being_installed() {
+    let shop = Shop::open().await;
+    let names = ["chat", "draw", "hear", "see"];
+    write_index(&shop, &names);
+    for name in names {
+        shop.publish(&format!("latest-{name}"), name, EARLIER);
+    }
+    shop.registry
+        .add_fault(Fault::on(CHAT, Effect::Delay(NEVER)));
+    let first = ["install", "--platform=linux/amd64", "--jobs=2"];
+    let arguments = [&first[..], &FLAGS, &names].concat();
+    let others = &names[1..];
+    let installed = || others.iter().all(|name| shop.version(name).is_some());
+    assert!(reaches(&shop, &arguments, installed).await);
+    assert_eq!(shop.version("chat"), None);
+}
+
+/// More images than any command asks for at the same time.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_whose_registry_gives_no_answer_keeps_no_other_from_being_asked_for() {
+    let shop = Shop::open().await;
+    let names: Vec<String> = (10..30).map(|number| format!("app{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    write_index(&shop, &names);
+    let line = |name: &str| format!("GET /v2/acme/app/manifests/latest-{name}");
+    shop.publish("latest-app10", "1", EARLIER);
+    let held = Fault::on(&line("app10"), Effect::Delay(NEVER));
+    shop.registry.add_fault(held);
+    let (host, issuer) = (shop.registry.host(), shop.sigstore.issuer());
+    let reference = |name: &&str| format!("{host}/acme/app:latest-{name}");
+    let references: Vec<String> = names.iter().map(reference).collect();
+    let references: Vec<&str> = references.iter().map(String::as_str).collect();
+    let root = ["--trusted-root", "root.json"];
+    let signer = ["--issuer", &issuer, "--identity", SIGNER];
+    let to = format!("{host}/mirror");
+    let dry_run = ["install", "--dry-run", "--platform=linux/amd64"];
+    let last = line("app29");
+    for arguments in [
+        [&dry_run[..], &FLAGS, &names].concat(),
+        [&["verify"][..], &root, &signer, &references].concat(),
+        [&["copy", "--to", &to][..], &FLAGS].concat(),
+    ] {
+        shop.registry.reset_requests();
+        let asked = || shop.registry.requests().iter().any(|r| r.line() == last);
+        let reached = reaches(&shop, &arguments, asked).await;
+        assert!(reached, "{arguments:?}");
+    }
 }

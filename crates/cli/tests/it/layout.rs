@@ -113,7 +113,10 @@ async fn each_failure_has_its_exit_code_and_says_what_to_do() {
     fails(
         &stage,
         6,
-        &["it does not contain sha256:", "copy the whole image again"],
+        &[
+            "it does not contain sha256:",
+            "copy the image again from where it is whole",
+        ],
     );
 }
 

@@ -8,7 +8,7 @@ use countersign_sandbox::image::{Compression, Image, Layer};
 use countersign_sandbox::{Effect, Fault, Service, ServiceFault};
 use serde_json::{Value, json};
 
-use crate::stage::{POLICY, RELEASE, SERVICES, Stage, TRUST};
+use crate::stage::{POLICY, RELEASE, SERVICES, Stage, TRUST, image};
 
 const SIGNALS: [(&str, i32, &str); 3] = [
     ("INT", 130, "Ctrl-C (SIGINT)"),
@@ -149,6 +149,65 @@ async fn in_mid_install_nothing_is_left_and_the_old_installation_is_whole() {
     let run = stage.install(&[&reference, "app"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(stage.path("app/bin/other").exists());
+}
+
+/// Two are installed at once. The last one is begun when those before it have their results, but for the first one, which
+/// keeps its place. So these results wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_a_result_before_the_signal_is_told() {
+    let stage = Stage::new().await;
+    stage.signed("app:v1", RELEASE);
+    image("linux/amd64").push(&stage.registry, "other", Some("v1"));
+    let wanted = ["slow", "app", "other", "last"];
+    let entries = wanted.map(|name| {
+        let uri = stage.reference(&format!("{name}:v1"));
+        format!("{{name: {name}, uri: '{uri}'}}")
+    });
+    stage.write("index.yaml", format!("[{}]", entries.join(", ")));
+    let galleries = stage.gallery("file:index.yaml", RELEASE);
+    stage.write("galleries.yaml", galleries);
+    let last = "GET /v2/last/manifests/v1";
+    for line in ["GET /v2/slow/manifests/v1", last] {
+        let late = Effect::Delay(Duration::from_secs(60));
+        stage.registry.add_fault(Fault::on(line, late));
+    }
+    let flags = ["--gallery=galleries.yaml", "--jobs=2"];
+    let platform = ["--platform", "linux/amd64"];
+    for format in ["human", "json"] {
+        stage.registry.reset_requests();
+        let store = format!("--store={format}");
+        let output = ["--output", format, &store];
+        let arguments = [
+            &["install"],
+            &TRUST[..],
+            &flags,
+            &platform,
+            &output,
+            &wanted,
+        ];
+        let mut child = start(&stage, &arguments.concat());
+        asked(&stage, last, &mut child).await;
+        send("TERM", &child);
+        let (ended, stdout, stderr) = end(child).await;
+        assert_eq!(ended, Some(143), "{stderr}");
+        let there = stage.path(&format!("{format}/app/bin/app"));
+        assert!(there.exists(), "{stdout}{stderr}");
+        if format == "human" {
+            assert!(stdout.starts_with("installed app in "), "{stdout}");
+            let hint = "; what this run has done already stays; run the same command again\n";
+            assert!(stderr.ends_with(hint), "{stderr}");
+            continue;
+        }
+        let document: Value = serde_json::from_str(&stdout).unwrap();
+        crate::schema::conforms(&document);
+        assert_eq!(document["error"]["kind"], "stopped", "{document:#}");
+        let results = document["results"].as_array().unwrap();
+        assert_eq!(results.len(), 2, "{document:#}");
+        assert_eq!(results[0]["name"], "app", "{document:#}");
+        assert_eq!(results[0]["outcome"], "installed", "{document:#}");
+        assert_eq!(results[1]["name"], "other", "{document:#}");
+        assert_eq!(results[1]["error"]["kind"], "unsigned", "{document:#}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,15 @@
 //! A run that takes too long.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::net::TcpListener;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use countersign_sandbox::ClosedPort;
+use serde_json::Value;
 
-use crate::stage::{POLICY, RELEASE, SERVICES, Stage, TRUST, program, run};
+use crate::stage::{POLICY, RELEASE, SERVICES, Stage, TRUST, image, program, run};
 
 /// The commands whose help has the flag.
 fn with_timeout() -> BTreeSet<String> {
@@ -40,6 +43,9 @@ async fn a_run_that_takes_too_long_is_given_up_and_leaves_nothing() {
     assert_eq!(installed.code, 0, "{}", installed.shown());
     let away = format!("http://{}/index.yaml", silent.local_addr().unwrap());
     stage.write("galleries.yaml", gallery(&away));
+    stage.write("root.json", stage.sigstore.tuf_root());
+    let tuf_url = format!("http://{}/", silent.local_addr().unwrap());
+    let tuf = ["--tuf-url", &tuf_url, "--tuf-root", "root.json"];
     let commands = [
         ("sign", [&signs[..], &[&digest]].concat()),
         ("merge", [&signs[..], &["--tag", &app, &digest]].concat()),
@@ -63,6 +69,8 @@ async fn a_run_that_takes_too_long_is_given_up_and_leaves_nothing() {
             "policy check",
             vec!["denying.yaml", "--resolve", app.trim_end_matches(":v1")],
         ),
+        ("trust show", tuf.to_vec()),
+        ("trust update", tuf.to_vec()),
     ];
     stage.write("list.txt", &app);
     let denying = format!("{}  deny_digests: [{digest}]\n", stage.policy(RELEASE));
@@ -140,4 +148,69 @@ async fn what_was_refused_before_the_time_was_up_decides_the_exit_code() {
         assert!(run.stderr.contains(says), "{}", run.shown());
         assert_eq!(run.code, code, "{}", run.shown());
     }
+}
+
+/// The registry of the first one doesn't answer, so that the results of the others wait for it.
+#[tokio::test]
+async fn entries_that_were_done_before_the_time_was_up_are_told() {
+    let stage = Stage::new().await;
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent_host = silent.local_addr().unwrap().to_string();
+    stage.signed("app:v1", RELEASE);
+    image("linux/amd64").push(&stage.registry, "other", Some("v1"));
+    let host = stage.registry.host();
+    let entries = [("slow", &silent_host), ("app", &host), ("other", &host)];
+    let entries = entries.map(|(name, host)| format!("{{name: {name}, uri: '{host}/{name}:v1'}}"));
+    stage.write("index.yaml", format!("[{}]", entries.join(", ")));
+    let galleries = stage.gallery("file:index.yaml", RELEASE);
+    stage.write("galleries.yaml", galleries);
+    let mirror = format!("--to={}", stage.reference("mirror"));
+    let names = ["--platform=linux/amd64", "slow", "app", "other"];
+    let install = ["install", "--store=store"];
+    let dry_run = ["install", "--store=empty", "--dry-run"];
+    let both = &["app", "other"][..];
+    let commands = [
+        ([&install[..], &names].concat(), both, true),
+        ([&dry_run[..], &names].concat(), both, false),
+        (vec!["copy", mirror.as_str()], both, true),
+        (vec!["copy", "--to=ocifile://kit"], both, true),
+        // Until the archive is there, nothing is copied.
+        (
+            vec!["copy", "--to=ocifile://kit.tar"],
+            &["other"][..],
+            false,
+        ),
+    ];
+    let flags = ["--output=json", "--gallery=galleries.yaml", "--timeout=15s"];
+    // All at once: each takes all of its time.
+    let children = commands.map(|(command, told, stays)| {
+        let mut child = stage.command(&[&command[..], &TRUST, &flags].concat());
+        child.stdout(Stdio::piped()).stderr(Stdio::piped());
+        (child.spawn().unwrap(), command, told, stays)
+    });
+    for (child, command, told, stays) in children {
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        crate::schema::conforms(&document);
+        let shown = format!("{command:?}: {document:#}{stderr}");
+        // That one is not signed says more than that another may be there later.
+        assert_eq!(output.status.code(), Some(3), "{shown}");
+        assert_eq!(document["error"]["exit_code"], 3, "{shown}");
+        assert_eq!(document["error"]["kind"], "unreachable", "{shown}");
+        let hints = document["error"]["hints"].to_string();
+        let says = "what this run has done already stays";
+        assert_eq!(hints.contains(says), stays, "{shown}");
+        let results = document["results"].as_array().unwrap();
+        let names: Vec<_> = results.iter().map(|one| &one["name"]).collect();
+        assert_eq!(names, told, "{shown}");
+        let refused = results.last().unwrap();
+        assert_eq!(refused["error"]["kind"], "unsigned", "{shown}");
+    }
+    assert!(stage.path("store/app/bin/app").exists());
+    let copied = stage.registry.tagged("mirror/app", "v1");
+    assert_eq!(copied, Some(stage.index.digest()));
+    let list = fs::read_to_string(stage.path("kit/index.json")).unwrap();
+    assert!(list.contains(&stage.reference("app:v1")), "{list}");
+    assert!(!stage.path("kit.tar").exists());
 }

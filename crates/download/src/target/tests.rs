@@ -132,7 +132,8 @@ fn what_is_not_ours_is_not_replaced() {
     // A record that isn't one makes it no more ours.
     fs::create_dir(scene.target().join(".countersign")).unwrap();
     fs::write(record::path(&scene.target()), "{}").unwrap();
-    assert_eq!(scene.refused(), "a directory with files that are not ours");
+    let unread = "a directory with a record that can't be read: it is damaged, or not ours";
+    assert_eq!(scene.refused(), unread);
     fs::remove_dir_all(scene.target()).unwrap();
 
     fs::write(scene.target(), "precious").unwrap();

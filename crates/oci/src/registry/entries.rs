@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::descriptor::{Descriptor, media_type};
-use crate::digest::Digest;
+use crate::digest::{Digest, DigestError};
 use crate::excerpt::excerpt;
 use crate::from_object_alone;
 use crate::json::each_listed;
@@ -42,33 +42,74 @@ pub(super) struct Listed {
     pub(super) entries: usize,
     /// The entries that are descriptors with a digest that we can check.
     pub(super) descriptors: Vec<Descriptor>,
+    /// What the first entry without a digest has in its place.
+    pub(super) malformed: Option<String>,
 }
 
 /// Reads an index of at most `limit` entries. Other entries than descriptors with a digest that we
 /// can check are counted, but left out. Of a descriptor, platform and long or numerous annotations
 /// are dropped.
 pub(super) fn read(bytes: &[u8], limit: usize) -> Result<Listed, ListError> {
-    struct Followed(Vec<Descriptor>);
+    struct Followed {
+        descriptors: Vec<Descriptor>,
+        malformed: Option<String>,
+    }
     impl Sink for Followed {
         fn entry(&mut self, entry: &RawValue) {
             match serde_json::from_str::<Entry>(entry.get()).map(Descriptor::try_from) {
-                Ok(Ok(descriptor)) => self.0.push(descriptor),
+                Ok(Ok(descriptor)) => self.descriptors.push(descriptor),
                 Ok(Err(reason)) => tracing::debug!(reason, "left out of the list"),
-                Err(error) => tracing::debug!(
-                    line = error.line(),
-                    column = error.column(),
-                    "an entry that is no descriptor is left out of the list"
-                ),
+                Err(error) => {
+                    tracing::debug!(
+                        line = error.line(),
+                        column = error.column(),
+                        "an entry that is no descriptor is left out of the list"
+                    );
+                    if self.malformed.is_none() {
+                        self.malformed = in_place_of_digest(entry);
+                    }
+                }
             }
         }
     }
-    let mut followed = Followed(Vec::new());
+    let mut followed = Followed {
+        descriptors: Vec::new(),
+        malformed: None,
+    };
     let fields = walk(bytes, limit, &mut followed)?;
     Ok(Listed {
         says_index: fields.media_type.as_deref() == Some(media_type::OCI_INDEX),
         entries: fields.entries,
-        descriptors: followed.0,
+        descriptors: followed.descriptors,
+        malformed: followed.malformed,
     })
+}
+
+/// What an entry has in the place of a digest, if that is no digest of any algorithm (OCI image specification, "Digests").
+fn in_place_of_digest(entry: &RawValue) -> Option<String> {
+    match serde_json::from_str::<Named>(entry.get()) {
+        Ok(Named { digest }) if is_a_digest(&digest) => None,
+        Ok(Named { digest }) => Some(excerpt(&digest)),
+        Err(_) => Some(excerpt(entry.get())),
+    }
+}
+
+/// Whether a text has the form of a digest, also of an algorithm that we can't compute.
+fn is_a_digest(text: &str) -> bool {
+    match text.parse::<Digest>() {
+        Ok(_) => true,
+        Err(DigestError::UnsupportedAlgorithm { .. }) => {
+            text.split_once(':').is_some_and(|(algorithm, encoded)| {
+                let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+                let mut components = algorithm.split(['+', '.', '_', '-']);
+                let encodes = |c: char| c.is_ascii_alphanumeric() || "=_-".contains(c);
+                components.all(|one| !one.is_empty() && one.chars().all(lower))
+                    && !encoded.is_empty()
+                    && encoded.chars().all(encodes)
+            })
+        }
+        Err(DigestError::NoAlgorithm { .. } | DigestError::Encoded { .. }) => false,
+    }
 }
 
 /// Receives what [`walk`] finds.
@@ -203,7 +244,14 @@ struct Entry {
     annotations: Annotations,
 }
 
-from_object_alone!(Entry);
+/// The digest alone, as it is written.
+#[derive(Deserialize)]
+#[serde(remote = "Self")]
+struct Named {
+    digest: String,
+}
+
+from_object_alone!(Entry, Named);
 
 impl TryFrom<Entry> for Descriptor {
     type Error = &'static str;
@@ -296,10 +344,36 @@ mod tests {
         };
         assert_eq!(listed.descriptors, [lavish, entry("plain")]);
         assert_eq!(listed.entries, 5);
+        assert_eq!(listed.malformed.as_deref(), Some("1"));
         assert!(matches!(
             read(list.as_bytes(), 4),
             Err(ListError::TooMany(4))
         ));
+    }
+
+    #[test]
+    fn a_digest_that_we_can_t_compute_is_one_and_a_path_is_none() {
+        let hex = "0".repeat(64);
+        for digest in [
+            "blake3:00ff".to_owned(),
+            "sha256+b64u:LCa0a2j_xo=-".to_owned(),
+            format!("sha256:{hex}"),
+        ] {
+            assert!(is_a_digest(&digest), "{digest}");
+        }
+        for other in [
+            "",
+            ":",
+            "sha256",
+            "blake3:",
+            "sha256:00",
+            "sha256:../../../etc/passwd",
+            "blake3:00/../../etc/passwd",
+            "Blake3:00",
+            "a+:00",
+        ] {
+            assert!(!is_a_digest(other), "{other}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::io::Read;
 
 use bytes::Bytes;
+use serde::de::Error as _;
 
 use super::Registry;
 use super::checks::{check_limit, or_wrong_size};
@@ -19,6 +20,7 @@ use crate::digest::Digest;
 use crate::document::Document;
 use crate::error::{Error, LayoutError, Result};
 use crate::layout::{Content, IMAGE_NAME, Layout, REF_NAME, blocking};
+use crate::manifest::ManifestError;
 use crate::options::Limits;
 use crate::reference::{LayoutPath, Location, PinnedReference, Reference};
 use crate::resolved::ResolvedImage;
@@ -112,17 +114,16 @@ impl Registry {
         .await
     }
 
-    /// The images of a layout, in its order: what has no subject, and has a name or is not listed by an index among
-    /// the entries. One that has several names is there several times.
+    /// What a layout lists by a name, in its order, without signatures. One that has several names is there several
+    /// times. No document is read: what is damaged, or missing, is told to who asks for it, and spoils nothing else.
     ///
     /// # Errors
-    /// [`Error::Layout`]; others about its documents.
+    /// [`Error::Layout`].
     pub async fn layout_images(&self, path: &LayoutPath) -> Result<Vec<LayoutImage>> {
-        self.in_layout(path, |mut reader| {
+        self.in_layout(path, |reader| {
             let entries = reader.entries()?.into_iter();
-            let entries = entries.filter(|entry| !holds_signatures(entry)).collect();
-            let roots = reader.roots(entries, Missing::Keep)?.into_iter();
-            Ok(roots.map(LayoutImage::of).collect())
+            let named = entries.filter(|entry| is_named(entry) && !holds_signatures(entry));
+            Ok(named.map(LayoutImage::of).collect())
         })
         .await
     }
@@ -176,7 +177,7 @@ impl Registry {
     }
 }
 
-/// An image that a layout lists.
+/// An image that a layout lists by a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayoutImage {
     /// Its descriptor.
@@ -215,7 +216,8 @@ struct LayoutReader {
 }
 
 impl LayoutReader {
-    /// The entries of `index.json` that are documents.
+    /// The entries of `index.json` that are documents. One without a digest is refused: of other programs, some refuse the
+    /// layout, and some pass it over.
     fn entries(&self) -> Result<Vec<Descriptor>> {
         let bytes = self.layout.index(self.limits.manifest_bytes)?;
         let limit = self.limits.layout_entries;
@@ -227,6 +229,11 @@ impl LayoutReader {
                 unit: "entries",
             },
         })?;
+        if let Some(found) = listed.malformed {
+            let wrong = format!("expected a digest in each entry of `manifests`, found `{found}`");
+            let source = ManifestError::Json(serde_json::Error::custom(wrong));
+            return Err(self.layout.failure(LayoutError::Index(source)));
+        }
         Ok(listed
             .descriptors
             .into_iter()
@@ -273,7 +280,7 @@ impl LayoutReader {
         });
         let mut roots = match <[Descriptor; 1]>::try_from(entries) {
             Ok([only]) => return Ok(only),
-            Err(several) => self.roots(several, Missing::Refuse)?,
+            Err(several) => self.roots(several)?,
         };
         match (roots.pop(), roots.is_empty()) {
             (Some(root), true) => Ok(root),
@@ -287,16 +294,10 @@ impl LayoutReader {
 
     /// The entries that are images. What an index among the entries lists is part of it, unless it has a name of its
     /// own: by this it was put there as an image.
-    fn roots(&mut self, entries: Vec<Descriptor>, missing: Missing) -> Result<Vec<Descriptor>> {
+    fn roots(&mut self, entries: Vec<Descriptor>) -> Result<Vec<Descriptor>> {
         let (mut roots, mut below) = (Vec::new(), HashSet::new());
         for entry in entries {
-            let image = match self.document(&entry) {
-                Err(error) if missing == Missing::Keep && error.is_absence() => {
-                    roots.push(entry);
-                    continue;
-                }
-                image => image?,
-            };
+            let image = self.document(&entry)?;
             let (subject, artifact_type) = match image.document() {
                 Document::Manifest(manifest) => {
                     (manifest.subject.clone(), manifest.artifact_type.clone())
@@ -368,14 +369,6 @@ fn holds_signatures(entry: &Descriptor) -> bool {
         return true;
     }
     tag_of(entry).is_some_and(Digest::is_made_into)
-}
-
-/// What becomes of an entry whose document the layout lacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Missing {
-    Refuse,
-    /// It counts as an image: whoever asks for it is told. The others can be used.
-    Keep,
 }
 
 /// An entry's name for people.

@@ -37,17 +37,17 @@ pub enum CopyError {
         .available.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     )]
     Platform {
-        /// The index.
+        /// The index, or an image for one platform.
         image: Box<PinnedReference>,
         /// The platform.
         wanted: Box<Platform>,
         /// The platforms that it has.
         available: Vec<Platform>,
     },
-    /// Platforms were asked for, and the image is not an index.
-    #[error("{image} is an image for one platform, and not an index")]
-    NoIndex {
-        /// The image.
+    /// Platforms were asked for, and the index lists nothing for any.
+    #[error("{image} lists no image for any platform")]
+    NoPlatforms {
+        /// The index.
         image: Box<PinnedReference>,
     },
     /// The copy does not pass the policy that the source passed. No tag was written.
@@ -69,7 +69,7 @@ impl CopyError {
         match self {
             Self::Limit { .. } | Self::Entry { .. } => ErrorKind::Invalid,
             Self::Platform { .. } => ErrorKind::NotFound,
-            Self::NoIndex { .. } => ErrorKind::Usage,
+            Self::NoPlatforms { .. } => ErrorKind::Usage,
             Self::Refused {
                 source, not_copied, ..
             } => match source.kind() {

@@ -1,6 +1,8 @@
 //! Which entries of an index are copied, if not all.
 
-use countersign_oci::{Descriptor, Index, Platform, Registry, ResolvedImage};
+use countersign_oci::{
+    Descriptor, Document, Error as RegistryError, Index, Platform, Registry, ResolvedImage,
+};
 
 use super::CopyError;
 use crate::error::Error;
@@ -8,10 +10,10 @@ use crate::error::Error;
 /// By this annotation BuildKit says which image an attestation is about.
 const ABOUT: &str = "vnd.docker.reference.digest";
 
-/// Refuses platforms that `image` has nothing for.
+/// Refuses platforms that `image` has nothing for. An image for one platform has that alone.
 ///
 /// # Errors
-/// [`CopyError::Platform`], [`CopyError::NoIndex`].
+/// [`CopyError::Platform`], [`CopyError::NoPlatforms`].
 pub(super) async fn refuse_missing(
     registry: &Registry,
     image: &ResolvedImage,
@@ -19,6 +21,9 @@ pub(super) async fn refuse_missing(
 ) -> Result<(), Error> {
     if wanted.is_empty() {
         return Ok(());
+    }
+    if let Document::Manifest(_) = image.document() {
+        return refuse_other(registry, image, wanted).await;
     }
     let entries = registry.platform_entries(image).await?;
     let mut available: Vec<Platform> = Vec::new();
@@ -29,7 +34,7 @@ pub(super) async fn refuse_missing(
     }
     let image = || Box::new(image.reference().clone());
     if available.is_empty() {
-        return Err(CopyError::NoIndex { image: image() }.into());
+        return Err(CopyError::NoPlatforms { image: image() }.into());
     }
     let missing = |wanted: &&Platform| !available.iter().any(|one| one.serves(wanted).is_some());
     match wanted.iter().find(missing) {
@@ -41,6 +46,28 @@ pub(super) async fn refuse_missing(
         }
         .into()),
     }
+}
+
+/// Refuses an image for one platform if another is wanted, by the rule of an installation.
+async fn refuse_other(
+    registry: &Registry,
+    image: &ResolvedImage,
+    wanted: &[Platform],
+) -> Result<(), Error> {
+    for wanted in wanted {
+        match registry.require_platform(image, wanted).await {
+            Err(RegistryError::WrongPlatform { found, .. }) => {
+                return Err(CopyError::Platform {
+                    image: Box::new(image.reference().clone()),
+                    wanted: Box::new(wanted.clone()),
+                    available: vec![*found],
+                }
+                .into());
+            }
+            required => required?,
+        }
+    }
+    Ok(())
 }
 
 /// The entries to copy: all, if no platform is wanted. An entry without a platform may be an index with

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use countersign_download::{Kit, LockedEntry, Plan, PlanFailure};
-use countersign_oci::{Digest, LayoutPath, Location, Reference, Registry, Repository};
+use countersign_oci::{Digest, LayoutDraft, LayoutPath, Location, Reference, Registry, Repository};
 use countersign_policy::Policy;
 use countersign_sign::{BlobTurns, CopiedImage, CopyPlan};
 use countersign_verify::{TrustedRoot, Verifier};
@@ -17,6 +17,7 @@ use super::CopyArguments;
 use super::document::{CopyOutput, CopyResult};
 use super::one::{Copying, begin_layout, blob_turns};
 use super::target::Target;
+use crate::commands::in_order::InOrder;
 use crate::commands::report::Report;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
@@ -143,7 +144,7 @@ impl Carrier<'_> {
             let _ = writeln!(summary, "  kit        {kit}");
         }
         output.result(&summary);
-        output.document(&CopyOutput { results, kit });
+        output.document(&CopyOutput::new(results, kit));
         Ok(code)
     }
 }
@@ -164,8 +165,8 @@ impl Batch<'_> {
         prefix: &Repository,
         report: &mut Report<'_, CopyResult>,
     ) -> Result<(), Failure> {
-        let copies = targets(items, prefix)?.into_iter();
-        let copies = copies.map(|(item, repository, tag)| async move {
+        let copies = targets(items, prefix)?.into_iter().enumerate();
+        let copies = copies.map(|(position, (item, repository, tag))| async move {
             let copied = async {
                 let copying = self.copying(&item);
                 let plan = self.plan(&copying, &item).await?;
@@ -173,11 +174,15 @@ impl Batch<'_> {
                 copying.add_to_repository(&plan, &repository, tag).await
             };
             let copied = copied.await;
-            (item, copied)
+            (position, (item, copied))
         });
-        let mut copies = pin!(stream::iter(copies).buffered(AT_ONCE));
-        while let Some((item, copied)) = copies.next().await {
+        let tell = |(item, copied): (Item, Result<CopiedImage, Failure>)| {
             self.told(&item, copied, report);
+        };
+        let mut told = InOrder::new(tell);
+        let mut copies = pin!(stream::iter(copies).buffer_unordered(AT_ONCE));
+        while let Some((position, one)) = copies.next().await {
+            told.ended(position, one);
         }
         Ok(())
     }
@@ -192,7 +197,8 @@ impl Batch<'_> {
     ) -> Result<Option<Digest>, Failure> {
         let say = |line: &str| self.board.suspend(|| self.output.note(line));
         let draft = &begin_layout(path, say).await?;
-        let copies = items.into_iter().map(|item| async move {
+        let copies = items.into_iter().enumerate();
+        let copies = copies.map(|(position, item)| async move {
             let copied = async {
                 let copying = self.copying(&item);
                 let plan = self.plan(&copying, &item).await?;
@@ -200,11 +206,15 @@ impl Batch<'_> {
                 copying.add_to_layout(&plan, draft, Some(&name)).await
             };
             let copied = copied.await;
-            (item, copied)
+            (position, (item, copied))
         });
-        let mut copies = pin!(stream::iter(copies).buffered(AT_ONCE));
-        while let Some((item, copied)) = copies.next().await {
+        let tell = |(item, copied): (Item, Result<CopiedImage, Failure>)| {
             self.told(&item, copied, report);
+        };
+        let mut told = InOrder::new(tell);
+        let mut copies = pin!(stream::iter(copies).buffer_unordered(AT_ONCE));
+        while let Some((position, one)) = copies.next().await {
+            told.ended(position, one);
         }
         let digest = match kit {
             Some(kit) => Some(kit.write(draft).await?),
@@ -291,7 +301,15 @@ impl Batch<'_> {
                 };
                 output.result(&format!("copied {names}: {}{to}\n", item.reference));
                 let result = CopyResult::of_entry(name, &item.reference, &copied);
-                report.done(result.also(&item.also));
+                let result = result.also(&item.also);
+                // An archive lists nothing before all of it is written.
+                let location = copied.image.location();
+                if matches!(location, Location::Layout(path) if LayoutDraft::makes_archive(path)) {
+                    report.done_at_the_end(result);
+                } else {
+                    output.remember_done();
+                    report.done(result);
+                }
             }
             Err(failure) => {
                 for one in failure.not_copied() {

@@ -20,11 +20,26 @@ pub(crate) struct CopyOutput {
     /// With `--gallery` into a layout: the kit, by its digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) kit: Option<String>,
+    /// If something ended the run, such as a signal or `--timeout`: then `results` has those that came before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<JsonError>,
+}
+
+impl CopyOutput {
+    /// What a run prints that came to its end.
+    pub(super) fn new(results: Vec<CopyResult>, kit: Option<String>) -> Self {
+        let error = None;
+        Self {
+            results,
+            kit,
+            error,
+        }
+    }
 }
 
 /// An image that was copied, or could not be.
 #[derive(Debug, Default, Serialize, JsonSchema)]
-pub(super) struct CopyResult {
+pub(crate) struct CopyResult {
     /// The entry of a gallery that names the image. Left out for an image that was named by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,

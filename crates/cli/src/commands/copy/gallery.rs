@@ -9,15 +9,15 @@ use countersign_download::{
     EntryName, Galleries, Kit, Lock, LockedEntry, Origin, Plan, PlanError, PlannedSource,
     RequirementKind, Role,
 };
-use countersign_oci::{LayoutPath, Location, Platform, Reference};
+use countersign_oci::{Location, Platform, Reference};
 use countersign_policy::{EntryContent, GalleryEntry, Policy};
 use countersign_verify::TrustedRoot;
 
 use super::CopyArguments;
 use super::carrier::{Carrier, Item, ItemSource, unpinned};
 use super::document::{CopyOutput, CopyResult};
+use super::replaced::what_is_lost;
 use super::target::Target;
-use crate::arguments::registry::RegistryArguments;
 use crate::commands::galleries;
 use crate::commands::kit::{OpenKit, PlannedEntry, some_of};
 use crate::commands::report::Report;
@@ -44,7 +44,7 @@ pub(super) async fn from_galleries(
     let lock = arguments.from_lock.clone().map(LockFile::new);
     let lock = lock.map(|file| file.read()).transpose()?;
     let mut roots = HashMap::new();
-    let mut report = Report::new(output);
+    let mut report = Report::kept::<CopyOutput>(output);
     let mut items = Vec::new();
     let planned = galleries.plan_all();
     let plans = plans(arguments, &galleries, planned, lock.as_ref(), &mut report)?;
@@ -89,8 +89,7 @@ pub(super) async fn from_galleries(
     }
     if let Target::Layout(path) = to {
         let registry = &verification.registry;
-        let lost = no_longer_locked(path, lock.as_ref(), registry, environment).await;
-        if let Some(warning) = warning_of_lost(&lost, lock.is_some()) {
+        for warning in what_is_lost(path, &galleries, lock.as_ref(), registry, environment).await {
             output.warning(&warning);
         }
     }
@@ -111,46 +110,6 @@ pub(super) async fn from_galleries(
     carrier.carry(items, to, kit).await
 }
 
-/// What is said of names that the kit at the destination locks, and the new one does not.
-fn warning_of_lost(lost: &[String], has_lock: bool) -> Option<String> {
-    if lost.is_empty() {
-        return None;
-    }
-    let why = if has_lock {
-        "the new lock file does not: a kit has one lock file"
-    } else {
-        "this run has no --from-lock: afterwards the kit locks nothing"
-    };
-    Some(format!(
-        "the kit that is there locks {}, and {why}",
-        lost.join(", ")
-    ))
-}
-
-/// What the kit at `path` has locked, if there is one, and `lock` has not.
-async fn no_longer_locked(
-    path: &LayoutPath,
-    lock: Option<&Lock>,
-    registry: &RegistryArguments,
-    environment: &Environment,
-) -> Vec<String> {
-    let there = path.clone().into();
-    // What can't be read is told when it is written to.
-    let Ok(Some(kit)) = OpenKit::find(&there, registry, environment).await else {
-        return Vec::new();
-    };
-    let is_lost = |entry: &&LockedEntry| {
-        lock.is_none_or(|lock| lock.entry(&entry.name, &entry.platform).is_err())
-    };
-    let old = kit.lock().into_iter().flat_map(|lock| lock.entries());
-    let mut names: Vec<String> = old
-        .filter(is_lost)
-        .map(|entry| entry.name.clone())
-        .collect();
-    names.dedup();
-    names
-}
-
 /// Copies the images of a kit into registries.
 pub(super) async fn from_kit(
     arguments: &CopyArguments,
@@ -160,8 +119,10 @@ pub(super) async fn from_kit(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let registry = connection::registry(&arguments.verification.registry, environment)?;
-    let galleries = kit.galleries(None, &arguments.choosing(), environment)?;
-    let mut report = Report::new(output);
+    let galleries = kit
+        .galleries(None, &arguments.choosing(), environment)
+        .await?;
+    let mut report = Report::kept::<CopyOutput>(output);
     let listed = registry.layout_images(&kit.path).await?;
     let layout = Location::from(kit.path.clone());
     let mut items = Vec::new();
@@ -222,7 +183,7 @@ pub(super) async fn from_kit(
 /// Ends a run that copies nothing, because a name is wrong.
 fn nothing(report: Report<'_, CopyResult>, output: &Output) -> ExitCode {
     let (results, code) = report.end();
-    output.document(&CopyOutput { results, kit: None });
+    output.document(&CopyOutput::new(results, None));
     code
 }
 

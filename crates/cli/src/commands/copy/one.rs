@@ -22,7 +22,7 @@ const BLOBS_AT_ONCE: NonZeroUsize = match NonZeroUsize::new(8) {
 };
 
 /// What to do about a registry that refuses an index of which it has some platforms alone.
-const NO_SPARSE_INDEX: &str = "this registry takes no index without all the images that it lists: leave --platform out, or copy into a layout (`ocifile://DIR`)";
+const NO_SPARSE_INDEX: &str = "this registry takes no index without all the images that it lists: leave --platform out, and copy from where all of them are; or copy into a layout (`ocifile://DIR`)";
 
 /// Whether a registry refused a manifest for what it names and the registry does not have.
 fn is_for_what_is_listed(error: &countersign_sign::Error) -> bool {

@@ -79,12 +79,12 @@ pub(super) async fn run(
         Some(text) => {
             let reference =
                 operand::image(text).map_err(|error| Failure::new(Kind::Usage, error))?;
-            Some(OpenKit::open(&reference, &registry, environment).await?)
+            Some(OpenKit::open_to_show(&reference, &registry, environment, output).await?)
         }
         None => None,
     };
     let galleries = match &kit {
-        Some(kit) => kit.galleries(None, &choosing, environment)?,
+        Some(kit) => kit.galleries(None, &choosing, environment).await?,
         None => galleries::load(&file, &choosing, &registry, environment).await?,
     };
     let kit = match &kit {

@@ -15,7 +15,7 @@ pub(super) struct JsonKit {
     reference: String,
     /// Names of entries that it has an image of.
     has: Vec<String>,
-    /// Names of entries that it has none of.
+    /// Names of entries that it has none of, or one whose manifest is lost or damaged.
     lacks: Vec<String>,
     /// The platforms of its images, of all together.
     platforms: Vec<String>,

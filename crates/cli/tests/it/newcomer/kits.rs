@@ -54,6 +54,7 @@ async fn a_kit_says_what_it_has_and_a_machine_that_lives_on_kits_is_upgraded_fro
     $ countersign upgrade --trusted-root root.json
     error: no gallery file is known for `chat`: its record names none
       hint: pass --gallery FILE, or set `gallery` in your countersign.toml
+      hint: to write FILE into the record, for later runs: `countersign upgrade --gallery FILE --reinstall chat`
       hint: what was installed from a kit is upgraded from a newer kit: `countersign install --from ocifile://KIT chat`
     [exit code 2]
     $ countersign install --platform linux/amd64 --from ocifile://kit@sha256:0000000000000000000000000000000000000000000000000000000000000000 chat
@@ -150,6 +151,9 @@ async fn what_has_a_record_that_says_nothing_is_no_installation_that_is_removed(
         assert_eq!(code, 2, "{told}");
         let way = "`countersign remove --unrecorded draw` removes it";
         assert!(told.contains(way), "{told}");
+        // As `check` and `install` tell it.
+        assert!(told.contains("the record of `draw` in "), "{told}");
+        assert!(!told.contains("has no record"), "{told}");
         assert!(shop.path("chat/.countersign/record.json").exists());
         let (_, told, _) = shop.shown(&["list"]);
         assert!(told.contains("--unrecorded draw"), "{told}");

@@ -77,6 +77,36 @@ async fn documents_of_more_bytes_in_all_than_signatures_have_are_too_many() {
 }
 
 #[tokio::test]
+async fn an_entry_without_a_digest_is_refused() {
+    let image = image("linux/amd64");
+    let of = |digest: &str| {
+        let size = image.descriptor().size;
+        serde_json::json!({"mediaType": media_type::OCI_MANIFEST, "size": size, "digest": digest})
+    };
+    for wrong in [
+        of("sha256:../../../etc/passwd"),
+        of("sha256:00"),
+        of("blake3:00/../../etc/passwd"),
+        of(""),
+        serde_json::json!({"mediaType": media_type::OCI_MANIFEST, "size": 1}),
+        serde_json::json!(1),
+    ] {
+        let right = of(&image.digest().to_string());
+        let index = serde_json::json!({"schemaVersion": 2, "manifests": [right, wrong]});
+        let layout = Layout::new()
+            .content(&image)
+            .file("index.json", index.to_string());
+        for fault in faults(&layout).await {
+            let LayoutError::Index(ManifestError::Json(error)) = fault else {
+                panic!("another fault: {fault:?}");
+            };
+            let says = "expected a digest in each entry of `manifests`, found `";
+            assert!(error.to_string().starts_with(says), "{wrong}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_index_that_is_none_is_refused() {
     let image = image("linux/amd64");
     for (json, expected) in [
