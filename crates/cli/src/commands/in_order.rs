@@ -2,9 +2,29 @@
 
 use std::collections::BTreeMap;
 use std::mem;
+use std::pin::pin;
+
+use futures_util::{StreamExt as _, stream};
+
+/// Does all of `works`, at most `at_once` of them at the same time: one that has ended makes room for the next, whichever
+/// still runs. `tell` gets the results in the order of `works`. If the run is ended early, all work is dropped first, and
+/// then what waited for its turn is told: it was done.
+pub(super) async fn told_in_order<Work: Future>(
+    works: impl IntoIterator<Item = Work>,
+    at_once: usize,
+    tell: impl FnMut(Work::Output),
+) {
+    let works = works.into_iter().enumerate();
+    let works = works.map(async |(position, work)| (position, work.await));
+    let mut told = InOrder::new(tell);
+    let mut works = pin!(stream::iter(works).buffer_unordered(at_once));
+    while let Some((position, result)) = works.next().await {
+        told.ended(position, result);
+    }
+}
 
 /// Holds each result until all before it are told. If the run is ended early, what it holds is told then: it was done.
-pub(super) struct InOrder<T, F: FnMut(T)> {
+struct InOrder<T, F: FnMut(T)> {
     /// By their positions.
     held: BTreeMap<usize, T>,
     /// The position of the one that is told next.
@@ -13,7 +33,7 @@ pub(super) struct InOrder<T, F: FnMut(T)> {
 }
 
 impl<T, F: FnMut(T)> InOrder<T, F> {
-    pub(super) fn new(tell: F) -> Self {
+    fn new(tell: F) -> Self {
         Self {
             held: BTreeMap::new(),
             next: 0,
@@ -22,7 +42,7 @@ impl<T, F: FnMut(T)> InOrder<T, F> {
     }
 
     /// The result at this position has come. Positions begin at 0.
-    pub(super) fn ended(&mut self, position: usize, result: T) {
+    fn ended(&mut self, position: usize, result: T) {
         self.held.insert(position, result);
         while let Some(result) = self.held.remove(&self.next) {
             self.next += 1;

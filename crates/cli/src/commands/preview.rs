@@ -6,9 +6,8 @@ use std::process::ExitCode;
 use countersign_download::{InstallRequest, Installer, Preview, Replacement};
 use countersign_oci::printable;
 use countersign_verify::Verifier;
-use futures_util::{StreamExt, stream};
 
-use super::in_order::InOrder;
+use super::in_order::told_in_order;
 use super::report::Report;
 use super::requested_entry::Group;
 use super::store_installer::{Planned, StoreInstaller};
@@ -74,10 +73,9 @@ impl StoreInstaller {
             result.failed(error)
         });
         let board = &Board::new(output, planned.len());
-        let previews = planned.into_iter().enumerate();
-        let previews = previews.map(|(position, one)| async move {
+        let previews = planned.into_iter().map(|one| async move {
             let preview = self.preview_one(&one, environment, board).await;
-            (position, (one, preview))
+            (one, preview)
         });
         let tell_one = |(planned, preview): (Planned, Result<Preview, Failure>)| {
             let Planned {
@@ -89,12 +87,7 @@ impl StoreInstaller {
             };
             board.suspend(|| tell(&mut report, output, result, plan.name(), directory, preview));
         };
-        let mut told = InOrder::new(tell_one);
-        let mut previews = std::pin::pin!(stream::iter(previews).buffer_unordered(AT_ONCE));
-        while let Some((position, one)) = previews.next().await {
-            told.ended(position, one);
-        }
-        drop(told);
+        told_in_order(previews, AT_ONCE, tell_one).await;
         let (results, code) = report.end();
         output.document(&PreviewOutput::from(results));
         Ok(code)

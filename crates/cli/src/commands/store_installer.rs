@@ -2,7 +2,6 @@
 //! here, so that neither can ask for less than the other.
 
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::process::ExitCode;
 
 use countersign_download::{
@@ -10,9 +9,8 @@ use countersign_download::{
     Outcome, Plan, Store, StoreError,
 };
 use countersign_oci::{Digest, Options, Platform, Registry};
-use futures_util::{StreamExt, stream};
 
-use super::in_order::InOrder;
+use super::in_order::told_in_order;
 use super::kit::OpenKit;
 use super::report::Report;
 use super::requested_entry::{Group, RequestedEntry};
@@ -134,10 +132,9 @@ impl StoreInstaller {
         let planned = self.planned_or_none(groups, names_from, &mut report);
         let board = &Board::new(output, planned.len());
         // All that waits for a disk or for another process is done in here, beside the other installations.
-        let installations = planned.into_iter().enumerate();
-        let installations = installations.map(|(position, one)| async move {
+        let installations = planned.into_iter().map(|one| async move {
             let installed = self.install_one(&one, environment, board, output).await;
-            (position, (one, installed))
+            (one, installed)
         });
         let mut lost = LostFiles::default();
         let tell = |(planned, installed): (Planned, Result<Installed<'_>, Failure>)| {
@@ -146,14 +143,7 @@ impl StoreInstaller {
             }
             board.suspend(|| self.tell(&planned, installed, &mut report, output));
         };
-        // It is dropped after the installations, and then tells what a run has done that is ended early.
-        let mut told = InOrder::new(tell);
-        // A finished one makes room for the next, whichever still runs.
-        let mut installations = pin!(stream::iter(installations).buffer_unordered(self.jobs));
-        while let Some((position, one)) = installations.next().await {
-            told.ended(position, one);
-        }
-        drop(told);
+        told_in_order(installations, self.jobs, tell).await;
         lost.tell(self.named_store.as_deref(), output);
         let trouble = self.layers.as_ref().and_then(LayerCache::trouble);
         warn(output, "layers", trouble);

@@ -28,7 +28,7 @@ use self::predicate::PredicateTo;
 pub(super) use self::result::{VerifyOutput, VerifyResult};
 use self::save::Saving;
 use self::text::{line, text};
-use super::in_order::InOrder;
+use super::in_order::told_in_order;
 use super::report::Report;
 use crate::arguments::cache::CacheArguments;
 use crate::arguments::verification::VerificationArguments;
@@ -170,20 +170,14 @@ pub(crate) async fn run(
         }
         output.judged(position);
     };
-    let mut told = InOrder::new(tell);
-    let mut outcomes = stream::iter(arguments.references.iter().enumerate())
-        .map(async |(position, reference)| {
-            let judged = judge.reference(reference, which).await;
-            let kept = saving.keep_all(&verifier, &judged).await;
-            (position, reference, judged, kept)
-        })
-        .buffer_unordered(AT_ONCE);
     output.judging(arguments.references.iter().map(ToString::to_string));
-    while let Some(ended) = outcomes.next().await {
-        told.ended(ended.0, ended);
-    }
-    drop(outcomes);
-    drop(told);
+    let references = arguments.references.iter().enumerate();
+    let outcomes = references.map(async |(position, reference)| {
+        let judged = judge.reference(reference, which).await;
+        let kept = saving.keep_all(&verifier, &judged).await;
+        (position, reference, judged, kept)
+    });
+    told_in_order(outcomes, AT_ONCE, tell).await;
     drop(progress);
     output.end_results();
     warn(

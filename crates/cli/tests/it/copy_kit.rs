@@ -5,8 +5,6 @@ mod entries;
 mod hints;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
 use std::time::Duration;
 
 use countersign_oci::{Digest, LayoutDraft, LayoutPath};
@@ -14,6 +12,7 @@ use countersign_sandbox::image::{Compression, Image, Layer};
 use countersign_sandbox::{Effect, Fault};
 use serde_json::Value;
 
+use crate::copy_layout::waiting_for;
 use crate::stage::{RELEASE, STRANGER, Stage, TRUST};
 
 const LINUX: [&str; 2] = ["--platform", "linux/amd64"];
@@ -287,15 +286,9 @@ async fn a_kit_that_another_run_writes_is_waited_for() {
         stage(|stage| format!("[{{name: app, uri: '{}'}}]", stage.reference("app:v1"))).await;
     let path = LayoutPath::new(&stage.path("kit")).unwrap();
     let busy = LayoutDraft::begin(&path).await.unwrap();
-    let copy = ["copy", "--gallery=galleries.yaml", "--to=ocifile://kit"];
-    let mut command = stage.command(&[&copy[..], &TRUST].concat());
-    command.stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut run = command.spawn().unwrap();
-    let mut stderr = BufReader::new(run.stderr.take().unwrap());
-    let mut said = String::new();
-    stderr.read_line(&mut said).unwrap();
-    let waits = "waiting: another run writes to ocifile://";
-    assert!(said.starts_with(waits), "{said}");
+    let copy = ["--gallery=galleries.yaml", "--to=ocifile://kit"];
+    let arguments = [&copy[..], &TRUST].concat();
+    let (mut run, _stderr) = waiting_for(&stage, &arguments, "ocifile://kit");
     drop(busy);
     assert!(run.wait().unwrap().success());
     let install = ["install", "--from=ocifile://kit", "--store=store", "app"];

@@ -216,7 +216,7 @@ async fn two_runs_at_once_write_one_layout_one_after_the_other() {
     let mut runs = Vec::new();
     for name in ["app:v1", "other:v1"] {
         stage.signed(name, RELEASE);
-        runs.push(waiting(&stage, &stage.reference(name), "ocifile://busy"));
+        runs.push(waiting(&stage, &stage.reference(name), "busy"));
     }
     assert!(!stage.path("busy/index.json").exists());
     drop(busy);
@@ -243,18 +243,27 @@ async fn two_runs_at_once_write_one_layout_one_after_the_other() {
     drop(busy);
 }
 
-/// Starts a copy that finds `to` taken, and returns it when it has said so.
+/// Starts a copy that finds the layout `to` taken, and returns it when it has said so.
 fn waiting(stage: &Stage, from: &str, to: &str) -> (Child, BufReader<ChildStderr>) {
-    let arguments = [&["copy"], &TRUST[..], &POLICY, &[from, to]].concat();
-    let mut command = stage.command(&arguments);
+    let to = format!("ocifile://{to}");
+    waiting_for(stage, &[&TRUST[..], &POLICY, &[from, &to]].concat(), &to)
+}
+
+/// Starts `copy` with arguments by which it writes to `layout`, which is taken. Returns it when it has said so.
+pub(crate) fn waiting_for(
+    stage: &Stage,
+    arguments: &[&str],
+    layout: &str,
+) -> (Child, BufReader<ChildStderr>) {
+    let mut command = stage.command(&[&["copy"], arguments].concat());
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     let mut run = command.spawn().unwrap();
     let mut stderr = BufReader::new(run.stderr.take().unwrap());
     let mut said = String::new();
     stderr.read_line(&mut said).unwrap();
     let waits = "waiting: another run writes to ocifile://";
-    let file = to.strip_prefix("ocifile://").unwrap();
-    let place = format!("/{file}\n");
+    let place = layout.strip_prefix("ocifile://").unwrap();
+    let place = format!("/{place}\n");
     assert!(said.starts_with(waits) && said.ends_with(&place), "{said}");
     (run, stderr)
 }
@@ -267,7 +276,7 @@ async fn a_run_that_has_waited_copies_what_the_tag_names_then() {
     let path = LayoutPath::new(&stage.path("busy")).unwrap();
     let busy = LayoutDraft::begin(&path).await.unwrap();
     let from = stage.reference("app:v1");
-    let (mut run, mut stderr) = waiting(&stage, &from, "ocifile://busy");
+    let (mut run, mut stderr) = waiting(&stage, &from, "busy");
     let newer = image("linux/s390x").push(&stage.registry, "app", Some("v1"));
     stage.signed("app:v1", RELEASE);
     drop(busy);
@@ -287,7 +296,7 @@ async fn of_two_runs_that_make_one_archive_the_second_waits_and_is_refused() {
     let path = LayoutPath::new(&stage.path("one.tar")).unwrap();
     let busy = LayoutDraft::begin(&path).await.unwrap();
     let from = stage.reference("app:v1");
-    let (mut run, mut stderr) = waiting(&stage, &from, "ocifile://one.tar");
+    let (mut run, mut stderr) = waiting(&stage, &from, "one.tar");
     // The first run has made it.
     stage.write("one.tar", "made");
     drop(busy);

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,13 +10,12 @@ use countersign_oci::{Digest, LayoutDraft, LayoutPath, Location, Reference, Regi
 use countersign_policy::Policy;
 use countersign_sign::{BlobTurns, CopiedImage, CopyPlan};
 use countersign_verify::{TrustedRoot, Verifier};
-use futures_util::{StreamExt as _, stream};
 
 use super::CopyArguments;
 use super::document::{CopyOutput, CopyResult};
 use super::one::{Copying, begin_layout, blob_turns};
 use super::target::Target;
-use crate::commands::in_order::InOrder;
+use crate::commands::in_order::told_in_order;
 use crate::commands::report::Report;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
@@ -165,8 +163,8 @@ impl Batch<'_> {
         prefix: &Repository,
         report: &mut Report<'_, CopyResult>,
     ) -> Result<(), Failure> {
-        let copies = targets(items, prefix)?.into_iter().enumerate();
-        let copies = copies.map(|(position, (item, repository, tag))| async move {
+        let copies = targets(items, prefix)?.into_iter();
+        let copies = copies.map(|(item, repository, tag)| async move {
             let copied = async {
                 let copying = self.copying(&item);
                 let plan = self.plan(&copying, &item).await?;
@@ -174,16 +172,12 @@ impl Batch<'_> {
                 copying.add_to_repository(&plan, &repository, tag).await
             };
             let copied = copied.await;
-            (position, (item, copied))
+            (item, copied)
         });
         let tell = |(item, copied): (Item, Result<CopiedImage, Failure>)| {
             self.told(&item, copied, report);
         };
-        let mut told = InOrder::new(tell);
-        let mut copies = pin!(stream::iter(copies).buffer_unordered(AT_ONCE));
-        while let Some((position, one)) = copies.next().await {
-            told.ended(position, one);
-        }
+        told_in_order(copies, AT_ONCE, tell).await;
         Ok(())
     }
 
@@ -197,8 +191,7 @@ impl Batch<'_> {
     ) -> Result<Option<Digest>, Failure> {
         let say = |line: &str| self.board.suspend(|| self.output.note(line));
         let draft = &begin_layout(path, say).await?;
-        let copies = items.into_iter().enumerate();
-        let copies = copies.map(|(position, item)| async move {
+        let copies = items.into_iter().map(|item| async move {
             let copied = async {
                 let copying = self.copying(&item);
                 let plan = self.plan(&copying, &item).await?;
@@ -206,16 +199,12 @@ impl Batch<'_> {
                 copying.add_to_layout(&plan, draft, Some(&name)).await
             };
             let copied = copied.await;
-            (position, (item, copied))
+            (item, copied)
         });
         let tell = |(item, copied): (Item, Result<CopiedImage, Failure>)| {
             self.told(&item, copied, report);
         };
-        let mut told = InOrder::new(tell);
-        let mut copies = pin!(stream::iter(copies).buffer_unordered(AT_ONCE));
-        while let Some((position, one)) = copies.next().await {
-            told.ended(position, one);
-        }
+        told_in_order(copies, AT_ONCE, tell).await;
         let digest = match kit {
             Some(kit) => Some(kit.write(draft).await?),
             None => None,
